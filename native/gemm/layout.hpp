@@ -1,0 +1,59 @@
+// How operands lie in memory so that one micro-kernel serves every product.
+//
+// tile   up to R = tile_rows rows, K deep:     [ceil(K/16)][R][16]  row r, element k at (k/16)·R·16 + r·16 + k%16
+// panel  P = panel_columns columns, K deep:    [K][P]
+//
+// Sixteen consecutive k of a row stay together: a LayerNorm or an activation writes whole vectors, and the
+// micro-kernel reads every row of a tile at a constant offset from one pointer.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+
+namespace gmixer {
+
+inline constexpr std::size_t kRun = 16;
+
+constexpr std::size_t ceil_div(std::size_t n, std::size_t by) { return (n + by - 1) / by; }
+constexpr std::size_t round_up(std::size_t n, std::size_t to) { return ceil_div(n, to) * to; }
+
+constexpr std::size_t tile_floats(std::size_t tile_rows, std::size_t depth) {
+  return round_up(depth, kRun) * tile_rows;
+}
+constexpr std::size_t tile_offset(std::size_t tile_rows, std::size_t row, std::size_t k) {
+  return k / kRun * tile_rows * kRun + row * kRun + k % kRun;
+}
+
+// Zeroed floats on a cache line's boundary.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t floats)
+      : data_(static_cast<float*>(::operator new(floats * sizeof(float), kLine))) {
+    std::memset(data_.get(), 0, floats * sizeof(float));
+  }
+  float* data() { return data_.get(); }
+  const float* data() const { return data_.get(); }
+
+ private:
+  static constexpr std::align_val_t kLine{64};
+  struct Free {
+    void operator()(float* p) const { ::operator delete(p, kLine); }
+  };
+  std::unique_ptr<float, Free> data_;
+};
+
+// Row-major rows as tiles. Copies `depth` floats a row.
+inline void rows_to_tiles(const float* x, std::size_t rows, std::size_t depth, std::size_t tile_rows, float* tiles) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* tile = tiles + r / tile_rows * tile_floats(tile_rows, depth);
+    for (std::size_t k = 0; k < depth; k += kRun) {
+      const std::size_t run = depth - k < kRun ? depth - k : kRun;
+      std::memcpy(tile + tile_offset(tile_rows, r % tile_rows, k), x + r * depth + k, run * sizeof(float));
+    }
+  }
+}
+
+}  // namespace gmixer

@@ -1,0 +1,53 @@
+// Weights, packed once at load into the layout the micro-kernel reads.
+#pragma once
+
+#include <cstddef>
+
+#include "../kernels.hpp"
+#include "layout.hpp"
+
+namespace gmixer {
+
+// A linear layer y = W·x + b, W [out][depth] as in the checkpoint.
+//
+// gated: W's first half are values, its second half gates. A part then holds as many gates as values, so that the
+// activation finds both in one register tile; `outputs` counts after the gate.
+struct PackedLinear {
+  enum class Form { panels, tiles };  // panels: for `rows` products; tiles: for `columns` products
+
+  PackedLinear() = default;
+  PackedLinear(Form form, const Kernels& kernels, std::size_t out, std::size_t depth, bool gated);
+
+  void pack_weight(const float* weight);  // [out][depth], row-major
+  void pack_bias(const float* bias);      // [out]
+
+  const float* weight_of(std::size_t part) const { return weight.data() + part * part_floats; }
+  const float* bias_of(std::size_t part) const { return bias.data() + part * part_width; }
+  // Rows of a tile that exist; gates included.
+  std::size_t rows_of(std::size_t part) const {
+    const std::size_t per_part = gated ? part_width / 2 : part_width;
+    const std::size_t left = outputs - part * per_part;
+    return (left < per_part ? left : per_part) * (gated ? 2 : 1);
+  }
+
+  Form form = Form::panels;
+  bool gated = false;
+  std::size_t out = 0;      // rows of W
+  std::size_t depth = 0;    // K
+  std::size_t outputs = 0;  // out, or out / 2 when gated
+  std::size_t parts = 0;    // tiles or panels
+  std::size_t part_width = 0;
+  std::size_t part_floats = 0;
+  // A longer sum is cut: the rounding error of one long sum grows faster than that of a sum of sums. A multiple of
+  // kRun; a property of the layer, never of batch or threads.
+  std::size_t longest_sum = 128;
+  Buffer weight, bias;
+
+ private:
+  struct Place {
+    std::size_t part, lane;
+  };
+  Place place_of(std::size_t row) const;
+};
+
+}  // namespace gmixer

@@ -1,0 +1,191 @@
+// The micro-kernel and the two products around it, generic over an instruction set I, one struct of isa/*.cpp:
+// I::Vec, I::lanes, I::tile_rows, and load, store, set1, fma, … on I::Vec.
+//
+// A register tile is ROWS rows by two vectors. Per k: two vector loads, ROWS broadcasts, 2·ROWS fused multiply-adds.
+#pragma once
+
+#include <cstddef>
+
+#include "../activation/activation.hpp"
+#include "layout.hpp"
+#include "pack.hpp"
+
+namespace gmixer {
+
+template <class I, int ROWS>
+struct RegisterTile {
+  typename I::Vec at[ROWS][2];
+};
+
+// acc[r][v] += sum over k of a[r][k] * b[k][v], in the order of k.
+template <class I, int ROWS>
+[[gnu::always_inline]] inline void multiply_add(RegisterTile<I, ROWS>& acc, std::size_t depth, const float* a,
+                                                const float* b) {
+  using Vec = typename I::Vec;
+  constexpr std::size_t panel = 2 * I::lanes;
+  const auto step = [&acc](const float* a_k, const float* b_k) {
+    const Vec b0 = I::load(b_k), b1 = I::load(b_k + I::lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < ROWS; ++r) {
+      const Vec a_rk = I::set1(a_k[r * kRun]);
+      acc.at[r][0] = I::fma(a_rk, b0, acc.at[r][0]);
+      acc.at[r][1] = I::fma(a_rk, b1, acc.at[r][1]);
+    }
+  };
+  for (; depth >= kRun; depth -= kRun, a += I::tile_rows * kRun, b += kRun * panel) {
+#pragma GCC unroll 4
+    for (std::size_t k = 0; k < kRun; ++k) step(a + k, b + k * panel);
+  }
+  for (std::size_t k = 0; k < depth; ++k) step(a + k, b + k * panel);
+}
+
+// total += the sums after the first. Not inlined: it would cost every short product its registers.
+template <class I, int ROWS>
+[[gnu::noinline]] void add_further_sums(RegisterTile<I, ROWS>& total, const PackedLinear& w, const float* a,
+                                        const float* b) {
+  for (std::size_t done = w.longest_sum; done < w.depth; done += w.longest_sum) {
+    RegisterTile<I, ROWS> sum;
+    for (int r = 0; r < ROWS; ++r) sum.at[r][0] = sum.at[r][1] = I::set1(0.0f);
+    const std::size_t length = w.depth - done < w.longest_sum ? w.depth - done : w.longest_sum;
+    multiply_add<I, ROWS>(sum, length, a + done * I::tile_rows, b + done * 2 * I::lanes);
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < 2; ++v) total.at[r][v] = total.at[r][v] + sum.at[r][v];
+  }
+}
+
+// acc += sum over k of a[r][k] * b[k][v], in sums of at most w.longest_sum.
+template <class I, int ROWS>
+[[gnu::always_inline]] inline void product(RegisterTile<I, ROWS>& acc, const PackedLinear& w, const float* a,
+                                           const float* b) {
+  multiply_add<I, ROWS>(acc, w.depth < w.longest_sum ? w.depth : w.longest_sum, a, b);
+  if (w.depth > w.longest_sum) {
+    RegisterTile<I, ROWS> total = acc;
+    add_further_sums<I, ROWS>(total, w, a, b);
+    acc = total;
+  }
+}
+
+// Calls f.template operator()<rows>() with rows, 1 … I::tile_rows, as a constant.
+template <class I, int ROWS = static_cast<int>(I::tile_rows), class F>
+[[gnu::always_inline]] inline void with_rows(std::size_t rows, const F& f) {
+  if constexpr (ROWS >= 1) {
+    if (rows == ROWS) {
+      f.template operator()<ROWS>();
+    } else {
+      with_rows<I, ROWS - 1>(rows, f);
+    }
+  }
+}
+
+// rows: panels outside, tiles inside, so that a panel is fetched from afar once and meets every tile.
+template <class I, class Write>
+void rows_product(const PackedLinear& w, std::size_t panel_begin, std::size_t panel_end, const float* a,
+                  std::size_t rows, const Write& write) {
+  for (std::size_t panel = panel_begin; panel < panel_end; ++panel)
+    for (std::size_t row = 0; row < rows; row += I::tile_rows)
+      with_rows<I>(rows - row < I::tile_rows ? rows - row : I::tile_rows, [&]<int ROWS>() {
+        RegisterTile<I, ROWS> acc;
+        for (int r = 0; r < ROWS; ++r)
+          for (int v = 0; v < 2; ++v) acc.at[r][v] = I::load(w.bias_of(panel) + v * I::lanes);
+        product<I, ROWS>(acc, w, a + row * round_up(w.depth, kRun), w.weight_of(panel));
+        write(acc, row, panel);
+      });
+}
+
+// columns: every tile of weights meets the one panel of x, which stays in the first-level cache.
+template <class I, class Write>
+void columns_product(const PackedLinear& w, const float* x, const Write& write) {
+  for (std::size_t tile = 0; tile < w.parts; ++tile)
+    with_rows<I>(w.rows_of(tile), [&]<int ROWS>() {
+      RegisterTile<I, ROWS> acc;
+      for (int r = 0; r < ROWS; ++r) acc.at[r][0] = acc.at[r][1] = I::set1(w.bias_of(tile)[r]);
+      product<I, ROWS>(acc, w, w.weight_of(tile), x);
+      write(acc, tile);
+    });
+}
+
+// c (+)= acc, for the first `columns` of the tile's columns.
+template <class I, bool ADD, int ROWS>
+[[gnu::always_inline]] inline void write_rows(const RegisterTile<I, ROWS>& acc, float* c, std::size_t row_stride,
+                                              std::size_t columns) {
+  if (columns >= 2 * I::lanes) {
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < 2; ++v) {
+        float* to = c + r * row_stride + v * I::lanes;
+        I::store(to, ADD ? I::load(to) + acc.at[r][v] : acc.at[r][v]);
+      }
+    return;
+  }
+  for (int r = 0; r < ROWS; ++r) {  // the last panel of a width that is not a multiple of it
+    float row[2 * I::lanes];
+    for (int v = 0; v < 2; ++v) I::store(row + v * I::lanes, acc.at[r][v]);
+    for (std::size_t n = 0; n < columns; ++n) c[r * row_stride + n] = ADD ? c[r * row_stride + n] + row[n] : row[n];
+  }
+}
+
+template <class I, bool ADD>
+void rows_to_matrix(const PackedLinear& w, std::size_t panel_begin, std::size_t panel_end, const float* a,
+                    std::size_t rows, float* c, std::size_t row_stride) {
+  rows_product<I>(w, panel_begin, panel_end, a, rows,
+                  [&]<int ROWS>(const RegisterTile<I, ROWS>& acc, std::size_t row, std::size_t panel) {
+                    const std::size_t column = panel * 2 * I::lanes;
+                    write_rows<I, ADD>(acc, c + row * row_stride + column, row_stride, w.outputs - column);
+                  });
+}
+
+template <class I>
+void rows_swiglu(const PackedLinear& w, const float* a, std::size_t rows, float* out) {
+  const std::size_t out_depth = round_up(w.outputs, kRun);
+  rows_product<I>(w, 0, w.parts, a, rows,
+                  [&]<int ROWS>(const RegisterTile<I, ROWS>& acc, std::size_t row, std::size_t panel) {
+                    float* tile = out + row * out_depth;
+                    for (int r = 0; r < ROWS; ++r)
+                      I::store(tile + tile_offset(I::tile_rows, r, panel * I::lanes),
+                               acc.at[r][0] * silu<I>(acc.at[r][1]));
+                  });
+}
+
+template <class I>
+void rows_gelu(const PackedLinear& w, const float* a, std::size_t rows, float* out) {
+  const std::size_t out_depth = round_up(w.outputs, kRun);
+  rows_product<I>(w, 0, w.parts, a, rows,
+                  [&]<int ROWS>(const RegisterTile<I, ROWS>& acc, std::size_t row, std::size_t panel) {
+                    float* tile = out + row * out_depth;
+                    for (std::size_t v = 0; v < 2; ++v) {
+                      const std::size_t column = (panel * 2 + v) * I::lanes;
+                      if (column >= w.outputs) break;  // padding of the last panel
+                      for (int r = 0; r < ROWS; ++r)
+                        I::store(tile + tile_offset(I::tile_rows, r, column), gelu<I>(acc.at[r][v]));
+                    }
+                  });
+}
+
+template <class I>
+void columns_swiglu(const PackedLinear& w, const float* x, float* out) {
+  columns_product<I>(w, x, [&]<int ROWS>(const RegisterTile<I, ROWS>& acc, std::size_t tile) {
+    if constexpr (ROWS % 2 == 0) {  // a gated tile always holds as many gates as values
+      float* to = out + tile * I::tile_rows / 2 * 2 * I::lanes;
+      for (int r = 0; r < ROWS / 2; ++r)
+        for (int v = 0; v < 2; ++v)
+          I::store(to + (r * 2 + v) * I::lanes, acc.at[r][v] * silu<I>(acc.at[r + ROWS / 2][v]));
+    }
+  });
+}
+
+template <class I>
+void columns_gelu(const PackedLinear& w, const float* x, float* out) {
+  columns_product<I>(w, x, [&]<int ROWS>(const RegisterTile<I, ROWS>& acc, std::size_t tile) {
+    float* to = out + tile * I::tile_rows * 2 * I::lanes;
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < 2; ++v) I::store(to + (r * 2 + v) * I::lanes, gelu<I>(acc.at[r][v]));
+  });
+}
+
+template <class I>
+void columns_add(const PackedLinear& w, const float* x, float* c, std::size_t row_stride, std::size_t columns) {
+  columns_product<I>(w, x, [&]<int ROWS>(const RegisterTile<I, ROWS>& acc, std::size_t tile) {
+    write_rows<I, true>(acc, c + tile * I::tile_rows * row_stride, row_stride, columns);
+  });
+}
+
+}  // namespace gmixer

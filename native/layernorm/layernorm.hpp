@@ -1,0 +1,64 @@
+// LayerNorm over the channels of a row, written straight into the layout its reader wants.
+#pragma once
+
+#include <cstddef>
+
+#include "../gemm/layout.hpp"
+
+namespace gmixer {
+
+// to(c) is where the normalised channels c … c + lanes - 1 go.
+template <class I, class To>
+[[gnu::always_inline]] inline void norm_row(const float* x, std::size_t channels, const float* gamma,
+                                            const float* beta, const To& to) {
+  using Vec = typename I::Vec;
+  Vec sum = I::set1(0.0f);
+  for (std::size_t c = 0; c < channels; c += I::lanes) sum = sum + I::load(x + c);
+  const Vec mean = I::set1(I::sum(sum) / static_cast<float>(channels));
+
+  Vec squares = I::set1(0.0f);  // two passes: x² - mean² would cancel
+  for (std::size_t c = 0; c < channels; c += I::lanes) {
+    const Vec d = I::load(x + c) - mean;
+    squares = I::fma(d, d, squares);
+  }
+  const float variance = I::sum(squares) / static_cast<float>(channels);
+  const Vec scale = I::set1(1.0f / __builtin_sqrtf(variance + 1e-6f));
+
+  for (std::size_t c = 0; c < channels; c += I::lanes)
+    I::store(to(c), I::fma((I::load(x + c) - mean) * scale, I::load(gamma + c), I::load(beta + c)));
+}
+
+template <class I>
+void norm_to_tiles(const float* x, std::size_t rows, std::size_t channels, const float* gamma, const float* beta,
+                   float* tiles) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* tile = tiles + r / I::tile_rows * tile_floats(I::tile_rows, channels);
+    norm_row<I>(x + r * channels, channels, gamma, beta,
+                [&](std::size_t c) { return tile + tile_offset(I::tile_rows, r % I::tile_rows, c); });
+  }
+}
+
+// Rows are patches of consecutive images; `patch` is the first one's place in its image. panels: of that image,
+// [image][channels / P][patches][P].
+template <class I>
+void norm_to_panels(const float* x, std::size_t rows, std::size_t channels, const float* gamma, const float* beta,
+                    float* panels, std::size_t patch, std::size_t patches) {
+  constexpr std::size_t P = 2 * I::lanes;
+  for (std::size_t r = 0; r < rows; ++r, ++patch) {
+    if (patch == patches) {
+      patch = 0;
+      panels += ceil_div(channels, P) * patches * P;
+    }
+    norm_row<I>(x + r * channels, channels, gamma, beta,
+                [&](std::size_t c) { return panels + (c / P * patches + patch) * P + c % P; });
+  }
+}
+
+template <class I>
+void norm_to_rows(const float* x, std::size_t rows, std::size_t channels, const float* gamma, const float* beta,
+                  float* y) {
+  for (std::size_t r = 0; r < rows; ++r)
+    norm_row<I>(x + r * channels, channels, gamma, beta, [&](std::size_t c) { return y + r * channels + c; });
+}
+
+}  // namespace gmixer

@@ -1,0 +1,211 @@
+#include "model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace gmixer {
+namespace {
+
+// One pass holds the residual stream and its normalised copy in this much memory, so that a batch of any size costs
+// no more; measured flat from 4 to 32 MiB (README.md).
+constexpr std::size_t kPassBytes = std::size_t{8} << 20;
+// A thread's operand and hidden tiles stay in the second-level cache (1 MiB on the smallest machines we target).
+constexpr std::size_t kScratchBytes = std::size_t{512} << 10;
+constexpr std::size_t kHeadPanels = 4;  // panels of classes that a thread takes at once
+
+bool all_finite(const float* values, std::size_t count) {
+  float sum = 0;  // x·0 is 0, unless x is NaN or infinite: one pass that vectorises, no branch
+  for (std::size_t i = 0; i < count; ++i) sum += values[i] * 0.0f;
+  return sum == 0.0f;
+}
+
+}  // namespace
+
+Model::Model(const Architecture& architecture, const Kernels& kernels, std::size_t threads)
+    : architecture_(architecture), kernels_(kernels), pool_(threads) {
+  using Form = PackedLinear::Form;
+  const auto& a = architecture_;
+  const std::size_t N = a.grid.patches(), C = a.channels, gate = a.gated ? 2 : 1;
+
+  stem_ = PackedLinear(Form::panels, kernels, C, a.grid.patch_floats(), false);
+  name_linear("stem.proj", stem_);
+  blocks_.resize(a.blocks);
+  for (std::size_t i = 0; i < a.blocks; ++i) {
+    Block& block = blocks_[i];
+    const std::string name = "blocks." + std::to_string(i);
+    name_norm(name + ".norm1", block.norm1);
+    name_norm(name + ".norm2", block.norm2);
+    block.token_fc1 = PackedLinear(Form::tiles, kernels, a.token_hidden * gate, N, a.gated);
+    block.token_fc2 = PackedLinear(Form::tiles, kernels, N, a.token_hidden, false);
+    block.channel_fc1 = PackedLinear(Form::panels, kernels, a.channel_hidden * gate, C, a.gated);
+    block.channel_fc2 = PackedLinear(Form::panels, kernels, C, a.channel_hidden, false);
+    name_linear(name + ".mlp_tokens.fc1", block.token_fc1);
+    name_linear(name + ".mlp_tokens.fc2", block.token_fc2);
+    name_linear(name + ".mlp_channels.fc1", block.channel_fc1);
+    name_linear(name + ".mlp_channels.fc2", block.channel_fc2);
+  }
+  name_norm("norm", norm_);
+  if (a.num_classes) {
+    head_ = PackedLinear(Form::panels, kernels, a.num_classes, C, false);
+    head_.longest_sum = 48;  // nothing after the head averages its error out, and it costs next to no time
+    name_linear("head", head_);
+  }
+
+  const std::size_t tile = kernels.tile_rows;
+  const std::size_t operand = std::max(C, a.grid.patch_floats());
+  const std::size_t tile_bytes = tile_floats(tile, operand + a.channel_hidden) * sizeof(float);
+  block_tiles_ = std::max<std::size_t>(1, kScratchBytes / tile_bytes);
+  const std::size_t operand_floats = block_tiles_ * tile_floats(tile, operand);
+  const std::size_t hidden_floats = std::max(block_tiles_ * tile_floats(tile, a.channel_hidden),
+                                             round_up(a.token_hidden, tile) * kernels.panel_columns);
+  for (std::size_t thread = 0; thread < threads; ++thread) {
+    scratch_a_.emplace_back(operand_floats);
+    scratch_b_.emplace_back(hidden_floats);
+  }
+}
+
+void Model::name_linear(const std::string& name, PackedLinear& linear) {
+  slots_[name + ".weight"] = {Part::weight, &linear, nullptr, linear.out * linear.depth};
+  slots_[name + ".bias"] = {Part::bias, &linear, nullptr, linear.out};
+}
+
+void Model::name_norm(const std::string& name, Norm& norm) {
+  norm.gamma = Buffer(architecture_.channels);
+  norm.beta = Buffer(architecture_.channels);
+  slots_[name + ".weight"] = {Part::vector, nullptr, &norm.gamma, architecture_.channels};
+  slots_[name + ".bias"] = {Part::vector, nullptr, &norm.beta, architecture_.channels};
+}
+
+bool Model::set_tensor(const std::string& name, const float* values) {
+  const Slot& slot = slots_.at(name);
+  if (!all_finite(values, slot.size)) return false;
+  switch (slot.part) {
+    case Part::weight: slot.linear->pack_weight(values); break;
+    case Part::bias: slot.linear->pack_bias(values); break;
+    case Part::vector: std::memcpy(slot.vector->data(), values, slot.size * sizeof(float)); break;
+  }
+  return true;
+}
+
+void Model::reserve(std::size_t images) {
+  if (images <= reserved_images_) return;
+  const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
+  const std::size_t tiles = ceil_div(images, kernels_.tile_rows);
+  x_ = Buffer(images * N * C);
+  panels_ = Buffer(images * N * round_up(C, kernels_.panel_columns));
+  pooled_tiles_ = Buffer(tiles * tile_floats(kernels_.tile_rows, C));
+  features_ = Buffer(images * C);
+  reserved_images_ = images;
+}
+
+void Model::forward(const float* images, std::size_t batch, const Outputs& outputs) {
+  const std::lock_guard<std::mutex> lock(one_forward_);
+  const std::size_t image_bytes = 2 * architecture_.grid.patches() * architecture_.channels * sizeof(float);
+  const std::size_t most = std::max<std::size_t>(1, kPassBytes / image_bytes);
+  const std::size_t passes = ceil_div(batch, most);
+  for (std::size_t pass = 0; pass < passes; ++pass) {  // passes of nearly equal size
+    const std::size_t first = batch * pass / passes, end = batch * (pass + 1) / passes;
+    forward_pass(images, batch, first, end - first, outputs);
+  }
+}
+
+void Model::forward_pass(const float* images, std::size_t batch, std::size_t first, std::size_t count,
+                         const Outputs& outputs) {
+  reserve(count);
+  const std::size_t image_tokens = architecture_.grid.patches() * architecture_.channels;
+  const auto keep_stage = [&](std::size_t stage) {
+    if (outputs.stages)
+      std::memcpy(outputs.stages + (stage * batch + first) * image_tokens, x_.data(),
+                  count * image_tokens * sizeof(float));
+  };
+
+  stem(images + first * architecture_.grid.image_floats(), count);
+  keep_stage(0);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    mix_tokens(blocks_[i], count);
+    mix_channels(blocks_[i], i + 1 < blocks_.size() ? &blocks_[i + 1].norm1 : nullptr, count);
+    keep_stage(i + 1);
+  }
+  head(count, outputs.features + first * architecture_.channels,
+       outputs.logits ? outputs.logits + first * architecture_.num_classes : nullptr);
+  if (outputs.tokens)
+    std::memcpy(outputs.tokens + first * image_tokens, x_.data(), count * image_tokens * sizeof(float));
+}
+
+// Cuts rows into whole tiles for the threads; body(first row, rows, thread).
+template <class Body>
+void Model::for_row_blocks(std::size_t rows, const Body& body) {
+  const std::size_t tile = kernels_.tile_rows, tiles = ceil_div(rows, tile);
+  // A multiple of the threads, so that none waits for another's last block.
+  const std::size_t items = std::min(tiles, round_up(ceil_div(tiles, block_tiles_), pool_.threads()));
+  pool_.run(items, [&](std::size_t item, std::size_t thread) {
+    const std::size_t first = tiles * item / items * tile;
+    const std::size_t end = std::min(rows, tiles * (item + 1) / items * tile);
+    body(first, end - first, thread);
+  });
+}
+
+// x = patches · Wᵀ + b, and its first norm1 while the rows are in cache.
+void Model::stem(const float* images, std::size_t count) {
+  const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
+  const std::size_t image_panels = N * round_up(C, kernels_.panel_columns);
+  for_row_blocks(count * N, [&](std::size_t row, std::size_t rows, std::size_t thread) {
+    float* patches = scratch_a_[thread].data();
+    float* x = x_.data() + row * C;
+    patches_to_tiles(architecture_.grid, images, row, rows, kernels_.tile_rows, patches);
+    kernels_.rows_store(stem_, 0, stem_.parts, patches, rows, x, C);
+    const Norm& norm1 = blocks_.front().norm1;
+    kernels_.norm_to_panels(x, rows, C, norm1.gamma.data(), norm1.beta.data(),
+                            panels_.data() + row / N * image_panels, row % N, N);
+  });
+}
+
+// x += W2 · act(W1 · norm1(x)), a panel of channels at a time: nothing is transposed and fc2 needs no other panel.
+void Model::mix_tokens(const Block& block, std::size_t count) {
+  const std::size_t N = architecture_.grid.patches(), C = architecture_.channels, P = kernels_.panel_columns;
+  const std::size_t image_panels = ceil_div(C, P);
+  const auto fc1 = architecture_.gated ? kernels_.columns_swiglu : kernels_.columns_gelu;
+  pool_.run(count * image_panels, [&](std::size_t item, std::size_t thread) {
+    const std::size_t image = item / image_panels, column = item % image_panels * P;
+    float* hidden = scratch_b_[thread].data();
+    fc1(block.token_fc1, panels_.data() + item * N * P, hidden);
+    kernels_.columns_add(block.token_fc2, hidden, x_.data() + image * N * C + column, C, std::min(P, C - column));
+  });
+}
+
+// x += act(norm2(x) · W1ᵀ) · W2ᵀ, a block of rows at a time, and the next block's norm1 (null: the last norm).
+void Model::mix_channels(const Block& block, const Norm* next_norm1, std::size_t count) {
+  const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
+  const std::size_t image_panels = N * round_up(C, kernels_.panel_columns);
+  const auto fc1 = architecture_.gated ? kernels_.rows_swiglu : kernels_.rows_gelu;
+  for_row_blocks(count * N, [&](std::size_t row, std::size_t rows, std::size_t thread) {
+    float* normed = scratch_a_[thread].data();
+    float* hidden = scratch_b_[thread].data();
+    float* x = x_.data() + row * C;
+    kernels_.norm_to_tiles(x, rows, C, block.norm2.gamma.data(), block.norm2.beta.data(), normed);
+    fc1(block.channel_fc1, normed, rows, hidden);
+    kernels_.rows_add(block.channel_fc2, 0, block.channel_fc2.parts, hidden, rows, x, C);
+    if (next_norm1)
+      kernels_.norm_to_panels(x, rows, C, next_norm1->gamma.data(), next_norm1->beta.data(),
+                              panels_.data() + row / N * image_panels, row % N, N);
+  });
+}
+
+// x becomes the normalised tokens; features are their mean, logits = features · Wᵀ + b.
+void Model::head(std::size_t count, float* features, float* logits) {
+  const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
+  pool_.run(count, [&](std::size_t image, std::size_t) {
+    float* x = x_.data() + image * N * C;
+    kernels_.norm_to_rows(x, N, C, norm_.gamma.data(), norm_.beta.data(), x);
+    kernels_.mean_rows(x, N, C, features + image * C);
+  });
+  if (!logits) return;
+  rows_to_tiles(features, count, C, kernels_.tile_rows, pooled_tiles_.data());
+  pool_.run(ceil_div(head_.parts, kHeadPanels), [&](std::size_t item, std::size_t) {
+    const std::size_t begin = item * kHeadPanels, end = std::min(head_.parts, begin + kHeadPanels);
+    kernels_.rows_store(head_, begin, end, pooled_tiles_.data(), count, logits, architecture_.num_classes);
+  });
+}
+
+}  // namespace gmixer

@@ -1,0 +1,80 @@
+// The Python face of the core: gmixer.engine._native.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "dispatch.hpp"
+#include "model.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using gmixer::Model;
+using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+
+// Python checks shapes and says what is wrong; this only keeps a mistake there from writing outside an array.
+void require(bool sizes_fit) {
+  if (!sizes_fit) throw std::invalid_argument("array sizes do not fit the model");
+}
+
+float* data_of(const std::optional<Output>& array, std::size_t floats) {
+  if (!array) return nullptr;
+  require(array->size() == floats);
+  return array->data();
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "The native core: packed weights and the forward pass of an MLP-Mixer.";
+  m.def("available_isas", &gmixer::available_isas, "Instruction sets this processor runs, best first.");
+
+  nb::class_<Model>(m, "Model")
+      .def(
+          "__init__",
+          [](Model* self, std::size_t image_px, std::size_t patch_px, std::size_t in_chans, std::size_t channels,
+             std::size_t blocks, std::size_t token_hidden, std::size_t channel_hidden, bool gated,
+             std::size_t num_classes, std::size_t threads, const std::string& isa) {
+            const gmixer::Architecture architecture{{in_chans, image_px, patch_px}, channels,    blocks, token_hidden,
+                                                    channel_hidden,                 num_classes, gated};
+            const gmixer::Kernels& kernels = gmixer::choose_kernels(isa);
+            require(channels % gmixer::kRun == 0 && blocks > 0 && threads > 0);
+            new (self) Model(architecture, kernels, threads);
+          },
+          nb::kw_only(), "image_px"_a, "patch_px"_a, "in_chans"_a, "channels"_a, "blocks"_a, "token_hidden"_a,
+          "channel_hidden"_a, "gated"_a, "num_classes"_a, "threads"_a, "isa"_a)
+      .def(
+          "set_tensor",
+          [](Model& self, const std::string& name, Input values) {
+            require(values.size() == self.tensor_size(name));
+            const nb::gil_scoped_release release;
+            return self.set_tensor(name, values.data());
+          },
+          "name"_a, "values"_a, "Packs one float32 tensor; False if it holds NaN or infinity.")
+      .def(
+          "forward",
+          [](Model& self, Input images, Output features, std::optional<Output> logits, std::optional<Output> tokens,
+             std::optional<Output> stages) {
+            const auto& a = self.architecture();
+            require(images.size() % a.grid.image_floats() == 0);
+            const std::size_t batch = images.size() / a.grid.image_floats();
+            const std::size_t batch_tokens = batch * a.grid.patches() * a.channels;
+            require(features.size() == batch * a.channels);
+            const gmixer::Outputs outputs{features.data(), data_of(logits, batch * a.num_classes),
+                                          data_of(tokens, batch_tokens),
+                                          data_of(stages, (1 + a.blocks) * batch_tokens)};
+            const nb::gil_scoped_release release;
+            self.forward(images.data(), batch, outputs);
+          },
+          "images"_a, "features"_a, "logits"_a.none(), "tokens"_a.none(), "stages"_a.none())
+      .def_prop_ro("isa", [](const Model& self) { return std::string(self.kernels().isa); })
+      .def_prop_ro("threads", &Model::threads);
+}

@@ -1,0 +1,70 @@
+"""gmixer: the G-Mixer image classifier and feature backbone.
+
+    import gmixer
+    predictor = gmixer.load("gmixer_8_64.distill_in1k")
+    predictor.classify("cat.jpg")        # Prediction: the five most probable classes
+    predictor.embed(["a.jpg", "b.png"])  # Embedding: float32 (2, 256)
+
+Names are loaded when first used: `import gmixer` costs no numpy, no Pillow, no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gmixer import data as data
+    from gmixer.config import DataConfig as DataConfig
+    from gmixer.config import ModelConfig as ModelConfig
+    from gmixer.engine import Engine as Engine
+    from gmixer.engine import Output as Output
+    from gmixer.errors import EngineError as EngineError
+    from gmixer.errors import GmixerError as GmixerError
+    from gmixer.errors import ImageError as ImageError
+    from gmixer.errors import InputError as InputError
+    from gmixer.errors import UnknownModelError as UnknownModelError
+    from gmixer.errors import WeightsError as WeightsError
+    from gmixer.images import Limits as Limits
+    from gmixer.predictor import Predictor as Predictor
+    from gmixer.predictor import load as load
+    from gmixer.results import Embedding as Embedding
+    from gmixer.results import Prediction as Prediction
+    from gmixer.results import Result as Result
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DataConfig": "gmixer.config",
+    "Embedding": "gmixer.results",
+    "Engine": "gmixer.engine",
+    "EngineError": "gmixer.errors",
+    "GmixerError": "gmixer.errors",
+    "ImageError": "gmixer.errors",
+    "InputError": "gmixer.errors",
+    "Limits": "gmixer.images",
+    "ModelConfig": "gmixer.config",
+    "Output": "gmixer.engine",
+    "Prediction": "gmixer.results",
+    "Predictor": "gmixer.predictor",
+    "Result": "gmixer.results",
+    "UnknownModelError": "gmixer.errors",
+    "WeightsError": "gmixer.errors",
+    "load": "gmixer.predictor",
+}
+
+__all__ = ["data", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "data":
+        return importlib.import_module("gmixer.data")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gmixer' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

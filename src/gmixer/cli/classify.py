@@ -1,0 +1,41 @@
+"""gmixer classify"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gmixer.cli import options
+
+
+def classify(
+    paths: options.Paths,
+    k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many classes to show for each picture.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, errors included.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, one row a picture.")] = False,
+    threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Show only classes with at least this probability.")
+    ] = 0.0,
+    model: options.Model = options.AUTO,
+    threads: options.Threads = None,
+    orientation: options.Orient = options.Orientation.apply,
+    debug: options.Debug = False,
+) -> None:
+    """Name what pictures show: the most probable classes of each.
+
+    Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
+    """
+    from gmixer.cli.inputs import Inputs
+    from gmixer.cli.report import open_report
+
+    if as_json and as_csv:
+        raise typer.BadParameter("take one of --json and --csv")
+    predictor = options.open_predictor(
+        model, threads=threads, orientation=orientation, say_which=not (as_json or as_csv)
+    )
+    inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
+    with open_report(inputs, k=min(k, predictor.model.num_classes), as_json=as_json, as_csv=as_csv) as report:
+        for path, result in inputs.results(predictor, k):
+            report.row(path, result.prediction.above(threshold) if not isinstance(result, Exception) else result)
+    raise typer.Exit(1 if inputs.failed else 0)

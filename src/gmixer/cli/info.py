@@ -1,0 +1,104 @@
+"""gmixer info"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gmixer.cli import options
+
+if TYPE_CHECKING:
+    from gmixer.config import DataConfig, ModelConfig, Pretrained
+    from gmixer.weights import Checkpoint
+
+Facts = Iterator[tuple[str, str]]
+
+
+def info(
+    model: Annotated[
+        str, typer.Argument(help="A model name, a folder or a .safetensors file; auto: the built-in model.")
+    ] = options.AUTO,
+    debug: options.Debug = False,
+) -> None:
+    """Show what a model is, where its weights lie, and what this machine runs it on."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.weights import find_checkpoint, is_path
+
+    name = EMBEDDED_MODEL if model == options.AUTO else model
+    facts: list[tuple[str, str]] = []
+    if is_path(name) or find_model(name)[0] == EMBEDDED_MODEL:
+        checkpoint = find_checkpoint(name)
+        facts += _of_model(checkpoint.name, checkpoint.model, checkpoint.data, checkpoint.pretrained)
+        facts += _of_file(checkpoint)
+    else:  # a name of the table, whose weights are elsewhere
+        full_name, variant, pretrained = find_model(name)
+        facts += _of_model(full_name, variant.of(pretrained), (pretrained or variant).data, pretrained)
+        facts.append(("weights", "not in this package: pass the folder or the .safetensors file that holds them"))
+    facts += _of_machine()
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for heading, fact in facts:
+        table.add_row(heading, Text(fact))
+    Console().print(table)
+
+
+def _of_model(name: str, model: ModelConfig, data: DataConfig, pretrained: Pretrained | None) -> Facts:
+    activation = {"swiglu": "SwiGLU", "gelu": "GELU"}[model.mlp]
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (data.mean, data.std))
+    yield "model", name
+    patches = f"{model.patches} patches of {model.patch_px} px"
+    yield "network", f"{model.blocks} blocks, {patches}, {model.channels} channels, {activation}"
+    yield "parameters", f"{model.parameters:,}"
+    yield "GMACs", f"{model.macs / 1e9:.3f} in the products, {model.macs_with_norms / 1e9:.3f} with LayerNorms"
+    yield "activations", f"{model.activations / 1e6:.3f} M"
+    yield "input", f"{model.in_chans} × {model.image_px} × {model.image_px}"
+    crop = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop {data.image_px} px"
+    yield "transform", f"{crop}, mean {mean}, std {std}"
+    yield "embedding", f"{model.channels} floats"
+    if pretrained:
+        yield "trained by", pretrained.trained
+        if pretrained.top1 is not None:
+            yield "accuracy", f"top-1 {pretrained.top1:g} % on {pretrained.top1_on}"
+        yield "licence", pretrained.license
+
+
+def _of_file(checkpoint: Checkpoint) -> Facts:
+    import hashlib
+
+    from gmixer.data import labels_for
+
+    labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
+    some = ", ".join(label.name for label in labels[:3])
+    yield "classes", f"{len(labels):,}" + (f": {some}, …" if labels else "")
+    size_mib = checkpoint.path.stat().st_size / 2**20
+    with open(checkpoint.path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    yield "weights", f"{checkpoint.path} ({size_mib:.1f} MiB, {', '.join(checkpoint.file.dtypes)})"
+    yield "SHA-256", sha256
+
+
+def _of_machine() -> Facts:
+    import platform
+    import re
+    from pathlib import Path
+
+    import gmixer
+    from gmixer.engine import available_isas, check_isa, default_threads
+
+    try:
+        cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        cpu = None
+    isas = available_isas()
+    yield "processor", cpu[1] if cpu else platform.processor() or platform.machine()
+    yield "instructions", f"{check_isa()} (of {', '.join(isas)})"
+    yield "threads", str(default_threads())
+    yield "gmixer", f"{gmixer.__version__}, Python {platform.python_version()}"

@@ -1,0 +1,76 @@
+"""The options that subcommands share, and the model they open."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gmixer.predictor import Predictor
+
+AUTO = "auto"
+_debug = False
+
+
+def _remember_debug(wanted: bool) -> bool:
+    global _debug
+    _debug = _debug or wanted
+    return wanted
+
+
+def debug_wanted() -> bool:
+    return _debug
+
+
+def _complete_model(incomplete: str) -> list[str]:
+    from gmixer.config import model_names
+
+    return [name for name in (AUTO, *model_names()) if name.startswith(incomplete)]
+
+
+class Orientation(StrEnum):
+    apply = "apply"
+    ignore = "ignore"
+
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(help="Pictures, folders of pictures (searched through and through), or - for one picture on stdin."),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model name, a folder with config.json and model.safetensors, or a .safetensors file.",
+        autocompletion=_complete_model,
+    ),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with; default: all this process may use.")]
+Orient = Annotated[
+    Orientation, typer.Option("--orientation", help="Turn pictures as their EXIF says, or ignore it, as timm does.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.", hidden=False)
+]
+
+
+def open_predictor(model: str, *, threads: int | None, orientation: Orientation, say_which: bool) -> Predictor:
+    """Loads the model; with say_which one line on stderr tells which model `auto` took, and how good it is."""
+    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.predictor import load
+
+    predictor = load(EMBEDDED_MODEL if model == AUTO else model, threads=threads, orientation=orientation.value)
+    if model == AUTO and say_which:
+        larger_name, _, larger = find_model("gmixer_24_224.ra3_in1k")
+        small = predictor.checkpoint.pretrained
+        assert small is not None and larger is not None
+        typer.secho(
+            f"The small built-in {predictor.name} answers ({small.top1:.0f} % top-1 on tiny-ImageNet); "
+            f"{larger_name} has {larger.top1:.0f} % on ImageNet: give its weights to --model.",
+            err=True,
+            dim=True,
+        )
+    return predictor

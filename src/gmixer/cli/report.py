@@ -1,0 +1,140 @@
+"""Where rows and progress go: blocks with bars in a terminal, one line a picture in a pipe, JSON lines, CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from gmixer.cli.inputs import Inputs
+from gmixer.errors import ImageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gmixer.results import Prediction
+
+HANDFUL = 5  # more pictures than this get a progress bar
+WIDEST_COLUMNS = 100  # a wider terminal only moves the names away from their numbers
+BAR_COLUMNS = 24
+PERCENT_COLUMNS = 8
+
+
+class Report(Protocol):
+    def row(self, path: str, answer: Prediction | ImageError) -> None: ...
+
+
+@contextmanager
+def open_report(inputs: Inputs, *, k: int, as_json: bool, as_csv: bool) -> Iterator[Report]:
+    """The report that the options and the terminal ask for; on leaving, one summary line on stderr."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if as_json:
+        report: Report = JsonLines()
+    elif as_csv:
+        report = Csv(k)
+    elif console.is_terminal:
+        report = Blocks(console)
+    else:
+        report = Lines()
+    with open_progress(inputs, console if isinstance(report, Blocks) else None):
+        yield report
+
+
+@contextmanager
+def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[None]:
+    """A progress bar for more than a handful of pictures, then one summary line, both on stderr.
+
+    console: the terminal that also gets the rows, which then scroll above the bar.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = console or Console(stderr=True)
+    if not console.is_terminal or inputs.files <= HANDFUL:
+        yield
+    else:
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("", total=inputs.files)
+            inputs.on_progress = lambda done: progress.update(task, completed=done)
+            yield
+    if summary := inputs.summary():
+        print(summary, file=sys.stderr)
+
+
+class JsonLines:
+    """{"path", "model", "predictions": […]} or {"path", "error": {"kind", "message"}}, one object a line."""
+
+    def row(self, path: str, answer: Prediction | ImageError) -> None:
+        if isinstance(answer, ImageError):
+            fields = {"error": {"kind": answer.kind, "message": answer.reason}}
+        else:
+            fields = answer.to_dict()
+        print(json.dumps({"path": path} | fields), flush=True)
+
+
+class Csv:
+    """One row a picture: path, error_kind, error_message, then index, synset, label and probability of each class."""
+
+    def __init__(self, k: int) -> None:
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        names = [f"{name}_{i}" for i in range(1, k + 1) for name in ("index", "synset", "label", "probability")]
+        self._columns = 3 + len(names)
+        self._writer.writerow(["path", "error_kind", "error_message", *names])
+
+    def row(self, path: str, answer: Prediction | ImageError) -> None:
+        if isinstance(answer, ImageError):
+            cells: list[object] = [path, answer.kind, answer.reason]
+        else:
+            cells = [path, "", ""]
+            for c in answer:
+                cells += [c.index, c.synset, c.label, f"{c.probability:.6f}"]
+        self._writer.writerow(cells + [""] * (self._columns - len(cells)))
+
+
+class Lines:
+    """For pipes: path, then each class, tab-separated; a failed picture says `error` and why."""
+
+    def row(self, path: str, answer: Prediction | ImageError) -> None:
+        if isinstance(answer, ImageError):
+            cells = ["error", answer.reason]
+        else:
+            cells = [f"{c.probability:.4f} {c.label}" for c in answer]
+        print("\t".join([printable(path), *cells]))
+
+
+class Blocks:
+    """For people: the path, then a line with a bar for each class."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._columns = min(console.width, WIDEST_COLUMNS)
+        self._bar_columns = min(BAR_COLUMNS, self._columns // 4)
+
+    def row(self, path: str, answer: Prediction | ImageError) -> None:
+        from rich.bar import Bar
+        from rich.table import Table
+        from rich.text import Text
+
+        self._console.print(Text(printable(path), style="bold", overflow="fold"))
+        if isinstance(answer, ImageError):
+            self._console.print(Text(f"  {answer.reason}", style="red"), width=self._columns)
+        elif not len(answer):
+            self._console.print(Text("  no class is that probable", style="dim"))
+        for c in answer if not isinstance(answer, ImageError) else ():
+            label = Text(c.label)
+            label.truncate(self._columns - PERCENT_COLUMNS - self._bar_columns - 2, overflow="ellipsis")
+            bar = Bar(1.0, 0.0, c.probability, width=self._bar_columns, color="cyan")
+            line = Table.grid(padding=(0, 1))
+            line.add_row(f"{c.probability:{PERCENT_COLUMNS}.1%}", bar, label)
+            self._console.print(line)
+
+
+def printable(text: str) -> str:
+    """A file's name may hold line breaks or terminal commands: shown escaped, never obeyed."""
+    return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else ascii(c)[1:-1] for c in text)

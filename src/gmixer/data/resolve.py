@@ -1,0 +1,83 @@
+"""How a model wants its pictures, in timm's words.
+
+Source of the keys, their order and of what overrides what: timm 1.0.31, data/config.py. timm's asserts are InputErrors
+here, and a model that says nothing about its pictures is one too, where timm guesses ImageNet's mean and std.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, find_model
+from gmixer.errors import InputError
+
+_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
+
+
+def resolve_model_data_config(model: object, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The data config of `model`: input_size (channels, height, width), interpolation, mean, std, crop_pct, crop_mode.
+
+    model: a model's name, anything with a DataConfig as `.data` (a Predictor, an Engine), or anything with timm's
+        `.pretrained_cfg`.
+    args: overrides: in_chans (or chans), input_size, img_size, interpolation, mean, std, crop_pct, crop_mode. A key
+        that is missing or None overrides nothing; in_chans counts only beside img_size, mean or std, as in timm.
+    Raises UnknownModelError for a name that the table does not know, InputError for anything else that does not fit.
+    """
+    args = args or {}
+    own = _own_config(model)
+    input_size, in_chans = _input_size(args, own)
+    return {
+        "input_size": input_size,
+        "interpolation": args.get("interpolation") or own.get("interpolation") or "bicubic",
+        "mean": _per_channel("mean", args, in_chans) or own.get("mean") or IMAGENET_MEAN,
+        "std": _per_channel("std", args, in_chans) or own.get("std") or IMAGENET_STD,
+        "crop_pct": args.get("crop_pct") or own.get("crop_pct") or 0.875,  # timm DEFAULT_CROP_PCT
+        "crop_mode": args.get("crop_mode") or own.get("crop_mode") or "center",  # timm DEFAULT_CROP_MODE
+    }
+
+
+def _own_config(model: object) -> Mapping[str, Any]:
+    """What the model itself says, as timm's keys."""
+    if isinstance(model, str):
+        _, variant, pretrained = find_model(model)
+        return (pretrained or variant).data.to_timm()
+    data = getattr(model, "data", None)
+    if isinstance(data, DataConfig):
+        return data.to_timm()
+    config = getattr(model, "pretrained_cfg", None)
+    if config is None:
+        raise InputError(
+            f"{type(model).__name__} does not say how it wants its pictures; wanted a model's name, "
+            f"or something with a DataConfig as .data or a timm .pretrained_cfg"
+        )
+    if isinstance(config, Mapping):
+        return config
+    return {key: getattr(config, key, None) for key in _KEYS}
+
+
+def _input_size(args: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Any, int]:
+    """(input_size, the number of channels that mean and std must have)."""
+    in_chans = next((args[key] for key in ("in_chans", "chans") if args.get(key) is not None), 3)
+    size, side = args.get("input_size"), args.get("img_size")
+    if size is not None:
+        if not isinstance(size, tuple | list) or len(size) != 3:
+            raise InputError(f"input_size is {size!r}; wanted (channels, height, width)")
+        return tuple(size), size[0]
+    if side is not None:
+        if not isinstance(side, int):
+            raise InputError(f"img_size is {side!r}; wanted one whole number of pixels; for two give input_size")
+        return (in_chans, side, side), in_chans
+    if own.get("input_size") is not None:
+        return own["input_size"], in_chans
+    return (in_chans, 224, 224), in_chans
+
+
+def _per_channel(key: str, args: Mapping[str, Any], in_chans: int) -> tuple[float, ...] | None:
+    """args[key] as one number a channel; a single number serves them all. None where args has none."""
+    if args.get(key) is None:
+        return None
+    numbers = tuple(args[key])
+    if len(numbers) not in (1, in_chans):
+        raise InputError(f"{key} is {numbers!r}; wanted one number, or one for each of {in_chans} channels")
+    return numbers * in_chans if len(numbers) == 1 else numbers

@@ -1,0 +1,34 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def available_isas() -> list[str]: ...
+
+class Model:
+    def __init__(
+        self,
+        *,
+        image_px: int,
+        patch_px: int,
+        in_chans: int,
+        channels: int,
+        blocks: int,
+        token_hidden: int,
+        channel_hidden: int,
+        gated: bool,
+        num_classes: int,
+        threads: int,
+        isa: str,
+    ) -> None: ...
+    def set_tensor(self, name: str, values: NDArray[np.float32]) -> bool: ...
+    def forward(
+        self,
+        images: NDArray[np.float32],
+        features: NDArray[np.float32],
+        logits: NDArray[np.float32] | None,
+        tokens: NDArray[np.float32] | None,
+        stages: NDArray[np.float32] | None,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def threads(self) -> int: ...

@@ -1,0 +1,139 @@
+"""The forward pass on the native core.
+
+B images, N patches, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.config import ModelConfig
+from gmixer.engine import _native
+from gmixer.engine.threads import check_threads
+from gmixer.errors import EngineError, InputError, WeightsError
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one forward pass gives, float32."""
+
+    features: Float32  # (B, C): the mean of the tokens
+    logits: Float32  # (B, K)
+    tokens: Float32 | None = None  # (B, N, C) after the last norm, where asked for
+
+
+def available_isas() -> list[str]:
+    """Instruction sets this processor runs, best first."""
+    return _native.available_isas()
+
+
+def check_isa(isa: str | None = None) -> str:
+    """The instruction set that an engine would take: `isa`, else $GMIXER_ISA, else the best one. Raises EngineError."""
+    isas = available_isas()
+    wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
+    if wanted not in isas:
+        said_by = "isa=" if isa is not None else "GMIXER_ISA="
+        raise EngineError(f"{said_by}{wanted!r} is not to be had here; this processor runs {', '.join(isas)}")
+    return wanted
+
+
+class Engine:
+    """A model packed for this machine. Several Python threads may call one engine; they take turns on its threads.
+
+    tensors: every tensor of config.tensor_shapes(), float32, in any order; copied.
+    threads: None takes what affinity and the control group allow.
+    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best this processor has.
+    source: what to call the tensors in an error.
+
+    Results are the same bit for bit whatever the batch size, the order of the images or the number of threads.
+    Raises EngineError (isa, threads, an architecture the core cannot run), WeightsError (NaN, a missing tensor).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tensors: Iterable[tuple[str, Float32]],
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        source: str = "the weights given",
+    ) -> None:
+        if config.channels % 16:
+            raise EngineError(f"the native core needs channels in multiples of 16; this model has {config.channels}")
+        self._model = _native.Model(
+            image_px=config.image_px,
+            patch_px=config.patch_px,
+            in_chans=config.in_chans,
+            channels=config.channels,
+            blocks=config.blocks,
+            token_hidden=config.token_hidden,
+            channel_hidden=config.channel_hidden,
+            gated=config.mlp == "swiglu",
+            num_classes=config.num_classes,
+            threads=check_threads(threads),
+            isa=check_isa(isa),
+        )
+        self.config = config
+        shapes = config.tensor_shapes()
+        missing = set(shapes)
+        for name, values in tensors:
+            if shapes.get(name) != values.shape:
+                wanted = shapes.get(name, "no such tensor")
+                raise WeightsError(f"{source}: {name} is {values.shape}; wanted {wanted}")
+            if not self._model.set_tensor(name, np.ascontiguousarray(values, np.float32)):
+                raise WeightsError(
+                    f"{source}: {name} holds NaN or infinity; wanted finite numbers: the file is damaged or the "
+                    f"training diverged, take another checkpoint"
+                )
+            missing.discard(name)
+        if missing:
+            raise WeightsError(f"{source}: lacks {', '.join(sorted(missing)[:3])}; wanted {len(shapes)} tensors")
+
+    @property
+    def isa(self) -> str:
+        return self._model.isa
+
+    @property
+    def threads(self) -> int:
+        return self._model.threads
+
+    def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
+        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
+        x_BCHW = self._checked(x_BCHW)
+        output, _ = self._run(x_BCHW, tokens=tokens, stages=False)
+        return output
+
+    def stages(self, x_BCHW: Float32) -> dict[str, Float32]:
+        """Every stage by name: stem, block_0 …, tokens (each (B, N, C)), features (B, C), logits (B, K)."""
+        x_BCHW = self._checked(x_BCHW)
+        output, residual = self._run(x_BCHW, tokens=True, stages=True)
+        assert residual is not None and output.tokens is not None
+        names = ["stem", *(f"block_{i}" for i in range(self.config.blocks))]
+        last = {"tokens": output.tokens, "features": output.features, "logits": output.logits}
+        return dict(zip(names, residual, strict=True)) | last
+
+    def _checked(self, x_BCHW: Float32) -> Float32:
+        want = (self.config.in_chans, self.config.image_px, self.config.image_px)
+        if not isinstance(x_BCHW, np.ndarray) or x_BCHW.dtype != np.float32 or x_BCHW.shape[1:] != want:
+            got = f"{x_BCHW.dtype} {x_BCHW.shape}" if isinstance(x_BCHW, np.ndarray) else type(x_BCHW).__name__
+            raise InputError(
+                f"got {got}; wanted a float32 array (images, {want[0]}, {want[1]}, {want[2]}) of normalised pixels: "
+                f"Predictor.transform makes one from a picture"
+            )
+        return np.ascontiguousarray(x_BCHW)
+
+    def _run(self, x_BCHW: Float32, *, tokens: bool, stages: bool) -> tuple[Output, Float32 | None]:
+        c, B = self.config, len(x_BCHW)
+        features = np.empty((B, c.channels), np.float32)
+        logits = np.empty((B, c.num_classes), np.float32)
+        tokens_BNC = np.empty((B, c.patches, c.channels), np.float32) if tokens else None
+        residual = np.empty((1 + c.blocks, B, c.patches, c.channels), np.float32) if stages else None
+        self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual)
+        return Output(features, logits, tokens_BNC), residual

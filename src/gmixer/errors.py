@@ -1,0 +1,64 @@
+"""Every error gmixer raises on purpose.
+
+    GmixerError
+    ├── ImageError        a picture cannot be had: .kind, .reason, .source
+    ├── WeightsError      a weights file does not fit: names the file, says got, wanted and the way out
+    ├── UnknownModelError no such model or tag; names what exists
+    ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
+    └── EngineError       the native core cannot run as asked: instruction set, threads
+
+A message says what came in, what was wanted, and the way out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+ImageErrorKind = Literal[
+    "missing",  # no such file
+    "unreadable",  # the operating system refused: permissions, a folder, an I/O error
+    "empty",  # zero bytes
+    "not_image",  # the first bytes are of no image format
+    "unsupported",  # an image, but in a form that gmixer does not read
+    "too_large",  # more bytes, pixels or frames than the limits allow; known before decoding
+    "corrupt",  # the decoder gave up: truncated or damaged
+]
+IMAGE_ERROR_KINDS: tuple[str, ...] = get_args(ImageErrorKind)
+
+
+class GmixerError(Exception):
+    """The root: `except gmixer.GmixerError` catches everything gmixer raises on purpose."""
+
+
+class ImageError(GmixerError):
+    """A picture cannot be had.
+
+    kind: one of IMAGE_ERROR_KINDS.
+    reason: one sentence without the file's name.
+    source: the path as given, or "<bytes>", "<stdin>", ….
+    """
+
+    def __init__(self, kind: ImageErrorKind, reason: str, source: str) -> None:
+        super().__init__(kind, reason, source)  # the arguments themselves, so that it pickles
+        self.kind: ImageErrorKind = kind
+        self.reason = reason
+        self.source = source
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
+
+
+class WeightsError(GmixerError):
+    """A weights file is missing, damaged, or not of the architecture asked for."""
+
+
+class UnknownModelError(GmixerError):
+    """No model or tag of that name."""
+
+
+class InputError(GmixerError, ValueError):
+    """An argument has the wrong type, shape or value."""
+
+
+class EngineError(GmixerError):
+    """The native core cannot run as asked."""

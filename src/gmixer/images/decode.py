@@ -1,0 +1,178 @@
+"""Anything that is a picture → Pixels, uint8 (H, W, 3) RGB. The one boundary around Pillow's decoders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from io import BytesIO
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from gmixer.errors import ImageError, InputError
+from gmixer.images.arrays import from_array
+from gmixer.images.limits import DEFAULT_LIMITS, Limits
+from gmixer.images.modes import Pixels, to_rgb
+from gmixer.images.orient import orientation_of, upright
+from gmixer.images.quiet import quiet, silence_libtiff
+from gmixer.images.read import read_file, too_many_bytes
+from gmixer.images.sniff import HEAD_BYTES, sniff, why_not
+
+ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
+Orientation: TypeAlias = Literal["apply", "ignore"]
+
+# One decoder each, called by name: Image.open would import all of Pillow's, try them in turn, hide their reasons,
+# and refuse by its own limit of pixels before gmixer could read the size.
+_DECODERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "jpeg_factory"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
+}
+_OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
+
+
+def decode(
+    source: ImageLike,
+    *,
+    name: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    orientation: Orientation = "apply",
+) -> Pixels:
+    """A picture → uint8 (H, W, 3), RGB, C-contiguous; treat it as read-only, it may be a view of the decoder's memory.
+
+    source: a path (str or os.PathLike), a file's bytes, a PIL image, or a uint8 array (H, W, 3), (H, W, 4), (H, W) or
+        (H, W, 1). Of an animation the first frame is taken, of a PIL image the one it stands at.
+    name: what errors call the picture; else the path as given, "<bytes>", "<image>" or "<array>".
+    limits: a file that holds more is refused before it is decoded; of a PIL image only the pixels count, of an array
+        nothing does.
+    orientation: "apply" turns the picture as its EXIF says; "ignore" leaves it, which is timm's behaviour. (A TIFF is
+        turned either way: Pillow does it while decoding.)
+
+    Modes other than RGB become RGB by the table in modes.py. An upright RGB file is bit-identical to
+    `PIL.Image.open(source).convert("RGB")`. Safe to call from many threads.
+
+    Raises ImageError, of any kind, if the picture cannot be had; InputError for a source, array or orientation of the
+    wrong type, shape or value.
+    """
+    if orientation not in ("apply", "ignore"):
+        raise InputError(f'orientation is {orientation!r}; wanted "apply" or "ignore"')
+    try:
+        with quiet():
+            return _decode(source, name, limits, orientation)
+    except ImageError as error:
+        failure = error
+    # Raised anew, outside the `except`: an error that a long run keeps must not keep the file's bytes alive, which
+    # hang on the frames of its traceback and of the decoder's own exception.
+    failure.__cause__ = failure.__context__ = None
+    try:
+        raise failure.with_traceback(None)
+    finally:
+        del failure
+
+
+def _decode(source: Any, name: str | None, limits: Limits, orientation: Orientation) -> Pixels:
+    match source:
+        case np.ndarray():
+            return from_array(source, source=name or "<array>")
+        case Image.Image():
+            return _from_pil(source, name or "<image>", limits, orientation)
+        case bytes() | bytearray() | memoryview():
+            return _from_bytes(bytes(source), name or "<bytes>", limits, orientation)
+        case str() | os.PathLike():
+            where = name or os.fsdecode(source)
+            return _from_bytes(read_file(source, source=where, limits=limits), where, limits, orientation)
+    got = f"{name or 'source'}: got a {type(source).__name__}"
+    raise InputError(f"{got}; wanted a path, bytes, a PIL image or a uint8 array (height, width, 3)")
+
+
+def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientation) -> Pixels:
+    if not data:
+        raise ImageError("empty", "is empty: it holds no bytes at all", source)
+    if len(data) > limits.max_bytes:
+        raise too_many_bytes(f"{len(data):,}", source, limits)
+    image_format = sniff(data[:HEAD_BYTES])
+    if image_format is None:
+        raise ImageError(*why_not(data[:HEAD_BYTES]), source)
+    if image_format in _OPTIONAL and not features.check(image_format.lower()):
+        raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
+    with _as_image_error(f"decoded as {image_format}", source):
+        image = _open(image_format, data)
+        _check_pixel_count(image, source, limits)
+        if _has_more_frames(image, image_format, data, limits.max_frames):
+            reason = f"holds more than {limits.max_frames:,} frames, which is the limit: pass Limits(max_frames=…)"
+            raise ImageError("too_large", reason, source)
+        return _to_pixels(image, source, orientation)
+
+
+def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orientation) -> Pixels:
+    if 0 in image.size:
+        raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
+    _check_pixel_count(image, source, limits)
+    with _as_image_error("decoded", source):  # it may have been opened but not yet read
+        return _to_pixels(image, source, orientation)
+
+
+def _to_pixels(image: Image.Image, source: str, orientation: Orientation) -> Pixels:
+    image.load()
+    turn = orientation_of(image) if orientation == "apply" else 1  # before to_rgb, which may drop the EXIF
+    return np.asarray(upright(to_rgb(image, source=source), turn))
+
+
+def _open(image_format: str, data: bytes) -> Image.Image:
+    """Reads the header only."""
+    if image_format == "TIFF":
+        silence_libtiff()
+    module, decoder = _DECODERS[image_format]
+    image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")
+    return image
+
+
+def _check_pixel_count(image: Image.Image, source: str, limits: Limits) -> None:
+    pixels = image.width * image.height
+    if pixels > limits.max_pixels:
+        size = f"{pixels:,} pixels ({image.width}x{image.height})"
+        reason = f"holds {size}; the limit is {limits.max_pixels:,}: pass Limits(max_pixels=…)"
+        raise ImageError("too_large", reason, source)
+
+
+def _has_more_frames(image: Image.Image, image_format: str, data: bytes, max_frames: int) -> bool:
+    if image_format in {"GIF", "TIFF"}:  # counted by walking through the file, which leaves `image` elsewhere
+        image = _open(image_format, data)
+    with suppress(Exception):  # a damaged later frame is no reason to refuse the first
+        if image_format == "TIFF":  # Pillow counts pages in quadratic time: go no further than the limit
+            image.seek(max_frames)
+            return True
+        frames: int = getattr(image, "n_frames", 1)
+        return frames > max_frames
+    return False
+
+
+@contextmanager
+def _as_image_error(what: str, source: str) -> Iterator[None]:
+    """Every exception of a decoder → one ImageError. They raise far more than OSError; see tests/test_decode.py."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:  # WebP, GIF and TIFF ask Pillow's own limit, twice the default here
+        reason = "holds more pixels than Pillow itself allows, twice PIL.Image.MAX_IMAGE_PIXELS"
+        raise ImageError("too_large", reason, source) from error
+    except MemoryError as error:
+        raise ImageError("corrupt", f"cannot be {what}: it asks for more memory than there is", source) from error
+    except Exception as error:
+        reason = f"cannot be {what}: {_sentence(error)}; it is cut short, damaged or of a rare kind"
+        raise ImageError("corrupt", reason, source) from error
+
+
+def _sentence(error: Exception) -> str:
+    """Pillow's own words, on one line; some of its exceptions have none."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

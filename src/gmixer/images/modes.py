@@ -1,0 +1,70 @@
+"""A Pillow mode → RGB, 8 bits a channel.
+
+| mode | what it is | becomes |
+| --- | --- | --- |
+| RGB | colour | itself, bit for bit |
+| 1, L | black and white, grey | the same value in all three channels |
+| P | palette | the palette's colours |
+| RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not consulted |
+| LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white |
+| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are clear | laid over white |
+| I;16 in any byte order | 16-bit grey | scaled, value * 255 / 65535 rounded; never clipped |
+| I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | scaled likewise |
+| I beyond that, F, others | no known range | ImageError "unsupported" |
+
+16-bit colour never gets here: Pillow's decoders keep the upper 8 bits. CMYK of Adobe's JPEGs is stored inverted;
+Pillow turns it back while decoding.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gmixer.errors import ImageError
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""uint8 (H, W, 3), RGB, C-contiguous."""
+
+_BY_PILLOW = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
+_WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
+
+
+def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
+    """The picture in mode RGB, as the table above says. Raises ImageError "unsupported" with `source`."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _sixteen_bit_grey(image, source)
+    if image.mode not in _BY_PILLOW | _WITH_ALPHA:
+        pixels = "floating-point pixels" if image.mode == "F" else f"pixels of mode {image.mode}"
+        raise _unsupported(f"holds {pixels}, whose range is unknown", source)
+    if image.has_transparency_data:
+        return over_white(image)
+    return image.convert("RGB")
+
+
+def over_white(image: Image.Image) -> Image.Image:
+    """RGB of a picture with transparency; each value is (colour * alpha + 255 * (255 - alpha)) / 255, rounded."""
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow has no direct way
+    rgba = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(rgba, mask=rgba.getchannel("A"))
+    return white
+
+
+def _sixteen_bit_grey(image: Image.Image, source: str) -> Image.Image:
+    grey_HW = np.asarray(image).astype(np.int32)
+    low, high = int(grey_HW.min()), int(grey_HW.max())
+    if low < 0 or high > 65535:
+        raise _unsupported(f"holds 32-bit grey values from {low:,} to {high:,}, more than 16 bits", source)
+    scaled_HW = ((grey_HW + 128) // 257).astype(np.uint8)  # 65535 = 257 * 255, and no value falls on a half
+    if isinstance(clear := image.info.get("transparency"), int):
+        scaled_HW[grey_HW == clear] = 255
+    return Image.fromarray(scaled_HW).convert("RGB")
+
+
+def _unsupported(what: str, source: str) -> ImageError:
+    return ImageError("unsupported", f"{what}: save it with 8 or 16 bits a channel", source)

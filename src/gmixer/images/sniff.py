@@ -1,0 +1,93 @@
+"""What a file is, by its first bytes. Its extension is never consulted: a `.jpg` may hold anything."""
+
+from __future__ import annotations
+
+import re
+
+from gmixer.errors import ImageErrorKind
+
+HEAD_BYTES = 32  # enough for every signature below
+READABLE = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, PPM"
+
+_PNM = re.compile(rb"P[1-6](\s+\d|\s*#)")  # stricter than Pillow's "P6": a text may begin so
+_BMP_HEADER_BYTES = range(12, 125)  # BITMAPCOREHEADER … BITMAPV5HEADER; a text that begins with "BM" is out of range
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+
+_OTHER_IMAGES = {
+    b"\xff\x0a": "JPEG XL",
+    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
+    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"8BPS": "Photoshop",
+    b"v/1\x01": "OpenEXR",
+    b"FUJIFILMCCD-RAW": "a Fujifilm raw file",
+}
+_NOT_IMAGES = {
+    b"%PDF": "PDF",
+    b"PK\x03\x04": "a ZIP archive or an office document",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x00" * 16: "nothing but zeros",
+}
+_TEXTS = {
+    b"<!doctype html": "HTML",
+    b"<html": "HTML",
+    b"<svg": "SVG",
+    b"<?xml": "XML or SVG",
+}
+
+
+def sniff(head: bytes) -> str | None:
+    """The format of a file that begins with `head` (HEAD_BYTES of it suffice), or None.
+
+    The names are "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF" and "PPM", which stands for all of P1…P6.
+    """
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if _brands(head) & _AVIF_BRANDS:
+        return "AVIF"
+    if head.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")):  # + is BigTIFF
+        return "TIFF"
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
+        return "BMP"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if _PNM.match(head):
+        return "PPM"
+    return None
+
+
+def other_image(head: bytes) -> str | None:
+    """The name of an image format that gmixer knows of but does not read, or None."""
+    brands = _brands(head)
+    if brands & _HEIF_BRANDS:
+        return "HEIC"
+    if b"crx " in brands:
+        return "a Canon raw file"
+    return _lookup(head, _OTHER_IMAGES)
+
+
+def why_not(head: bytes) -> tuple[ImageErrorKind, str]:
+    """For a head that `sniff` does not know: the kind of error, and the sentence."""
+    if image := other_image(head):
+        return "unsupported", f"is {image}, which gmixer does not read: convert it to one of {READABLE}"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    like = _lookup(head, _NOT_IMAGES) or _lookup(text, _TEXTS) or ("a video" if _brands(head) else None)
+    starts = f"starts like {like}, not like an image" if like else "does not start like an image"
+    return "not_image", f"{starts}: gmixer reads {READABLE}"
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """Of an ISO media file (AVIF, HEIC, MP4 …): its major brand and the compatible ones, as far as `head` goes."""
+    if head[4:8] != b"ftyp":
+        return set()
+    box = head[: int.from_bytes(head[:4], "big")]
+    return {box[8:12], *(box[i : i + 4] for i in range(16, len(box), 4))}
+
+
+def _lookup(head: bytes, names: dict[bytes, str]) -> str | None:
+    return next((name for magic, name in names.items() if head.startswith(magic)), None)

@@ -1,0 +1,205 @@
+"""The sentence that joins the rooms: bytes → pixels → tensor → model → results.
+
+B images, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Literal, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.config import DataConfig, ModelConfig
+from gmixer.data import Preprocess, labels_for
+from gmixer.engine import Engine, Output
+from gmixer.errors import ImageError, InputError
+from gmixer.images import ImageLike, Limits, Orientation
+from gmixer.results import Embedding, Prediction, Result, top_k
+from gmixer.weights import Checkpoint, find_checkpoint
+
+OnError = Literal["raise", "return"]
+BATCH = 16  # images decoded, then run together; the time per image is flat from 4 up (README)
+
+T = TypeVar("T")
+
+
+def load(
+    model: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    orientation: Orientation = "apply",
+    limits: Limits | None = None,
+) -> Predictor:
+    """A Predictor of a model name, a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
+
+    name: which pretrained model a bare file is, where its shape fits several.
+    threads: None takes what affinity and the control group allow.
+    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best there is.
+    orientation: "apply" turns pictures as their EXIF says; "ignore" is timm's behaviour.
+
+    Raises UnknownModelError, WeightsError, EngineError. Never falls back to another model.
+    """
+    checkpoint = find_checkpoint(model, name=name)
+    return Predictor(checkpoint, threads=threads, isa=isa, orientation=orientation, limits=limits)
+
+
+class Predictor:
+    """A model with its transform and its labels.
+
+    An image is a path, bytes, a PIL image or a uint8 array (H, W, 3). One image in, one result out; a list in, a list
+    out. A picture that cannot be read raises ImageError; with on_error="return" the error stands in its place in the
+    list, and every other result is exactly what it would have been without it.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        orientation: Orientation = "apply",
+        limits: Limits | None = None,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.preprocess = Preprocess(checkpoint.data, limits=limits or Limits(), orientation=orientation)
+        self.labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
+        self.engine = Engine(
+            checkpoint.model, checkpoint.tensors(), threads=threads, isa=isa, source=str(checkpoint.path)
+        )
+
+    @property
+    def name(self) -> str:
+        return self.checkpoint.name
+
+    @property
+    def model(self) -> ModelConfig:
+        return self.checkpoint.model
+
+    @property
+    def data(self) -> DataConfig:
+        return self.checkpoint.data
+
+    def __repr__(self) -> str:
+        return f"<Predictor {self.name}: {self.engine.isa}, {self.engine.threads} threads>"
+
+    @overload  # a str is one image, although it is also a sequence of str
+    def classify(self, images: ImageLike, k: int = 5) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def classify(
+        self, images: Sequence[ImageLike], k: int = 5, *, on_error: Literal["raise"] = "raise"
+    ) -> list[Prediction]: ...
+    @overload
+    def classify(
+        self, images: Sequence[ImageLike], k: int = 5, *, on_error: OnError
+    ) -> list[Prediction] | list[Prediction | ImageError]: ...
+    def classify(
+        self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
+    ) -> Prediction | list[Prediction] | list[Prediction | ImageError]:
+        """The k most probable classes of each image."""
+        if self.model.num_classes == 0:
+            raise InputError(f"{self.name} has no classes (num_classes 0); embed() gives its features")
+        results = self.predict(images, k, on_error=on_error)
+        if isinstance(results, Result):
+            return results.prediction
+        return [r.prediction if isinstance(r, Result) else r for r in results]
+
+    def embed(self, images: ImageLike | Sequence[ImageLike]) -> Embedding:
+        """Features of the images: float32 (C,) for one, (B, C) for a list. Raises ImageError for the first bad one."""
+        results = self.predict(images, k=1)
+        if isinstance(results, Result):
+            return results.embedding
+        vectors_BC = np.empty((len(results), self.model.channels), np.float32)
+        for row_C, result in zip(vectors_BC, results, strict=True):
+            row_C[:] = result.embedding.vectors
+        return Embedding(vectors_BC, self.name)
+
+    @overload
+    def predict(self, images: ImageLike, k: int = 5) -> Result: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(
+        self, images: Sequence[ImageLike], k: int = 5, *, on_error: Literal["raise"] = "raise"
+    ) -> list[Result]: ...
+    @overload
+    def predict(
+        self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
+    ) -> Result | list[Result] | list[Result | ImageError]: ...
+    def predict(
+        self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
+    ) -> Result | list[Result] | list[Result | ImageError]:
+        """Classes and embedding of each image, from one pass."""
+        if on_error not in ("raise", "return"):
+            raise InputError(f"on_error is {on_error!r}; wanted 'raise' or 'return'")
+        as_list, many = _as_list(images)
+        results: list[Result | ImageError] = []
+        for result in self.stream(as_list, k):
+            if isinstance(result, ImageError) and (on_error == "raise" or not many):
+                raise result
+            results.append(result)
+        return results if many else results[0]  # type: ignore[return-value] # one that failed was raised
+
+    def stream(self, images: Iterable[ImageLike], k: int = 5) -> Iterator[Result | ImageError]:
+        """A result for each image of any iterable, in its order, as they come; memory does not grow with their number.
+
+        A picture that cannot be read gives its ImageError in its place, and costs no other result.
+        """
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise InputError(f"k is {k!r}; wanted a whole number, 1 or more")
+        for batch in _batches(images, BATCH):
+            tensors = [self._try_transform(image) for image in batch]
+            good = [t for t in tensors if not isinstance(t, ImageError)]
+            answers = iter(self._answers(good, k))
+            for tensor in tensors:
+                yield tensor if isinstance(tensor, ImageError) else next(answers)
+
+    def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
+        """The exact tensor the model sees: float32 (3, image_px, image_px), or (B, 3, …) for a list."""
+        as_list, many = _as_list(images)
+        tensors = [self.preprocess(image) for image in as_list]
+        return self._stack(tensors) if many else tensors[0]
+
+    def forward(self, x_BCHW: NDArray[np.float32], *, tokens: bool = False) -> Output:
+        """Normalised images → features, logits, and the tokens if asked for. Raises InputError for other arrays."""
+        return self.engine.forward(x_BCHW, tokens=tokens)
+
+    def _try_transform(self, image: ImageLike) -> NDArray[np.float32] | ImageError:
+        try:
+            return self.preprocess(image)
+        except ImageError as error:
+            return error
+
+    def _stack(self, tensors: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        if tensors:
+            return np.stack(tensors)
+        return np.empty((0, self.model.in_chans, self.model.image_px, self.model.image_px), np.float32)
+
+    def _answers(self, tensors: list[NDArray[np.float32]], k: int) -> list[Result]:
+        if not tensors:
+            return []
+        output = self.engine.forward(self._stack(tensors))
+        if self.model.num_classes:
+            predictions = top_k(output.logits, k, self.labels, self.name)
+        else:
+            predictions = [Prediction((), self.name)] * len(tensors)
+        return [
+            Result(prediction, Embedding(features_C, self.name))
+            for prediction, features_C in zip(predictions, output.features, strict=True)
+        ]
+
+
+def _as_list(images: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:
+    """The images, and whether they came as a list or tuple."""
+    if isinstance(images, list | tuple):
+        return list(images), True
+    return [images], False  # type: ignore[list-item] # any other sequence is a str or bytes, or decode refuses it
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,87 @@
+"""Logits → the most probable classes by name.
+
+B images, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.data import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """One class with its probability, 0 … 1."""
+
+    index: int
+    synset: str  # WordNet 3.0 id such as "n02123045"; empty for a model's own classes
+    label: str
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "synset": self.synset,
+            "label": self.label,
+            "probability": self.probability,
+        }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction(Sequence[Class]):
+    """The most probable classes of one image, the best first: `prediction[0].label`."""
+
+    classes: tuple[Class, ...]
+    model: str
+
+    @overload
+    def __getitem__(self, index: int) -> Class: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Class, ...]: ...
+    def __getitem__(self, index: int | slice) -> Class | tuple[Class, ...]:
+        return self.classes[index]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __iter__(self) -> Iterator[Class]:
+        return iter(self.classes)
+
+    def above(self, threshold: float) -> Prediction:
+        """Only the classes with at least this probability."""
+        return Prediction(tuple(c for c in self.classes if c.probability >= threshold), self.model)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"model": self.model, "predictions": [c.to_dict() for c in self.classes]}
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n  {c.probability:6.1%}  {c.label}" for c in self.classes)
+        return f"<Prediction by {self.model}{lines or ' (no class)'}>"
+
+
+def softmax(logits_BK: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities (B, K) in float64, so that they sum to 1 to the last digit shown."""
+    shifted = logits_BK.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    exponentials: NDArray[np.float64] = np.exp(shifted)
+    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    return exponentials
+
+
+def top_k(logits_BK: NDArray[np.float32], k: int, labels: Sequence[Label], model: str) -> list[Prediction]:
+    """The k most probable classes of each image; of equal ones the lower index comes first."""
+    probability_BK = softmax(logits_BK)
+    order_BK = np.argsort(-probability_BK, axis=1, kind="stable")[:, :k]
+    return [
+        Prediction(
+            tuple(Class(int(i), labels[i].synset, labels[i].name, float(probability_K[i])) for i in order_K),
+            model,
+        )
+        for probability_K, order_K in zip(probability_BK, order_BK, strict=True)
+    ]

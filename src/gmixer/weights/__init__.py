@@ -1,0 +1,12 @@
+"""A name, file or folder → a checkpoint: checked against its architecture, read one tensor at a time.
+
+    find.py            embedded, `.safetensors` file or timm's folder → Checkpoint
+    architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
+    tensor_file.py     a safetensors file: header first, then one tensor at a time as float32
+
+Nothing here unpickles.
+"""
+
+from gmixer.weights.find import Checkpoint, find_checkpoint, is_path
+
+__all__ = ["Checkpoint", "find_checkpoint", "is_path"]

@@ -1,0 +1,89 @@
+"""The architecture that tensor names and shapes tell, and the comparison of a file with the one it should have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from gmixer.config import VARIANTS, ModelConfig
+from gmixer.errors import InputError, WeightsError
+from gmixer.weights.tensor_file import TensorFile
+
+
+def infer_architecture(file: TensorFile) -> ModelConfig:
+    """The ModelConfig of a bare file. Raises WeightsError if these are not a Mixer's tensors."""
+    shapes = {name: header.shape for name, header in file.headers.items()}
+    try:
+        channels, in_chans, patch_px, _ = shapes["stem.proj.weight"]
+        token_fc1, patches = shapes["blocks.0.mlp_tokens.fc1.weight"]
+        _, token_hidden = shapes["blocks.0.mlp_tokens.fc2.weight"]
+        _, channel_hidden = shapes["blocks.0.mlp_channels.fc2.weight"]
+        return ModelConfig(
+            image_px=math.isqrt(patches) * patch_px,
+            patch_px=patch_px,
+            channels=channels,
+            blocks=1 + max(int(name.split(".")[1]) for name in shapes if name.startswith("blocks.")),
+            token_hidden=token_hidden,
+            channel_hidden=channel_hidden,
+            mlp="swiglu" if token_fc1 == 2 * token_hidden else "gelu",
+            in_chans=in_chans,
+            num_classes=shapes.get("head.weight", (0,))[0],
+        )
+    except (KeyError, ValueError, InputError) as error:
+        some = ", ".join(list(shapes)[:3]) or "no tensors"
+        raise WeightsError(
+            f"{file.path}: holds no MLP-Mixer ({some}, …); wanted timm's names: stem.proj.weight, "
+            f"blocks.0.mlp_tokens.fc1.weight, … (other layouts are converted by timm: create the model there, save it)"
+        ) from error
+
+
+def variants_of(config: ModelConfig) -> list[str]:
+    """The table's variants of this architecture, whatever the class count and input channels."""
+    return [
+        name
+        for name, variant in VARIANTS.items()
+        if replace(config, num_classes=variant.model.num_classes, in_chans=variant.model.in_chans) == variant.model
+    ]
+
+
+def check_file(file: TensorFile, wanted: ModelConfig) -> None:
+    """Compares names, shapes and dtypes with the architecture. Raises WeightsError: got, wanted, way out."""
+    shapes = wanted.tensor_shapes()
+    missing = [name for name in shapes if name not in file.headers]
+    unknown = [name for name in file.headers if name not in shapes]
+    if missing or unknown:
+        parts = [_listed("lacks", missing), _listed("holds the unknown", unknown)]
+        raise WeightsError(
+            f"{file.path}: {' and '.join(part for part in parts if part)}; wanted the {len(shapes)} tensors of "
+            f"{_describe(wanted)}; load the checkpoint's own architecture, or give its config.json beside it"
+        )
+    for name, header in file.headers.items():
+        if header.shape != shapes[name]:
+            way_out = "load the checkpoint's own architecture, or give its config.json beside it"
+            if name.startswith("head."):
+                way_out = f"set num_classes to {header.shape[0]} in config.json, or load another checkpoint"
+            raise WeightsError(
+                f"{file.path}: {name} is {_shape(header.shape)}, {_describe(wanted)} wants {_shape(shapes[name])}; "
+                f"{way_out}"
+            )
+        if header.dtype not in ("F32", "F16", "BF16"):
+            raise WeightsError(
+                f"{file.path}: {name} is stored as {header.dtype}; wanted F32, F16 or BF16: "
+                f"save the model with .float() or .half()"
+            )
+
+
+def _listed(verb: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return f"{verb} {', '.join(names[:2])}{more}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(str(size) for size in shape) or "a single number"
+
+
+def _describe(config: ModelConfig) -> str:
+    name = next(iter(variants_of(config)), f"a {config.blocks}-block Mixer of {config.channels} channels")
+    return f"{name} with {config.num_classes} classes"

@@ -1,0 +1,94 @@
+"""A safetensors file, header first: names, shapes and dtypes cost no tensor's memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from gmixer.errors import WeightsError
+
+# safetensors' dtype → numpy's view of the stored bytes. Widening to float32 is exact for each.
+_STORED: dict[str, np.dtype[np.generic]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),  # the upper half of a float32
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    shape: tuple[int, ...]
+    dtype: str  # safetensors' name, such as "F16"
+    offset_bytes: int  # from the start of the file
+
+
+class TensorFile:
+    """An opened header. Raises WeightsError where the file is missing or is not safetensors."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.headers: dict[str, TensorHeader] = {}
+        try:
+            # safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. So the
+            # offsets follow from the sizes; reading them ourselves spares the pages that its memory map would keep.
+            with open(path, "rb") as file, safe_open(path, framework="numpy") as checked:
+                offset_bytes = 8 + int.from_bytes(file.read(8), "little")
+                for name in checked.offset_keys():
+                    part = checked.get_slice(name)
+                    header = TensorHeader(tuple(part.get_shape()), part.get_dtype(), offset_bytes)
+                    self.headers[name] = header
+                    offset_bytes += math.prod(header.shape) * _bits_per_value(header.dtype) // 8
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"{path}: {_reason(path, error)}") from error
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes that occur, sorted."""
+        return tuple(sorted({header.dtype for header in self.headers.values()}))
+
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Every tensor as float32, in file order. Each array is valid until the next one is asked for."""
+        largest = max((math.prod(h.shape) for h in self.headers.values()), default=0)
+        stored_buffer = bytearray(largest * 4)
+        widened_buffer = np.empty(largest, np.float32)
+        with open(self.path, "rb", buffering=0) as file:
+            for name, header in self.headers.items():
+                count = math.prod(header.shape)
+                stored_dtype = _STORED[header.dtype]
+                view = memoryview(stored_buffer)[: count * stored_dtype.itemsize]
+                file.seek(header.offset_bytes)
+                if file.readinto(view) != len(view):
+                    raise WeightsError(f"{self.path}: ends inside {name}; the file changed while it was read")
+                stored = np.frombuffer(view, stored_dtype)
+                if header.dtype == "F32":
+                    yield name, stored.reshape(header.shape)
+                    continue
+                widened = widened_buffer[:count]
+                if header.dtype == "BF16":
+                    np.left_shift(stored, 16, out=widened.view(np.uint32), dtype=np.uint32)
+                else:
+                    widened[:] = stored
+                yield name, widened.reshape(header.shape)
+
+
+def _bits_per_value(dtype: str) -> int:
+    """Safetensors' names say it: F32, BF16, U8, F8_E4M3; BOOL takes a byte."""
+    digits = "".join(c for c in dtype.split("_")[0] if c.isdigit())
+    return int(digits) if digits else 8
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if not os.path.lexists(path):
+        return "no such file; pass the path of a .safetensors file, or of a folder that holds model.safetensors"
+    if os.path.isdir(path):
+        return "is a folder; wanted a .safetensors file"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or error}"
+    return f"is not a safetensors file ({error}); convert it with safetensors.torch.save_file(state_dict, path)"

@@ -1,0 +1,36 @@
+"""Fixtures that several test files share. Models with drawn weights: mixers.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import gmixer
+
+PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def predictor() -> gmixer.Predictor:
+    """The embedded model."""
+    return gmixer.load("gmixer_8_64.distill_in1k")
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[Path]:
+    return sorted(path for path in PHOTOS.iterdir() if path.suffix in (".png", ".jpg"))
+
+
+@pytest.fixture
+def jpeg(tmp_path: Path) -> Path:
+    """A small real JPEG file of smooth colours."""
+    y, x = np.mgrid[0:90, 0:120].astype(np.uint8)
+    path = tmp_path / "picture.jpg"
+    Image.fromarray(np.dstack([x, y, 255 - x])).save(path, quality=90)
+    return path

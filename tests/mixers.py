@@ -1,0 +1,80 @@
+"""Models with drawn weights, as timm builds and runs them: the judge of the native engine.
+
+Never initial weights: timm's gate halves start at std 1e-6 and its head at zero, which hides swapped gates and missing
+biases. B images, N patches, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from timm.layers import GluMlp, Mlp
+from timm.models.mlp_mixer import MlpMixer
+from torch import nn
+
+from gmixer.config import ModelConfig
+from gmixer.engine import Engine
+
+Stages = dict[str, NDArray[np.floating]]
+
+
+def timm_mixer(config: ModelConfig) -> MlpMixer:
+    """timm's own network of any ModelConfig, in eval mode, with its initial weights."""
+    fc1_per_channel = (config.token_fc1 / config.channels, config.channel_fc1 / config.channels)
+    return MlpMixer(
+        num_classes=config.num_classes,
+        img_size=config.image_px,
+        in_chans=config.in_chans,
+        patch_size=config.patch_px,
+        num_blocks=config.blocks,
+        embed_dim=config.channels,
+        mlp_ratio=fc1_per_channel,
+        mlp_layer=GluMlp if config.mlp == "swiglu" else Mlp,
+        act_layer=nn.SiLU if config.mlp == "swiglu" else nn.GELU,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+    ).eval()
+
+
+def drawn_mixer(config: ModelConfig, seed: int = 0) -> MlpMixer:
+    """Weights N(0, 1/fan_in), biases and LayerNorm's β N(0, 0.2), γ U(0.5, 1.5); gates and head alike."""
+    model = timm_mixer(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0, 0.2, generator=generator)
+            elif parameter.ndim == 1:
+                parameter.uniform_(0.5, 1.5, generator=generator)
+            else:
+                parameter.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
+    return model
+
+
+def drawn_images(config: ModelConfig, batch: int, seed: int = 1) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((batch, config.in_chans, config.image_px, config.image_px), np.float32)
+
+
+def timm_stages(model: MlpMixer, x_BCHW: NDArray[np.float32], dtype: torch.dtype) -> Stages:
+    """stem, block_0 …, tokens, features, logits, computed by timm's modules in `dtype`; leaves the model in float32."""
+    model.to(dtype)
+    stages = {}
+    with torch.inference_mode():
+        x = model.stem(torch.from_numpy(x_BCHW).to(dtype))
+        stages["stem"] = x
+        for i, block in enumerate(model.blocks):
+            stages[f"block_{i}"] = x = block(x)
+        stages["tokens"] = x = model.norm(x)
+        stages["features"] = model.forward_head(x, pre_logits=True)
+        # Without classes timm gives the features once more; gmixer gives no logits.
+        stages["logits"] = model.forward_head(x)[:, : model.num_classes]
+    model.to(torch.float32)
+    return {name: stage.numpy() for name, stage in stages.items()}
+
+
+def engine_of(model: MlpMixer, config: ModelConfig, *, threads: int = 2, isa: str | None = None) -> Engine:
+    tensors = [(name, tensor.numpy()) for name, tensor in model.state_dict().items()]
+    return Engine(config, tensors, threads=threads, isa=isa)

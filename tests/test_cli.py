@@ -1,0 +1,299 @@
+"""The command as a person or a script meets it: real processes, pipes and terminals."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gmixer
+
+GMIXER = [sys.executable, "-m", "gmixer"]
+
+
+def run(*arguments: object, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a pipe."""
+    finished = subprocess.run(
+        [*GMIXER, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env=os.environ | {"COLUMNS": "200"} | environment,  # typer frames its messages, and would wrap them
+        timeout=120,
+    )
+    text = (finished.stdout.decode(errors="surrogateescape"), finished.stderr.decode(errors="surrogateescape"))
+    assert "Traceback" not in text[1] or "--debug" in arguments, text[1]
+    return subprocess.CompletedProcess(finished.args, finished.returncode, *text)
+
+
+def run_in_terminal(*arguments: object, columns: int = 100) -> tuple[str, int]:
+    """Runs the command in a terminal of that width; what it shows, without colours, and its exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        os.execve(GMIXER[0], [*GMIXER, *map(str, arguments)], environment | {"TERM": "xterm-256color"})
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:  # Linux' way to say that the other side is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "\n"), status
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photos: list[Path]) -> Path:
+    """Two pictures, one of them deeper; a hidden one; two files that are none; one that is cut short."""
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    with Image.open(photos[0]) as image:
+        image.convert("RGB").save(tmp_path / "b.jpg")
+        image.convert("RGB").save(tmp_path / "deep" / "er" / "a.webp", lossless=True)
+        image.save(tmp_path / ".hidden.png")
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "deep" / "fake.jpg").write_text("<html>nor this")
+    (tmp_path / "z.png").write_bytes(photos[0].read_bytes()[:5000])
+    return tmp_path
+
+
+def test_a_pipe_gets_one_plain_line_a_picture(photos: list[Path]) -> None:
+    finished = run("classify", *photos)
+    lines = finished.stdout.splitlines()
+    assert finished.returncode == 0
+    assert [line.split("\t")[0] for line in lines] == [str(path) for path in photos]
+    assert all(len(line.split("\t")) == 6 for line in lines)
+    assert "\x1b" not in finished.stdout
+    assert len(finished.stderr.splitlines()) == 1, "one line says which model answers"
+    assert "gmixer_8_64.distill_in1k answers (31 %" in finished.stderr and "78 %" in finished.stderr
+
+
+def test_json_is_the_documented_object(folder: Path) -> None:
+    finished = run("classify", folder, folder / "notes.txt", "--json", "-k", 2)
+    rows = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert [row["path"] for row in rows] == [
+        f"{folder}/b.jpg",
+        f"{folder}/deep/er/a.webp",
+        f"{folder}/z.png",
+        f"{folder}/notes.txt",
+    ]
+    good = rows[0]
+    assert list(good) == ["path", "model", "predictions"] and len(good["predictions"]) == 2
+    assert list(good["predictions"][0]) == ["index", "synset", "label", "probability"]
+    assert list(rows[2]) == ["path", "error"] and rows[2]["error"]["kind"] == "corrupt"
+    assert rows[3]["error"]["kind"] == "not_image", "a named file gets a row whatever it is"
+    assert finished.returncode == 1
+    assert finished.stderr == "2 of 4 could not be read; 2 files are no image and left out\n"
+
+
+def test_rows_equal_the_librarys_answers(photos: list[Path], predictor: gmixer.Predictor) -> None:
+    rows = [json.loads(line) for line in run("classify", *photos, "--json").stdout.splitlines()]
+    assert rows == [{"path": str(path)} | predictor.classify(path).to_dict() for path in photos]
+
+
+def test_csv_has_a_header_and_one_row_a_picture(folder: Path) -> None:
+    finished = run("classify", folder, "--csv", "-k", 3)
+    rows = list(csv.DictReader(io.StringIO(finished.stdout)))
+    assert [Path(row["path"]).name for row in rows] == ["b.jpg", "a.webp", "z.png"]
+    assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_3"]) > 0
+    assert rows[2]["error_kind"] == "corrupt" and rows[2]["label_1"] == ""
+
+
+def test_threshold_keeps_the_row(photos: list[Path]) -> None:
+    rows = [json.loads(x) for x in run("classify", *photos, "--json", "--threshold", 0.15).stdout.splitlines()]
+    assert len(rows) == len(photos)
+    assert all(p["probability"] >= 0.15 for row in rows for p in row["predictions"])
+    assert any(not row["predictions"] for row in rows)
+
+
+def test_stdin(photos: list[Path]) -> None:
+    finished = run("classify", "-", "--json", stdin=photos[0].read_bytes())
+    from_file = json.loads(run("classify", photos[0], "--json").stdout)
+    assert json.loads(finished.stdout) == from_file | {"path": "-"}
+    empty = run("classify", "-", "--json", stdin=b"")
+    assert json.loads(empty.stdout) == {
+        "path": "-",
+        "error": {"kind": "empty", "message": json.loads(empty.stdout)["error"]["message"]},
+    }
+    assert empty.returncode == 1
+
+
+def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: Path) -> None:
+    assert run("classify", photos[0]).returncode == 0
+    assert run("classify", "absent.jpg").returncode == 1
+    for arguments, message in [
+        (("classify",), "Missing argument"),
+        (("classify", photos[0], "-k", 0), "-k"),
+        (("classify", photos[0], "--json", "--csv"), "take one of --json and --csv"),
+        (("classify", photos[0], "--threads", 0), "--threads"),
+        (("classify", photos[0], "--orientation", "left"), "--orientation"),
+        (("classify", photos[0], "--model", "gmixer_24"), "no model 'gmixer_24'; the closest are"),
+        (("classify", photos[0], "--model", "gmixer_24_224"), "not in this package"),
+        (("classify", photos[0], "--model", tmp_path), "holds no config.json"),
+        (("embed", photos[0], "-o", tmp_path / "x.csv"), "does not end in .npz"),
+        (("embed", photos[0], "-o", tmp_path / "no" / "x.npz"), "cannot be written"),
+        (("models", "resnet*"), "no model matches 'resnet*'"),
+        (("info", "resnet50"), "no model 'resnet50'"),
+    ]:
+        finished = run(*arguments)
+        assert finished.returncode == 2, arguments
+        assert message in finished.stderr, arguments
+    assert "GMIXER_ISA='mmx' is not to be had here" in run("classify", photos[0], GMIXER_ISA="mmx").stderr
+    assert "Traceback" in run("classify", photos[0], "--model", "gmixer_24", "--debug").stderr
+
+
+def test_orientation(photos: list[Path], tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    with Image.open(photos[0]) as image:
+        image.convert("RGB").transpose(Image.Transpose.ROTATE_180).save(tmp_path / "turned.png", exif=exif)
+        image.convert("RGB").save(tmp_path / "upright.png")
+
+    def predictions(*arguments: object) -> object:
+        return json.loads(run("classify", *arguments, "--json").stdout)["predictions"]
+
+    upright = predictions(tmp_path / "upright.png")
+    assert predictions(tmp_path / "turned.png") == upright
+    assert predictions(tmp_path / "turned.png", "--orientation", "ignore") != upright
+
+
+@pytest.mark.parametrize("columns", [36, 60, 100, 200])
+def test_terminal_shows_bars_within_its_width(columns: int, photos: list[Path]) -> None:
+    shown, status = run_in_terminal("classify", *photos, "absent.jpg", "-k", 3, columns=columns)
+    # The paths themselves and the line on the model may be longer, and wrap.
+    bars = [line for line in shown.splitlines() if re.match(r" *\d+\.\d% ", line)]
+    assert len(bars) == 3 * len(photos)
+    assert max(len(line.rstrip()) for line in bars) <= min(columns, 100), shown
+    assert all("█" in line or re.search("[▏▎▍▌▋▊▉]", line) for line in bars)
+    assert "no such file" in shown and "1 of 4 could not be read" in shown
+    assert status == 1
+
+
+def test_terminal_shows_progress_for_more_than_a_handful(photos: list[Path]) -> None:
+    many, _ = run_in_terminal("classify", *photos * 10, "-k", 1)
+    few, _ = run_in_terminal("classify", *photos, "-k", 1)
+    assert "/30 files" in many and "files" not in few
+    assert len(re.findall(r"^ *\d+\.\d% ", many, re.MULTILINE)) == 30
+
+
+def test_file_names_cannot_command_the_terminal(tmp_path: Path, photos: list[Path]) -> None:
+    evil = tmp_path / "a\x1b[2Jb\nc.png"
+    evil.write_bytes(photos[0].read_bytes())
+    shown, _ = run_in_terminal("classify", evil, columns=200)
+    assert "\\x1b[2Jb\\nc.png" in shown
+    assert run("classify", evil).stdout.split("\t")[0].endswith("a\\x1b[2Jb\\nc.png")
+    assert json.loads(run("classify", evil, "--json").stdout)["path"] == str(evil)
+
+
+def test_file_names_that_are_no_text(tmp_path: Path, photos: list[Path]) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    Path(name).write_bytes(photos[0].read_bytes())
+    assert run("classify", tmp_path).stdout.split("\t")[0] == name
+    assert json.loads(run("classify", tmp_path, "--json").stdout)["path"] == name
+
+
+def test_a_reader_that_leaves_early_is_no_error(photos: list[Path]) -> None:
+    command = " ".join([*GMIXER, "classify", *[str(photos[0])] * 200]) + " | head -1"
+    finished = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert finished.stdout.count("\n") == 1 and "Traceback" not in finished.stderr
+
+
+def test_embed_writes_vectors_paths_and_failures(folder: Path, predictor: gmixer.Predictor) -> None:
+    output = folder / "out.npz"
+    finished = run("embed", folder, "-o", output)
+    assert finished.returncode == 1 and "z.png: " in finished.stderr
+    with np.load(output) as stored:  # without allow_pickle
+        assert stored["paths"].tolist() == [f"{folder}/b.jpg", f"{folder}/deep/er/a.webp"]
+        np.testing.assert_array_equal(stored["vectors"], predictor.embed(stored["paths"].tolist()).vectors)
+        assert stored["failed_paths"].tolist() == [f"{folder}/z.png"]
+        assert stored["failed_kinds"].tolist() == ["corrupt"] and stored["failed_messages"][0]
+        assert str(stored["model"]) == "gmixer_8_64.distill_in1k"
+    assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
+
+
+def test_embed_of_nothing_good_still_writes_a_file(tmp_path: Path) -> None:
+    finished = run("embed", "absent.jpg", "-o", tmp_path / "out.npz")
+    assert finished.returncode == 1
+    with np.load(tmp_path / "out.npz") as stored:
+        assert stored["vectors"].shape == (0, 256) and stored["failed_kinds"].tolist() == ["missing"]
+
+
+def test_info_says_what_the_card_says() -> None:
+    shown = run("info", "gmixer_24_224").stdout
+    for fact in ("24,721,096", "5.260", "5.279", "14.453 M", "3 × 224 × 224", "78.048", "apache-2.0", "0.485, 0.456"):
+        assert fact in shown, fact
+    embedded = " ".join(run("info").stdout.split())
+    sha = "dfa9b53d23e9f20354089f83fd4b79b1b3f15566be1cb8a27ac44a83f911561f"
+    for fact in ("3,670,248", sha, "gmixer_8_64.safetensors", "F16", "instructions", "threads", "tench"):
+        assert fact in embedded, fact
+
+
+def test_models_lists_and_filters() -> None:
+    names = run("models").stdout.split()
+    assert "gmixer_24_224.ra3_in1k" in names and len(names) == 13
+    assert run("models", "gmixer_24_224").stdout.split() == ["gmixer_24_224.ra3_in1k"]
+    assert set(run("models", "mixer_b16*").stdout.split()) == {n for n in names if n.startswith("mixer_b16")}
+    shown, _ = run_in_terminal("models", columns=110)
+    assert "24.7 M" in shown and "5.28" in shown and "78.0 %" in shown and "21,843" in shown
+
+
+def test_help_and_version() -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert all(command in shown.stdout for command in ("classify", "embed", "info", "models", "--install-completion"))
+    assert run("--version").stdout.strip() == f"gmixer {gmixer.__version__}"
+    for command in ("classify", "embed", "info", "models"):
+        assert run(command, "--help").returncode == 0
+
+
+def test_completion_knows_models_and_options() -> None:
+    def completed(words: str) -> str:
+        position = str(len(words.split(" ")) - 1)
+        command = [str(Path(sys.executable).with_name("gmixer"))]
+        environment = {"_GMIXER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": position}
+        return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True).stdout
+
+    assert "gmixer_8_64.distill_in1k" in completed("gmixer classify --model gmixer_8")
+    assert "--threshold" in completed("gmixer classify --thr")
+    assert "classify" in completed("gmixer cl")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['gmixer', '--help']\n"
+        "from gmixer.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('numpy', 'PIL', 'torch', 'safetensors') if m in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "[]"
+
+
+def test_memory_stays_flat_over_many_files(photos: list[Path], tmp_path: Path) -> None:
+    for i in range(600):
+        (tmp_path / f"{i}.png").symlink_to(photos[0])
+
+    def peak_kib(*arguments: object) -> int:
+        measure = "import resource as r, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=-3); "
+        measure += "print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)"
+        command = [sys.executable, "-c", measure, *GMIXER, *map(str, arguments)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    few = peak_kib("classify", *photos * 6, "--json")
+    assert peak_kib("classify", tmp_path, "--json") < few + 8 * 1024

@@ -1,0 +1,197 @@
+"""Where weights come from: embedded, a file, a folder as timm writes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.models import save_for_hf
+
+import gmixer
+from gmixer.config import IMAGENET_MEAN, VARIANTS
+from gmixer.errors import InputError, UnknownModelError, WeightsError
+from gmixer.weights.find import EMBEDDED_FOLDER, find_checkpoint
+from mixers import drawn_mixer
+
+EMBEDDED = "gmixer_8_64.distill_in1k"
+CARD = json.loads((EMBEDDED_FOLDER / "gmixer_8_64.json").read_text())
+
+
+def timm_folder(folder: Path, name: str = "gmixer_12_224", **arguments: Any) -> Path:
+    """A folder written by timm's own save_for_hf."""
+    model = timm.create_model(name, **arguments)
+    save_for_hf(model, folder, model_args=arguments, safe_serialization=True)
+    return folder
+
+
+def edit(folder: Path, **changes: Any) -> Path:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return folder
+
+
+def test_embedded_weights_are_those_described() -> None:
+    checkpoint = find_checkpoint(EMBEDDED)
+    assert hashlib.sha256(checkpoint.path.read_bytes()).hexdigest() == CARD["sha256"]
+    assert checkpoint.model.parameters == CARD["parameters"]
+    assert checkpoint.data.to_timm() == {
+        key: tuple(value) if isinstance(value, list) else value for key, value in CARD["data_config"].items()
+    }
+    assert find_checkpoint("gmixer_8_64").name == EMBEDDED, "a bare variant takes its default tag"
+    assert checkpoint.pretrained is not None
+    assert checkpoint.pretrained.top1 == 100 * next(iter(CARD["accuracy"].values()))["top1"]
+
+
+def test_embedded_golden_logits(predictor: gmixer.Predictor) -> None:
+    i = np.arange(3 * 64 * 64, dtype=np.float32)  # the recipe is the card's: sin(0.01 i), computed in float32
+    x = np.sin(np.float32(0.01) * i).reshape(1, 3, 64, 64)
+    logits = predictor.forward(x).logits[0]
+    np.testing.assert_allclose(logits[:8], CARD["golden"]["logits_first_8"], rtol=0, atol=2e-5)
+    assert abs(np.linalg.norm(logits) - CARD["golden"]["logits_norm"]) < 1e-3
+    assert logits.argmax() == CARD["golden"]["argmax"]
+
+
+def test_names_without_weights_here() -> None:
+    with pytest.raises(WeightsError, match=r"gmixer_24_224.ra3_in1k are not in this package .* pass the folder or"):
+        find_checkpoint("gmixer_24_224")
+    with pytest.raises(WeightsError, match=r"gmixer_12_224 was never published with weights"):
+        find_checkpoint("gmixer_12_224")
+    with pytest.raises(UnknownModelError, match=r"no model 'gmixer_24_22'; the closest are gmixer_24_224"):
+        find_checkpoint("gmixer_24_22")
+    with pytest.raises(UnknownModelError, match=r"no weights tagged 'ra9'; there are gmixer_24_224.ra3_in1k"):
+        find_checkpoint("gmixer_24_224.ra9")
+
+
+def test_timm_folder_loads_as_it_is(tmp_path: Path) -> None:
+    folder = timm_folder(tmp_path / "mine")
+    checkpoint = find_checkpoint(folder)
+    assert checkpoint.name == "mine"
+    assert checkpoint.model == VARIANTS["gmixer_12_224"].model
+    assert checkpoint.data == VARIANTS["gmixer_12_224"].data
+
+
+def test_timm_folder_with_its_own_classes_channels_and_size(tmp_path: Path) -> None:
+    names = ["n1", "n2", "n3"]
+    model = timm.create_model("mixer_s32_224", num_classes=3, in_chans=1)
+    save_for_hf(
+        model,
+        tmp_path,
+        model_config={"label_names": names, "label_descriptions": {"n1": "a cat", "n3": "a dog"}},
+        model_args={"in_chans": 1},
+        safe_serialization=True,
+    )
+    checkpoint = find_checkpoint(tmp_path)
+    assert checkpoint.class_names == ("a cat", "n2", "a dog")
+    assert (checkpoint.model.num_classes, checkpoint.model.in_chans) == (3, 1)
+    edit(tmp_path, label_names=names[:2])
+    with pytest.raises(WeightsError, match=r"config.json: label_names holds 2 names for 3 classes"):
+        find_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "resnet50"}, "config.json: no model 'resnet50'.*wanted timm's config.json of a Mixer"),
+        (
+            {"num_classes": 10, "model_args": {}},
+            "model.safetensors: head.weight is 1000×384, .* wants 10×384; set num_classes to 1000|head.bias is 1000",
+        ),
+        ({"global_pool": "", "model_args": {}}, "global_pool is ''; gmixer pools by the mean"),
+        ({"model_args": {"stem_norm": True}}, "model_args 'stem_norm' mean nothing"),
+        ({"architecture": "gmixer_24_224"}, "model.safetensors: lacks blocks.12.norm1.weight"),
+        ({"pretrained_cfg": {"mean": [0.5]}}, "mean is .* and std .*; wanted 3 numbers each"),
+        ({"pretrained_cfg": {"crop_pct": 2}}, "crop_fraction is 2"),
+        ({"pretrained_cfg": None}, "config.json: .*wanted timm's config.json"),
+    ],
+)
+def test_a_config_that_does_not_fit(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=message):
+        find_checkpoint(edit(timm_folder(tmp_path), **changes))
+
+
+def test_a_damaged_folder(tmp_path: Path) -> None:
+    folder = timm_folder(tmp_path)
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text[:-10])
+    with pytest.raises(WeightsError, match=r"config.json: .*wanted timm's config.json"):
+        find_checkpoint(folder)
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(WeightsError, match=r"config.json: .*wanted timm's config.json"):
+        find_checkpoint(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(WeightsError, match=r"holds no config.json; .*pass the path of the .safetensors file"):
+        find_checkpoint(folder)
+    (folder / "config.json").write_text(text)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=r"model.safetensors: no such file"):
+        find_checkpoint(folder)
+    with pytest.raises(InputError, match=r"is for a bare .safetensors file"):
+        find_checkpoint(folder, name="gmixer_12_224")
+
+
+def test_a_bare_file_needs_no_config(tmp_path: Path) -> None:
+    path = tmp_path / "trained.safetensors"
+    config = replace(VARIANTS["gmixer_8_64"].model, num_classes=7)
+    save_file(drawn_mixer(config).half().state_dict(), path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # one row of the table fits: nothing to warn of
+        checkpoint = find_checkpoint(path)
+    assert (checkpoint.name, checkpoint.model, checkpoint.pretrained) == ("trained", config, None)
+    assert checkpoint.data == VARIANTS["gmixer_8_64"].data
+
+
+def test_a_bare_file_of_an_ambiguous_shape_warns_and_can_be_told(tmp_path: Path) -> None:
+    path = tmp_path / "b16.safetensors"
+    shapes = VARIANTS["mixer_b16_224"].model.tensor_shapes()
+    save_file({name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes.items()}, path)
+    with pytest.warns(UserWarning, match=r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*load\(path, name="):
+        assert find_checkpoint(path).data.mean == (0.5, 0.5, 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = find_checkpoint(path, name="mixer_b16_224.miil_in21k_ft_in1k")
+    assert (told.name, told.data.interpolation) == ("mixer_b16_224.miil_in21k_ft_in1k", "bilinear")
+    with pytest.raises(WeightsError, match=r"b16.safetensors: lacks blocks.12"):
+        find_checkpoint(path, name="gmixer_24_224.ra3_in1k")
+
+
+def test_a_bare_file_of_no_known_shape_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_file(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=3)).state_dict(), path)
+    with pytest.raises(WeightsError, match=r"odd.safetensors: 3 blocks of 256 channels .* put it as model.safetensors"):
+        find_checkpoint(path)
+
+
+def test_header_is_checked_before_anything_is_allocated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong file is refused by its header alone: no tensor is read, no engine is made."""
+    folder = edit(timm_folder(tmp_path), num_classes=10, model_args={})
+    monkeypatch.setattr("gmixer.weights.tensor_file.TensorFile.tensors", lambda self: pytest.fail("read a tensor"))
+    monkeypatch.setattr("gmixer.predictor.Engine", lambda *a, **k: pytest.fail("made an engine"))
+    with pytest.raises(WeightsError):
+        gmixer.load(folder)
+
+
+def test_nan_names_the_weights_file(tmp_path: Path) -> None:
+    model = drawn_mixer(VARIANTS["gmixer_8_64"].model)
+    with torch.no_grad():
+        model.blocks[3].mlp_tokens.fc1.bias[5] = float("nan")
+    save_file(model.state_dict(), tmp_path / "diverged.safetensors")
+    with pytest.raises(WeightsError, match=r"diverged.safetensors: blocks.3.mlp_tokens.fc1.bias holds NaN"):
+        gmixer.load(tmp_path / "diverged.safetensors")
+
+
+def test_folder_mean_is_taken_from_config(tmp_path: Path) -> None:
+    folder = timm_folder(tmp_path)
+    assert find_checkpoint(folder).data.mean == IMAGENET_MEAN
+    config = json.loads((folder / "config.json").read_text())
+    edit(folder, pretrained_cfg=config["pretrained_cfg"] | {"mean": [0.1, 0.2, 0.3], "crop_mode": "squash"})
+    assert find_checkpoint(folder).data.mean == (0.1, 0.2, 0.3)
+    assert find_checkpoint(folder).data.crop_mode == "squash"

@@ -1,0 +1,40 @@
+"""The public face: a short list of names, and an import that costs next to nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import gmixer
+
+
+def test_public_names() -> None:
+    assert set(gmixer.__all__) == {name for name in dir(gmixer) if not name.startswith("_")}
+    assert len(gmixer.__all__) < 20
+    for name in gmixer.__all__:
+        assert getattr(gmixer, name) is not None
+    assert not hasattr(gmixer, "no_such_name")
+
+
+def test_import_is_light() -> None:
+    heavy = ("numpy", "PIL", "torch", "safetensors", "rich", "typer")
+    program = f"import gmixer, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_classifying_needs_no_torch(jpeg) -> None:  # type: ignore[no-untyped-def]
+    program = f"""
+import sys
+sys.modules.update(torch=None, torchvision=None, timm=None)  # importing any of them now fails
+import gmixer
+print(len(gmixer.load("gmixer_8_64").classify({str(jpeg)!r})))
+"""
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "5"
+
+
+def test_version_is_the_packages() -> None:
+    from importlib.metadata import version
+
+    assert gmixer.__version__ == version("gmixer")

@@ -1,0 +1,324 @@
+"""Preprocess against the installed timm: every byte and every float the same."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, replace
+from functools import cache
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from timm.data import create_transform
+
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig
+from gmixer.data import Preprocess, preprocess
+from gmixer.errors import ImageError, InputError
+from gmixer.images import Limits
+
+torch.set_num_threads(1)
+
+CROP_MODES = ("center", "squash", "border")
+INTERPOLATIONS = ("bicubic", "bilinear")
+CONFIGS = (
+    DataConfig(image_px=224, crop_fraction=0.875, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    DataConfig(image_px=64, crop_fraction=0.888, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    DataConfig(image_px=224, crop_fraction=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    DataConfig(image_px=256, crop_fraction=0.95, mean=(0.0, 0.1, 1.0), std=(1.0, 0.3, 0.07)),
+)
+CONFIG = CONFIGS[0]
+
+# Photographs and drawings that ship inside scikit-image's wheel.
+REAL = (
+    "astronaut.png", "camera.png", "chelsea.png", "chessboard_RGB.png", "coffee.png", "coins.png",
+    "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "page.png", "retina.jpg", "rocket.jpg",
+)  # fmt: skip
+
+
+@cache
+def timm_transforms(config: DataConfig):
+    kwargs = config.to_timm()
+    return create_transform(**kwargs, is_training=False, normalize=False), create_transform(**kwargs, is_training=False)
+
+
+def timm_says(config: DataConfig, pixels_HWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """timm's cropped pixels, uint8 (S, S, 3), and its tensor, float32 (3, S, S)."""
+    picture = Image.fromarray(pixels_HWC)
+    to_pixels, to_tensor = timm_transforms(config)
+    return to_pixels(picture).numpy().transpose(1, 2, 0), to_tensor(picture).numpy()
+
+
+def assert_bit_equal(config: DataConfig, pixels_HWC: np.ndarray) -> None:
+    want_pixels, want_x = timm_says(config, pixels_HWC)
+    run = Preprocess(config)
+    pixels, x_CHW = run.crop(pixels_HWC), run.from_pixels(pixels_HWC)
+    side = config.image_px
+    assert pixels.dtype == np.uint8 and pixels.shape == (side, side, 3)
+    assert x_CHW.dtype == np.float32 and x_CHW.shape == (3, side, side) and x_CHW.flags.c_contiguous
+    np.testing.assert_array_equal(pixels, want_pixels)
+    np.testing.assert_array_equal(x_CHW.view(np.uint32), want_x.view(np.uint32))  # the bits: -0.0 is not 0.0
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.frombuffer(np.random.default_rng(seed).bytes(height * width * 3), np.uint8).reshape(height, width, 3)
+
+
+def real(name: str) -> np.ndarray:
+    return np.array(Image.open(Path(skimage.__file__).parent / "data" / name).convert("RGB"))
+
+
+def every_mode(config: DataConfig) -> Iterator[DataConfig]:
+    for crop_mode, interpolation in product(CROP_MODES, INTERPOLATIONS):
+        yield replace(config, crop_mode=crop_mode, interpolation=interpolation)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_pictures(name):
+    pixels_HWC = real(name)
+    for config in CONFIGS[:2]:
+        for each in every_mode(config):
+            assert_bit_equal(each, pixels_HWC)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_pictures(seed):
+    """200 sizes, log-uniform from 4 to 900 px, sides no more than 1:10; noise, so that any shifted pixel shows."""
+    rng = np.random.default_rng(seed)
+    long = int(np.exp(rng.uniform(np.log(4), np.log(900))))
+    short = max(1, int(long / np.exp(rng.uniform(0, np.log(10)))))
+    height, width = (long, short) if seed % 2 else (short, long)
+    for config in every_mode(CONFIGS[seed // 2 % len(CONFIGS)]):
+        assert_bit_equal(config, noise(height, width, seed))
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(1, 1), (1, 2), (2, 1), (3, 3), (224, 224), (256, 256), (257, 255), (64, 72), (72, 72), (10, 100), (1000, 100)],
+)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.image_px}-{c.crop_fraction}")
+def test_chosen_sizes(height, width, config):
+    for each in every_mode(config):
+        assert_bit_equal(each, noise(height, width))
+
+
+@pytest.mark.parametrize(("height", "width"), [(2000, 3000), (3000, 2000), (2, 3000), (600, 3), (1, 300)])
+def test_large_and_elongated(height, width):
+    """In border mode timm itself cannot resize the long ones; test_border_to_nothing looks at that."""
+    modes = CROP_MODES if min(height, width) > 3 else ("center", "squash")
+    for crop_mode in modes:
+        assert_bit_equal(replace(CONFIGS[1], crop_mode=crop_mode), noise(height, width))
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 193), (386, 6)])
+def test_long_side_is_multiplied_first(height, width):
+    """252 * 193 / 3 is 16212, 252 * (193 / 3) a hair less."""
+    assert_bit_equal(replace(CONFIG, image_px=252, crop_fraction=1.0), noise(height, width))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1000), (1000, 1)])
+def test_one_to_a_thousand(height, width):
+    """256x256000 pixels are 262 MB once, in timm and here: one config is enough."""
+    assert_bit_equal(CONFIG, noise(height, width))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    height=st.integers(1, 500),
+    width=st.integers(1, 500),
+    side=st.integers(1, 70),
+    fraction=st.floats(0.3, 1.0),
+    crop_mode=st.sampled_from(CROP_MODES),
+    interpolation=st.sampled_from(INTERPOLATIONS),
+)
+@example(height=3, width=500, side=64, fraction=0.9, crop_mode="border", interpolation="bicubic")
+@example(height=1, width=500, side=64, fraction=0.9, crop_mode="border", interpolation="bicubic")
+def test_any_size(height, width, side, fraction, crop_mode, interpolation):
+    config = DataConfig(
+        image_px=side,
+        crop_fraction=fraction,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        crop_mode=crop_mode,
+        interpolation=interpolation,
+    )
+    pixels_HWC = noise(height, width)
+    try:
+        timm_says(config, pixels_HWC)
+    except ValueError:
+        with pytest.raises(ImageError, match="elongated"):
+            Preprocess(config).crop(pixels_HWC)
+    else:
+        assert_bit_equal(config, pixels_HWC)
+
+
+def test_border_to_nothing():
+    """1:1000 on a long side of 224 leaves round(0.224) = 0 pixels: Pillow raises in timm, a sentence here."""
+    config = replace(CONFIGS[2], crop_mode="border")
+    with pytest.raises(ValueError, match="height and width must be > 0"):
+        timm_says(config, noise(1, 1000))
+    with pytest.raises(ImageError, match=r"strip\.png: 1000x1 is so elongated .* 224x0; use crop_mode"):
+        Preprocess(config).from_pixels(noise(1, 1000), name="strip.png")
+
+
+def test_border_fill_is_the_mean():
+    """Fills outside 0…255 are cut, as Pillow cuts them."""
+    config = replace(CONFIG, mean=(0.485, 1.2, -0.1), crop_mode="border")
+    assert_bit_equal(config, noise(40, 20))
+    assert Preprocess(config).crop(noise(40, 20))[0, 0].tolist() == [124, 255, 0]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 65535), (65535, 1), (2, 100_000), (1, 1359)])
+def test_too_elongated_is_refused(height, width):
+    with pytest.raises(ImageError, match="elongated") as caught:
+        Preprocess(CONFIG).from_pixels(noise(height, width), name="line.png")
+    assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
+    assert_bit_equal(replace(CONFIG, crop_mode="squash"), noise(height, width))
+
+
+def test_squash_by_way_of_too_many_pixels():
+    """1x400000 ends as 256x256, but on the way it would be 256 wide and still 400,000 high."""
+    squash = Preprocess(replace(CONFIG, crop_mode="squash"))
+    with pytest.raises(ImageError, match="102,400,000 pixels"):
+        squash.crop(noise(400_000, 1))
+    assert squash.crop(noise(1, 400_000)).shape == (224, 224, 3)
+
+
+def test_the_limit_is_where_it_says(monkeypatch):
+    monkeypatch.setattr(preprocess, "MAX_RESIZED_PIXELS", 72 * 144)
+    run = Preprocess(CONFIGS[1])
+    assert run.crop(noise(10, 20)).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match="takes 10,512 pixels, at most 10,368"):
+        run.crop(noise(36, 73))  # to 72x146
+
+
+def test_channels_are_not_mixed_up():
+    """Pure red through mean and std that differ by channel."""
+    red = np.zeros((300, 300, 3), np.uint8)
+    red[:, :, 0] = 255
+    x_CHW = Preprocess(CONFIG).from_pixels(red)
+    want = [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225]
+    np.testing.assert_allclose(x_CHW.mean(axis=(1, 2)), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("view", [np.s_[::-1], np.s_[:, ::2], np.s_[:, :, ::-1], np.s_[100:400, 50:300]])
+def test_views_are_read_as_they_look(view):
+    pixels_HWC = real("astronaut.png")[view]
+    assert_bit_equal(CONFIG, np.ascontiguousarray(pixels_HWC))
+    want = Preprocess(CONFIG).from_pixels(np.ascontiguousarray(pixels_HWC))
+    np.testing.assert_array_equal(Preprocess(CONFIG).from_pixels(pixels_HWC), want)
+
+
+def test_the_input_is_left_alone():
+    """Also where there is nothing to resize or to crop, and the result is a copy."""
+    pixels_HWC = noise(224, 224).copy()
+    before = pixels_HWC.copy()
+    Preprocess(replace(CONFIG, crop_fraction=1.0)).crop(pixels_HWC)[:] = 0
+    np.testing.assert_array_equal(pixels_HWC, before)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((3, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        "cat.jpg",
+    ],
+    ids=str,
+)
+def test_what_is_not_pixels(wrong):
+    with pytest.raises(InputError, match=r"wanted (a )?uint8"):
+        Preprocess(CONFIG).from_pixels(wrong)
+
+
+@pytest.mark.parametrize("in_chans", [1, 4])
+def test_only_rgb(in_chans):
+    with pytest.raises(InputError, match=f"in_chans is {in_chans}; wanted 3"):
+        Preprocess(replace(CONFIG, in_chans=in_chans, mean=(0.5,) * in_chans, std=(0.5,) * in_chans))
+
+
+def test_is_a_value():
+    """Frozen, equal by its config, and it travels to worker processes, before and after its first use."""
+    run = Preprocess(CONFIG)
+    with pytest.raises(FrozenInstanceError):
+        run.config = CONFIGS[1]
+    assert run == Preprocess(replace(CONFIG)) != Preprocess(CONFIGS[1])
+    before = pickle.loads(pickle.dumps(run))
+    want = run.from_pixels(noise(50, 60))
+    after = pickle.loads(pickle.dumps(run))
+    for copy in (before, after):
+        np.testing.assert_array_equal(copy.from_pixels(noise(50, 60)), want)
+
+
+def jpeg_bytes(pixels_HWC: np.ndarray, orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = BytesIO()
+    Image.fromarray(pixels_HWC).save(file, "JPEG", exif=exif)
+    return file.getvalue()
+
+
+def test_call_takes_every_kind_of_picture(tmp_path):
+    """One picture as bytes, file, PIL image and array: one tensor, timm's."""
+    data = jpeg_bytes(real("chelsea.png"))
+    (tmp_path / "cat.jpg").write_bytes(data)
+    pixels_HWC = np.array(Image.open(BytesIO(data)).convert("RGB"))
+    _, want = timm_says(CONFIG, pixels_HWC)
+    run = Preprocess(CONFIG)
+    for image in (data, tmp_path / "cat.jpg", str(tmp_path / "cat.jpg"), Image.open(BytesIO(data)), pixels_HWC):
+        np.testing.assert_array_equal(run(image), want)
+
+
+def test_orientation():
+    """timm reads a turned JPEG as it lies; gmixer turns it unless told not to."""
+    data = jpeg_bytes(real("rocket.jpg"), orientation=6)
+    lying = np.array(Image.open(BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(Preprocess(CONFIG, orientation="ignore")(data), timm_says(CONFIG, lying)[1])
+    np.testing.assert_array_equal(Preprocess(CONFIG)(data), timm_says(CONFIG, np.rot90(lying, -1))[1])
+
+
+def test_limits():
+    data = jpeg_bytes(noise(20, 20))
+    assert Preprocess(CONFIG, limits=Limits(max_pixels=400))(data).shape == (3, 224, 224)
+    with pytest.raises(ImageError, match="400 pixels"):
+        Preprocess(CONFIG, limits=Limits(max_pixels=399))(data)
+
+
+def test_what_errors_call_the_picture(tmp_path):
+    """The same name from the resize as from the decoder."""
+    line = Image.fromarray(noise(1, 1400))
+    path = tmp_path / "line.png"
+    line.save(path)
+    names = {"<image>": line, "<array>": noise(1, 1400), "<bytes>": path.read_bytes(), str(path): path}
+    for name, image in names.items():
+        with pytest.raises(ImageError) as caught:
+            Preprocess(CONFIG)(image)
+        assert caught.value.source == name
+        with pytest.raises(ImageError) as caught:
+            Preprocess(CONFIG)(image, name="mine")
+        assert caught.value.source == "mine"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant(name):
+    assert_bit_equal(VARIANTS[name].data, real("chelsea.png"))
+    for pretrained in VARIANTS[name].pretrained.values():
+        assert_bit_equal(pretrained.data, real("chelsea.png"))
+
+
+def test_import_is_light():
+    code = "import gmixer.data, sys; assert not {'torch', 'torchvision', 'timm'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
