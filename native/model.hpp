@@ -35,7 +35,8 @@ class Model {
 
   // The tensor's element count, by its name in the checkpoint; throws std::out_of_range for an unknown name.
   std::size_t tensor_size(const std::string& name) const { return slots_.at(name).size; }
-  // Packs one tensor, row-major. Returns false, and packs nothing, if it holds NaN or infinity.
+  // Packs one tensor, row-major, on all threads; not while a forward runs. Returns false, and packs nothing, if it
+  // holds NaN or infinity.
   bool set_tensor(const std::string& name, const float* values);
 
   // images: [B][in_chans][image_px][image_px]. Calls from several threads take turns. Allocates only when a batch is

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -26,23 +28,26 @@ constexpr std::size_t tile_offset(std::size_t tile_rows, std::size_t row, std::s
   return k / kRun * tile_rows * kRun + row * kRun + k % kRun;
 }
 
-// Zeroed floats on a cache line's boundary.
+// Zeroed floats on a cache line's boundary. calloc takes fresh pages from the system, which are zero already: weights
+// are written once, by packing.
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t floats)
-      : data_(static_cast<float*>(::operator new(floats * sizeof(float), kLine))) {
-    std::memset(data_.get(), 0, floats * sizeof(float));
+  explicit Buffer(std::size_t floats) : block_(std::calloc(floats * sizeof(float) + kLine, 1)) {
+    if (!block_) throw std::bad_alloc();
+    const auto address = reinterpret_cast<std::uintptr_t>(block_.get());
+    data_ = reinterpret_cast<float*>(round_up(address, kLine));
   }
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
+  float* data() { return data_; }
+  const float* data() const { return data_; }
 
  private:
-  static constexpr std::align_val_t kLine{64};
+  static constexpr std::size_t kLine = 64;
   struct Free {
-    void operator()(float* p) const { ::operator delete(p, kLine); }
+    void operator()(void* block) const { std::free(block); }
   };
-  std::unique_ptr<float, Free> data_;
+  std::unique_ptr<void, Free> block_;
+  float* data_ = nullptr;
 };
 
 // Row-major rows as tiles. Copies `depth` floats a row.

@@ -15,35 +15,35 @@ PackedLinear::PackedLinear(Form form, const Kernels& kernels, std::size_t out, s
   bias = Buffer(parts * part_width);
 }
 
-// Where row `row` of W goes. Gated: a panel's gates are its second vector; a tile's gates follow its values.
-PackedLinear::Place PackedLinear::place_of(std::size_t row) const {
-  if (!gated) return {row / part_width, row % part_width};
-  const bool gate = row >= outputs;
-  const std::size_t output = gate ? row - outputs : row;
-  const std::size_t half = part_width / 2;
-  const std::size_t part = output / half;
-  const std::size_t first_gate = form == Form::panels ? half : rows_of(part) / 2;
-  return {part, output % half + (gate ? first_gate : 0)};
+// Gated: a panel's gates are its second vector; a tile's gates follow its values.
+template <class Body>
+void PackedLinear::for_rows_of(std::size_t part, const Body& body) const {
+  const std::size_t values = rows_of(part) / (gated ? 2 : 1);
+  const std::size_t first = part * (gated ? part_width / 2 : part_width);
+  for (std::size_t i = 0; i < values; ++i) body(first + i, i);
+  if (!gated) return;
+  const std::size_t first_gate = form == Form::panels ? part_width / 2 : values;
+  for (std::size_t i = 0; i < values; ++i) body(outputs + first + i, first_gate + i);
 }
 
-void PackedLinear::pack_weight(const float* rows) {
-  for (std::size_t row = 0; row < out; ++row) {
-    const Place place = place_of(row);
-    float* packed = weight.data() + place.part * part_floats;
-    const float* from = rows + row * depth;
-    if (form == Form::panels) {
-      for (std::size_t k = 0; k < depth; ++k) packed[k * part_width + place.lane] = from[k];
-    } else {
-      for (std::size_t k = 0; k < depth; ++k) packed[tile_offset(part_width, place.lane, k)] = from[k];
-    }
+void PackedLinear::pack_weight(std::size_t part, const float* rows) {
+  float* packed = weight.data() + part * part_floats;
+  for (std::size_t k = 0; k < depth; k += kRun) {  // a run of every row in turn: what is written stays in cache
+    const std::size_t run = depth - k < kRun ? depth - k : kRun;
+    for_rows_of(part, [&](std::size_t row, std::size_t place) {
+      const float* from = rows + row * depth + k;
+      if (form == Form::tiles) {
+        std::memcpy(packed + tile_offset(part_width, place, k), from, run * sizeof(float));
+      } else {
+        for (std::size_t i = 0; i < run; ++i) packed[(k + i) * part_width + place] = from[i];
+      }
+    });
   }
 }
 
 void PackedLinear::pack_bias(const float* values) {
-  for (std::size_t row = 0; row < out; ++row) {
-    const Place place = place_of(row);
-    bias.data()[place.part * part_width + place.lane] = values[row];
-  }
+  for (std::size_t part = 0; part < parts; ++part)
+    for_rows_of(part, [&](std::size_t row, std::size_t place) { bias.data()[part * part_width + place] = values[row]; });
 }
 
 }  // namespace gmixer

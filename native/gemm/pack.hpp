@@ -18,8 +18,9 @@ struct PackedLinear {
   PackedLinear() = default;
   PackedLinear(Form form, const Kernels& kernels, std::size_t out, std::size_t depth, bool gated);
 
-  void pack_weight(const float* weight);  // [out][depth], row-major
-  void pack_bias(const float* bias);      // [out]
+  // rows: W [out][depth], row-major, whole; packs the rows of one part. Parts may be packed by several threads at once.
+  void pack_weight(std::size_t part, const float* rows);
+  void pack_bias(const float* values);  // [out]
 
   const float* weight_of(std::size_t part) const { return weight.data() + part * part_floats; }
   const float* bias_of(std::size_t part) const { return bias.data() + part * part_width; }
@@ -44,10 +45,9 @@ struct PackedLinear {
   Buffer weight, bias;
 
  private:
-  struct Place {
-    std::size_t part, lane;
-  };
-  Place place_of(std::size_t row) const;
+  // Calls body(row of W, its place in the part) for every row of the part.
+  template <class Body>
+  void for_rows_of(std::size_t part, const Body& body) const;
 };
 
 }  // namespace gmixer

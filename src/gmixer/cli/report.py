@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from gmixer.cli.inputs import Inputs
 from gmixer.errors import ImageError
@@ -30,18 +30,16 @@ class Report(Protocol):
 @contextmanager
 def open_report(inputs: Inputs, *, k: int, as_json: bool, as_csv: bool) -> Iterator[Report]:
     """The report that the options and the terminal ask for; on leaving, one summary line on stderr."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = _console(sys.stdout) if not (as_json or as_csv) and sys.stdout.isatty() else None
     if as_json:
         report: Report = JsonLines()
     elif as_csv:
         report = Csv(k)
-    elif console.is_terminal:
+    elif console:
         report = Blocks(console)
     else:
         report = Lines()
-    with open_progress(inputs, console if isinstance(report, Blocks) else None):
+    with open_progress(inputs, console):
         yield report
 
 
@@ -51,13 +49,13 @@ def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
 
     console: the terminal that also gets the rows, which then scroll above the bar.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = console or Console(stderr=True)
-    if not console.is_terminal or inputs.files <= HANDFUL:
+    if console is None and sys.stderr.isatty():
+        console = _console(sys.stderr)
+    if console is None or inputs.files <= HANDFUL:
         yield
     else:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task("", total=inputs.files)
@@ -65,6 +63,13 @@ def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
             yield
     if summary := inputs.summary():
         print(summary, file=sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    """rich takes a while to import: only where somebody looks."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False)
 
 
 class JsonLines:
