@@ -19,8 +19,7 @@ struct PackedLinear;
 struct Kernels {
   const char* isa;
   std::size_t tile_rows;
-  std::size_t panel_columns;
-  std::size_t lanes;  // floats in a vector; panel_columns = 2 lanes: one vector of values, one of gates
+  std::size_t panel_columns;  // two vectors; of gated weights one of values and one of gates
 
   // rows. a: `rows` rows as consecutive tiles. Computes panels [panel_begin, panel_end) of w.
   // store: c = …   add: c += …   c: row-major, row_stride floats apart, w.outputs columns.

@@ -103,7 +103,6 @@ void Model::reserve(std::size_t images) {
   x_ = Buffer(images * N * C);
   panels_ = Buffer(images * N * round_up(C, kernels_.panel_columns));
   pooled_tiles_ = Buffer(tiles * tile_floats(kernels_.tile_rows, C));
-  features_ = Buffer(images * C);
   reserved_images_ = images;
 }
 

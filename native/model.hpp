@@ -91,7 +91,6 @@ class Model {
   Buffer x_;                  // [images][N][C], the residual stream
   Buffer panels_;             // [images][C / P][N][P], normalised, for token mixing
   Buffer pooled_tiles_;       // features of the pass, for the head
-  Buffer features_;           // [images][C]
   std::vector<Buffer> scratch_a_, scratch_b_;  // a thread's operand and hidden tiles or panel
 };
 

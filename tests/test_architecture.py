@@ -73,6 +73,11 @@ def test_got_wanted_and_way_out(changes: dict[str, np.ndarray | None], message: 
         check_file(file_of(SMALL, tmp_path, **changes), SMALL)
 
 
+def test_a_head_without_rows_is_no_mixer(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"holds no MLP-Mixer"):
+        infer_architecture(file_of(SMALL, tmp_path, head__weight=np.zeros((), np.float32)))
+
+
 def test_swapped_widths_are_refused(tmp_path: Path) -> None:
     """Token and channel widths the wrong way round: the mistake a published Mixer shipped with."""
     swapped = replace(SMALL, token_hidden=SMALL.channel_hidden, channel_hidden=SMALL.token_hidden)

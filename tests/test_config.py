@@ -15,7 +15,6 @@ from torch import nn
 
 from gmixer.config import (
     EMBEDDED_MODEL,
-    NORM_EPS,
     VARIANTS,
     DataConfig,
     ModelConfig,
@@ -193,7 +192,7 @@ def test_kind_of_mlp_and_norm(name):
     glu = isinstance(block.mlp_tokens, GluMlp) and isinstance(block.mlp_channels, GluMlp)
     assert glu == (config.mlp == "swiglu")
     assert isinstance(block.mlp_tokens.act, nn.SiLU if glu else nn.GELU)
-    assert {m.eps for m in model.modules() if isinstance(m, nn.LayerNorm)} == {NORM_EPS}
+    assert {m.eps for m in model.modules() if isinstance(m, nn.LayerNorm)} == {1e-6}  # as in layernorm.hpp
     assert (config.patches, config.blocks) == (model.stem.num_patches, len(model.blocks))
 
 

@@ -317,7 +317,7 @@ def test_too_many_bytes(tmp_path: Path) -> None:
         assert decode(source, limits=Limits(max_bytes=len(data))).shape == NOISE_HWC.shape
         error = error_of(source, limits=Limits(max_bytes=len(data) - 1))
         assert error.kind == "too_large"
-        assert f"{len(data):,} bytes; the limit is {len(data) - 1:,}: pass Limits(max_bytes=" in error.reason
+        assert f"{len(data):,} bytes; the limit is {len(data) - 1:,}, set by Limits.max_bytes" in error.reason
 
 
 def test_a_file_that_says_it_is_empty_is_counted_while_read() -> None:

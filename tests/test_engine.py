@@ -36,26 +36,19 @@ def judged(config: ModelConfig, batch: int) -> tuple[Stages, Stages]:
     return timm_stages(model, x, torch.float64), timm_stages(model, x, torch.float32)
 
 
-def assert_as_good_as_torch(*draws: tuple[Stages, Stages, Stages]) -> None:
-    """DESIGN, section 4: per stage, the error against float64 is at most twice PyTorch's own; the same top-5.
-
-    draws: (ours, exact, PyTorch's fp32) of one drawn model each. The error is the root mean square over all of them:
-    deep in a network it hangs on a few directions, where one draw alone may be lucky for either side.
-    """
-    for stage in draws[0][1]:
-        ours = np.array([stages[stage] - exact[stage] for stages, exact, _ in draws])
-        theirs = np.array([torch_fp32[stage] - exact[stage] for _, exact, torch_fp32 in draws])
+def assert_as_good_as_torch(stages: Stages, exact: Stages, torch_fp32: Stages) -> None:
+    """DESIGN, section 4: per stage, the rms error against float64 is at most twice PyTorch's own; the same top-5."""
+    assert list(stages) == list(exact)
+    for stage in (name for name in exact if exact[name].size):
+        ours, theirs = stages[stage] - exact[stage], torch_fp32[stage] - exact[stage]
         assert ours.shape == theirs.shape
-        if ours.size:
-            rms, torch_rms = np.sqrt(np.mean(ours**2)), np.sqrt(np.mean(theirs**2))
-            assert rms <= 2 * torch_rms, f"{stage}: rms error {rms:.3g}, PyTorch's {torch_rms:.3g}"
-            # The worst element is a matter of luck too; a wrong one is off by thousands of times as much.
-            worst, torch_worst = np.abs(ours).max(), np.abs(theirs).max()
-            assert worst <= 4 * torch_worst, f"{stage}: worst error {worst:.3g}, PyTorch's {torch_worst:.3g}"
-    for stages, exact, _ in draws:
-        assert list(stages) == list(exact)
-        if exact["logits"].shape[1] > 5:
-            np.testing.assert_array_equal(np.argsort(-stages["logits"])[:, :5], np.argsort(-exact["logits"])[:, :5])
+        rms, torch_rms = np.sqrt(np.mean(ours**2)), np.sqrt(np.mean(theirs**2))
+        assert rms <= 2 * torch_rms, f"{stage}: rms error {rms:.3g}, PyTorch's {torch_rms:.3g}"
+        # The worst element is a matter of luck; a wrong one is off by thousands of times as much.
+        worst, torch_worst = np.abs(ours).max(), np.abs(theirs).max()
+        assert worst <= 4 * torch_worst, f"{stage}: worst error {worst:.3g}, PyTorch's {torch_worst:.3g}"
+    if exact["logits"].shape[1] > 5:
+        np.testing.assert_array_equal(np.argsort(-stages["logits"])[:, :5], np.argsort(-exact["logits"])[:, :5])
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -63,7 +56,7 @@ def assert_as_good_as_torch(*draws: tuple[Stages, Stages, Stages]) -> None:
 def test_every_stage_matches_timm(variant: str, isa: str) -> None:
     config = two_blocks(variant)
     stages = engine_of(drawn_mixer(config), config, isa=isa).stages(drawn_images(config, 2))
-    assert_as_good_as_torch((stages, *judged(config, 2)))
+    assert_as_good_as_torch(stages, *judged(config, 2))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -89,7 +82,7 @@ def test_every_stage_matches_timm(variant: str, isa: str) -> None:
 )
 def test_any_grid_width_and_class_count(config: ModelConfig, isa: str) -> None:
     stages = engine_of(drawn_mixer(config), config, isa=isa).stages(drawn_images(config, 3))
-    assert_as_good_as_torch((stages, *judged(config, 3)))
+    assert_as_good_as_torch(stages, *judged(config, 3))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -99,19 +92,26 @@ def test_embedded_weights_match_timm(isa: str) -> None:
     model.load_state_dict({name: torch.tensor(values) for name, values in checkpoint.tensors()})
     x = drawn_images(checkpoint.model, 4)
     stages = Engine(checkpoint.model, checkpoint.tensors(), isa=isa).stages(x)
-    assert_as_good_as_torch((stages, timm_stages(model, x, torch.float64), timm_stages(model, x, torch.float32)))
+    assert_as_good_as_torch(stages, timm_stages(model, x, torch.float64), timm_stages(model, x, torch.float32))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_real_sizes_match_timm(variant: str) -> None:
+    """Deep in a drawn network the error hangs on a few directions, where either side may be lucky by a factor of three:
+    the ratio is the geometric mean over three draws."""
     config = VARIANTS[variant].model
-    draws = []
-    for seed in (1, 2):
+    ratios: dict[str, list[float]] = {}
+    for seed in (1, 2, 3):
         model, x = drawn_mixer(config, seed), drawn_images(config, 1, seed)
         stages = engine_of(model, config).stages(x)
-        draws.append((stages, timm_stages(model, x, torch.float64), timm_stages(model, x, torch.float32)))
-    assert_as_good_as_torch(*draws)
+        exact, torch_fp32 = timm_stages(model, x, torch.float64), timm_stages(model, x, torch.float32)
+        np.testing.assert_array_equal(np.argsort(-stages["logits"])[:, :5], np.argsort(-exact["logits"])[:, :5])
+        for stage in exact:
+            ours, theirs = stages[stage] - exact[stage], torch_fp32[stage] - exact[stage]
+            ratios.setdefault(stage, []).append(float(np.linalg.norm(ours) / np.linalg.norm(theirs)))
+    for stage, of_draws in ratios.items():
+        assert np.exp(np.mean(np.log(of_draws))) <= 2, f"{stage}: {of_draws} times PyTorch's own error"
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -271,3 +271,20 @@ def test_channels_must_suit_the_core() -> None:
     config = replace(SMALL, channels=40)
     with pytest.raises(EngineError, match=r"multiples of 16; this model has 40"):
         Engine(config, [])
+
+
+def test_threads_that_cannot_be_started_are_an_error() -> None:
+    program = """
+import resource
+from gmixer.engine import Engine
+from gmixer.errors import EngineError
+from gmixer.weights import find_checkpoint
+checkpoint = find_checkpoint("gmixer_8_64")
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # 8 MiB of address space go to each thread's stack
+try:
+    Engine(checkpoint.model, checkpoint.tensors(), threads=1000)
+except EngineError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "1000 threads cannot be started" in run.stdout and "ask for fewer" in run.stdout

@@ -153,7 +153,7 @@ def test_a_bare_file_of_an_ambiguous_shape_warns_and_can_be_told(tmp_path: Path)
     path = tmp_path / "b16.safetensors"
     shapes = VARIANTS["mixer_b16_224"].model.tensor_shapes()
     save_file({name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes.items()}, path)
-    with pytest.warns(UserWarning, match=r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*load\(path, name="):
+    with pytest.warns(UserWarning, match=r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*Say which by name="):
         assert find_checkpoint(path).data.mean == (0.5, 0.5, 0.5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -195,3 +195,26 @@ def test_folder_mean_is_taken_from_config(tmp_path: Path) -> None:
     edit(folder, pretrained_cfg=config["pretrained_cfg"] | {"mean": [0.1, 0.2, 0.3], "crop_mode": "squash"})
     assert find_checkpoint(folder).data.mean == (0.1, 0.2, 0.3)
     assert find_checkpoint(folder).data.crop_mode == "squash"
+
+
+def test_a_network_of_another_size_feeds_its_pictures_at_that_size(tmp_path: Path) -> None:
+    """timm writes the size it was made with to model_args, and leaves the pretrained one in pretrained_cfg."""
+    model = timm.create_model("mixer_s32_224", img_size=96)
+    save_for_hf(model, tmp_path, model_args={"img_size": 96}, safe_serialization=True)
+    checkpoint = find_checkpoint(tmp_path)
+    assert checkpoint.model.image_px == checkpoint.data.image_px == 96
+    assert gmixer.load(tmp_path).classify(np.zeros((100, 100, 3), np.uint8))
+
+
+def test_a_bare_file_of_other_channels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "grey.safetensors"
+    save_file(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, in_chans=1)).state_dict(), path)
+    with pytest.raises(WeightsError, match=r"grey.safetensors: takes images of 1 channels, its data config says 3"):
+        find_checkpoint(path)
+
+
+def test_a_folders_licence_is_kept(tmp_path: Path) -> None:
+    folder = timm_folder(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    edit(folder, pretrained_cfg=config["pretrained_cfg"] | {"license": "cc-by-nc-4.0"})
+    assert find_checkpoint(folder).license == "cc-by-nc-4.0"

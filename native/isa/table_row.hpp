@@ -17,7 +17,6 @@ constexpr Kernels table_row(const char* name) {
       .isa = name,
       .tile_rows = I::tile_rows,
       .panel_columns = 2 * I::lanes,
-      .lanes = I::lanes,
       .rows_store = rows_to_matrix<I, false>,
       .rows_add = rows_to_matrix<I, true>,
       .rows_swiglu = rows_swiglu<I>,

@@ -22,7 +22,7 @@ template <class I, class To>
     squares = I::fma(d, d, squares);
   }
   const float variance = I::sum(squares) / static_cast<float>(channels);
-  const Vec scale = I::set1(1.0f / __builtin_sqrtf(variance + 1e-6f));
+  const Vec scale = I::set1(1.0f / __builtin_sqrtf(variance + 1e-6f));  // timm mlp_mixer.py: LayerNorm eps=1e-6
 
   for (std::size_t c = 0; c < channels; c += I::lanes)
     I::store(to(c), I::fma((I::load(x + c) - mean) * scale, I::load(gamma + c), I::load(beta + c)));

@@ -27,10 +27,17 @@ void wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t old) {
 }  // namespace
 
 ThreadPool::ThreadPool(std::size_t threads) {
-  for (std::size_t thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+  try {
+    for (std::size_t thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+  } catch (...) {
+    stop();  // a thread that is not joined ends the process
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   stop_.store(true);
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
@@ -43,31 +50,27 @@ void ThreadPool::run_erased(std::size_t items, Call call, const void* body) {
     return;
   }
   const std::uint32_t job = job_.load(std::memory_order_relaxed) + 1;
-  // The last job is over, so no worker holds an item of it; one still awake reads these and then fails to take a
-  // ticket of the old number.
   call_.store(call, std::memory_order_relaxed);
   body_.store(body, std::memory_order_relaxed);
-  items_.store(static_cast<std::uint32_t>(items), std::memory_order_relaxed);
-  done_.store(0, std::memory_order_relaxed);
-  ticket_.store(std::uint64_t{job} << 32, std::memory_order_release);
+  undone_.store(static_cast<std::uint32_t>(items), std::memory_order_relaxed);
+  ticket_.store(std::uint64_t{job} << 32 | items, std::memory_order_release);
   job_.store(job, std::memory_order_release);
   job_.notify_all();
 
   work(0, job);
-  for (std::uint32_t done; (done = done_.load(std::memory_order_acquire)) != items;) wait_while(done_, done);
+  for (std::uint32_t undone; (undone = undone_.load(std::memory_order_acquire)) != 0;) wait_while(undone_, undone);
 }
 
 void ThreadPool::work(std::size_t thread, std::uint32_t job) {
-  std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
-  while (ticket >> 32 == job) {
-    const std::uint32_t items = items_.load(std::memory_order_relaxed);
+  for (std::uint64_t ticket = ticket_.load(std::memory_order_acquire);;) {
+    const std::uint32_t untaken = static_cast<std::uint32_t>(ticket);
+    if (ticket >> 32 != job || untaken == 0) return;
+    // If the exchange succeeds, an item was still untaken, so the job was not over and these are its own.
     const Call call = call_.load(std::memory_order_relaxed);
     const void* body = body_.load(std::memory_order_relaxed);
-    const std::uint32_t item = static_cast<std::uint32_t>(ticket);
-    if (item >= items) return;
-    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-    call(body, item, thread);
-    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == items) done_.notify_one();
+    if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;
+    call(body, untaken - 1, thread);
+    if (undone_.fetch_sub(1, std::memory_order_acq_rel) == 1) undone_.notify_one();
     ticket = ticket_.load(std::memory_order_acquire);
   }
 }

@@ -11,7 +11,7 @@ namespace gmixer {
 
 class ThreadPool {
  public:
-  // threads: the caller included, at least 1.
+  // threads: the caller included, at least 1. Throws std::system_error if the system gives no more of them.
   explicit ThreadPool(std::size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -33,14 +33,14 @@ class ThreadPool {
 
   void run_erased(std::size_t items, Call call, const void* body);
   void work(std::size_t thread, std::uint32_t job);
+  void stop();
   void serve(std::size_t thread);
 
-  // The job's number and its next item share one word: a worker that wakes up late can only take an item of the job
-  // it has read, never one of the next.
-  std::atomic<std::uint64_t> ticket_{0};  // job << 32 | next item
+  // The job's number and its untaken items share one word, so that a worker that wakes up late can take an item of the
+  // job it knows, or none. It counts down: nothing of a finished job is left to take, whatever else has changed since.
+  std::atomic<std::uint64_t> ticket_{0};  // job << 32 | untaken items
   std::atomic<std::uint32_t> job_{0};     // workers sleep on this
-  std::atomic<std::uint32_t> items_{0};
-  std::atomic<std::uint32_t> done_{0};
+  std::atomic<std::uint32_t> undone_{0};  // the caller sleeps on this
   std::atomic<Call> call_{nullptr};
   std::atomic<const void*> body_{nullptr};
   std::atomic<bool> stop_{false};

@@ -17,8 +17,6 @@ Mlp = Literal["gelu", "swiglu"]
 Interpolation = Literal["bicubic", "bilinear"]
 CropMode = Literal["center", "squash", "border"]
 
-NORM_EPS = 1e-6  # timm mlp_mixer.py: norm_layer=partial(nn.LayerNorm, eps=1e-6)
-
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

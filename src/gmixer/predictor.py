@@ -22,7 +22,7 @@ from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.weights import Checkpoint, find_checkpoint
 
 OnError = Literal["raise", "return"]
-BATCH = 16  # images decoded, then run together; the time per image is flat from 4 up (README)
+BATCH = 16  # images decoded, then run together; the time per image is flat from 4 up (native/README.md)
 
 T = TypeVar("T")
 
@@ -102,8 +102,7 @@ class Predictor:
         self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
     ) -> Prediction | list[Prediction] | list[Prediction | ImageError]:
         """The k most probable classes of each image."""
-        if self.model.num_classes == 0:
-            raise InputError(f"{self.name} has no classes (num_classes 0); embed() gives its features")
+        self.require_classes()
         results = self.predict(images, k, on_error=on_error)
         if isinstance(results, Result):
             return results.prediction
@@ -156,6 +155,11 @@ class Predictor:
             answers = iter(self._answers(good, k))
             for tensor in tensors:
                 yield tensor if isinstance(tensor, ImageError) else next(answers)
+
+    def require_classes(self) -> None:
+        """Raises InputError for a model without a classifier."""
+        if self.model.num_classes == 0:
+            raise InputError(f"{self.name} has no classes (num_classes 0); it can only embed")
 
     def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
         """The exact tensor the model sees: float32 (3, image_px, image_px), or (B, 3, …) for a list."""

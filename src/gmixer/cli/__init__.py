@@ -9,8 +9,9 @@ Modules here import the library only inside the commands, so that --help stays q
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -53,20 +54,28 @@ app.command()(models.models)
 
 
 def main() -> None:
-    """The console script. Exit status: 0 all good, 1 some pictures failed, 2 the command could not run."""
+    """The console script.
+
+    Exit status: 0 all good, 1 some pictures failed, 2 the command could not run, 130 interrupted; a reader that leaves
+    early, such as `head`, ends it by SIGPIPE, as it does every other tool.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    sys.stdout = sys.stdout or nowhere  # None where the shell closed it
+    sys.stderr = sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # a path that is no valid text must be printed all the same
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")
     try:
-        app()
-    except GmixerError as error:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where an error can still be told
+    except (GmixerError, OSError) as error:  # OSError: a full disk, a device that refuses
         if options.debug_wanted():
             raise
         typer.echo(f"gmixer: {error}", err=True)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        os._exit(2)  # at a normal exit Python would try to write what could not be written once more, and complain
     except KeyboardInterrupt:
         sys.exit(130)

@@ -18,6 +18,7 @@ def classify(
         float, typer.Option(min=0.0, max=1.0, help="Show only classes with at least this probability.")
     ] = 0.0,
     model: options.Model = options.AUTO,
+    name: options.Name = None,
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
     debug: options.Debug = False,
@@ -32,8 +33,9 @@ def classify(
     if as_json and as_csv:
         raise typer.BadParameter("take one of --json and --csv")
     predictor = options.open_predictor(
-        model, threads=threads, orientation=orientation, say_which=not (as_json or as_csv)
+        model, name=name, threads=threads, orientation=orientation, chatty=not (as_json or as_csv)
     )
+    predictor.require_classes()
     inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
     with open_report(inputs, k=min(k, predictor.model.num_classes), as_json=as_json, as_csv=as_csv) as report:
         for path, result in inputs.results(predictor, k):

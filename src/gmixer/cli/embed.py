@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ def embed(
         typer.Option("-o", "--output", help="The .npz file to write: vectors, paths, failed_paths, failed_kinds, …"),
     ],
     model: options.Model = options.AUTO,
+    name: options.Name = None,
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
     debug: options.Debug = False,
@@ -32,31 +34,32 @@ def embed(
     import numpy as np
 
     from gmixer.cli.inputs import Inputs
-    from gmixer.cli.report import open_progress
+    from gmixer.cli.report import open_progress, printable
     from gmixer.errors import ImageError
 
     if output.suffix != ".npz":
         raise typer.BadParameter(f"{output} does not end in .npz, the one format written", param_hint="--output")
-    unfinished = output.with_name(f".{output.name}.unfinished")  # renamed at the end: never half a file
-    try:
-        unfinished.touch()
+    if output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder; wanted the name of a file", param_hint="--output")
+    try:  # before the work, not after it; renamed at the end: never half a file
+        unfinished = tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False)  # noqa: SIM115
     except OSError as error:
         raise typer.BadParameter(f"{output} cannot be written: {error.strerror}", param_hint="--output") from error
 
+    good_paths: list[str] = []
+    vectors: list[np.ndarray] = []
+    failures: list[tuple[str, ImageError]] = []
     try:
-        predictor = options.open_predictor(model, threads=threads, orientation=orientation, say_which=True)
+        predictor = options.open_predictor(model, name=name, threads=threads, orientation=orientation, chatty=True)
         inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
-        good_paths: list[str] = []
-        vectors: list[np.ndarray] = []
-        failures: list[tuple[str, ImageError]] = []
         with open_progress(inputs):
             for path, result in inputs.results(predictor, k=1):
                 if isinstance(result, ImageError):
                     failures.append((path, result))
-                    continue
-                good_paths.append(path)
-                vectors.append(result.embedding.vectors)
-        with open(unfinished, "wb") as file:
+                else:
+                    good_paths.append(path)
+                    vectors.append(result.embedding.vectors)
+        with unfinished as file:
             np.savez(
                 file,
                 vectors=np.array(vectors, np.float32).reshape(len(vectors), predictor.model.channels),
@@ -66,10 +69,18 @@ def embed(
                 failed_messages=np.array([failure.reason for _, failure in failures], np.str_),
                 model=np.array(predictor.name),
             )
-        os.replace(unfinished, output)
+        os.chmod(unfinished.name, 0o666 & ~_umask())
+        os.replace(unfinished.name, output)
     finally:
-        unfinished.unlink(missing_ok=True)
+        Path(unfinished.name).unlink(missing_ok=True)
     for path, failure in failures:
-        typer.echo(f"{path}: {failure.reason}", err=True)
+        typer.echo(f"{printable(path)}: {failure.reason}", err=True)
     typer.echo(f"{output}: {len(vectors)} × {predictor.model.channels} float32", err=True)
     raise typer.Exit(1 if failures else 0)
+
+
+def _umask() -> int:
+    """What new files get; a temporary file is for its owner alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

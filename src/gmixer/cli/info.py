@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from gmixer.cli import options
 
 if TYPE_CHECKING:
     from gmixer.config import DataConfig, ModelConfig, Pretrained
+    from gmixer.data import Label
     from gmixer.weights import Checkpoint
 
 Facts = Iterator[tuple[str, str]]
@@ -23,34 +25,44 @@ def info(
     debug: options.Debug = False,
 ) -> None:
     """Show what a model is, where its weights lie, and what this machine runs it on."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from gmixer.cli.report import printable
     from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.data import labels_for
     from gmixer.weights import find_checkpoint, is_path
 
     name = EMBEDDED_MODEL if model == options.AUTO else model
     facts: list[tuple[str, str]] = []
     if is_path(name) or find_model(name)[0] == EMBEDDED_MODEL:
         checkpoint = find_checkpoint(name)
-        facts += _of_model(checkpoint.name, checkpoint.model, checkpoint.data, checkpoint.pretrained)
+        facts += _of_model(checkpoint.name, checkpoint.model, checkpoint.data)
+        facts += _of_training(checkpoint.pretrained, checkpoint.license)
+        facts.append(_of_labels(labels_for(checkpoint.model.num_classes, checkpoint.class_names)))
         facts += _of_file(checkpoint)
     else:  # a name of the table, whose weights are elsewhere
         full_name, variant, pretrained = find_model(name)
-        facts += _of_model(full_name, variant.of(pretrained), (pretrained or variant).data, pretrained)
+        facts += _of_model(full_name, variant.of(pretrained), (pretrained or variant).data)
+        facts += _of_training(pretrained, pretrained.license if pretrained else None)
+        facts.append(_of_labels(labels_for(variant.of(pretrained).num_classes)))
         facts.append(("weights", "not in this package: pass the folder or the .safetensors file that holds them"))
     facts += _of_machine()
+
+    if not sys.stdout.isatty():
+        for heading, fact in facts:
+            print(f"{heading}\t{printable(fact)}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for heading, fact in facts:
-        table.add_row(heading, Text(fact))
+        table.add_row(heading, Text(printable(fact)))
     Console().print(table)
 
 
-def _of_model(name: str, model: ModelConfig, data: DataConfig, pretrained: Pretrained | None) -> Facts:
+def _of_model(name: str, model: ModelConfig, data: DataConfig) -> Facts:
     activation = {"swiglu": "SwiGLU", "gelu": "GELU"}[model.mlp]
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (data.mean, data.std))
     yield "model", name
@@ -63,21 +75,25 @@ def _of_model(name: str, model: ModelConfig, data: DataConfig, pretrained: Pretr
     crop = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop {data.image_px} px"
     yield "transform", f"{crop}, mean {mean}, std {std}"
     yield "embedding", f"{model.channels} floats"
+
+
+def _of_training(pretrained: Pretrained | None, license: str | None) -> Facts:
     if pretrained:
         yield "trained by", pretrained.trained
-        if pretrained.top1 is not None:
-            yield "accuracy", f"top-1 {pretrained.top1:g} % on {pretrained.top1_on}"
-        yield "licence", pretrained.license
+    if pretrained and pretrained.top1 is not None:
+        yield "accuracy", f"top-1 {pretrained.top1:g} % on {pretrained.top1_on}"
+    yield "licence", license or "not said"
+
+
+def _of_labels(labels: Sequence[Label]) -> tuple[str, str]:
+    some = "; ".join(label.name for label in labels[:3])
+    more = "; …" if len(labels) > 3 else ""
+    return "classes", f"{len(labels):,}: {some}{more}" if labels else "none"
 
 
 def _of_file(checkpoint: Checkpoint) -> Facts:
     import hashlib
 
-    from gmixer.data import labels_for
-
-    labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
-    some = ", ".join(label.name for label in labels[:3])
-    yield "classes", f"{len(labels):,}" + (f": {some}, …" if labels else "")
     size_mib = checkpoint.path.stat().st_size / 2**20
     with open(checkpoint.path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

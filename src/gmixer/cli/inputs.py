@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gmixer.errors import ImageError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gmixer.results import Result
 
 STDIN = "-"
+Answer = TypeVar("Answer", bound="Result | ImageError")
 
 
 class Inputs:
@@ -36,30 +37,27 @@ class Inputs:
 
     def results(self, predictor: Predictor, k: int) -> Iterator[tuple[str, Result | ImageError]]:
         """(path as typed, its result or why there is none), in order, one for each input."""
-        waiting: deque[str | tuple[str, ImageError]] = deque()  # ahead of the stream by a batch at most
+        waiting: deque[Found] = deque()  # ahead of the stream by a batch at most
 
         def images() -> Iterator[str | bytes]:
             for found in self._found():
-                if found.error is not None:
-                    waiting.append((found.path, found.error))
-                elif found.path == STDIN and found.named:
-                    waiting.append(STDIN)
-                    yield sys.stdin.buffer.read(self._max_bytes + 1)  # one byte too many is refused as too large
-                elif found.named or self._is_image(found.path):
-                    waiting.append(found.path)
-                    yield found.path
+                if found.error is None and not found.named and not self._is_image(found.path):
+                    continue
+                waiting.append(found)
+                if found.error is None:
+                    yield self._stdin() if found.path == STDIN else found.path
 
-        def next_path() -> Iterator[tuple[str, ImageError]]:
-            """Folders that could not be read, which stand before the next picture."""
-            while waiting and isinstance(waiting[0], tuple):
-                yield self._count(*waiting.popleft())  # type: ignore[misc]
+        def unreadable_folders() -> Iterator[tuple[str, ImageError]]:
+            """Those that stand before the next picture."""
+            while waiting and waiting[0].error is not None:
+                folder = waiting.popleft()
+                assert folder.error is not None
+                yield folder.path, self._counted(folder.error)
 
         for result in predictor.stream(images(), k):
-            yield from next_path()
-            path = waiting.popleft()
-            assert isinstance(path, str)
-            yield self._count(path, result)
-        yield from next_path()
+            yield from unreadable_folders()
+            yield waiting.popleft().path, self._counted(result)
+        yield from unreadable_folders()
 
     def summary(self) -> str:
         """One line on what did not get an answer; empty where every file named got one."""
@@ -73,9 +71,18 @@ class Inputs:
         return "; ".join(parts)
 
     def _found(self) -> Iterator[Found]:
-        from gmixer.images import find_images
+        from gmixer.images import Found, find_images
 
-        return find_images(self._paths)
+        for path in self._paths:
+            if path == STDIN:  # even where a file or folder is called so: that is ./-
+                yield Found(STDIN, named=True)
+            else:
+                yield from find_images(path)
+
+    def _stdin(self) -> bytes:
+        if sys.stdin is None:  # closed by the shell
+            return b""
+        return sys.stdin.buffer.read(self._max_bytes + 1)  # one byte too many is refused as too large
 
     def _is_image(self, path: str) -> bool:
         from gmixer.images import is_image_file
@@ -85,8 +92,8 @@ class Inputs:
         self.skipped += 1
         return False
 
-    def _count(self, path: str, result: Result | ImageError) -> tuple[str, Result | ImageError]:
+    def _counted(self, result: Answer) -> Answer:
         self.answered += 1
         self.failed += isinstance(result, ImageError)
         self.on_progress(self.answered + self.skipped)
-        return path, result
+        return result

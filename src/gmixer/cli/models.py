@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
 from typing import Annotated
 
 import typer
@@ -15,28 +16,20 @@ def models(
     debug: options.Debug = False,
 ) -> None:
     """List the models gmixer knows, with their size, input and accuracy."""
-    from rich.console import Console
-    from rich.table import Table
-
     from gmixer.config import EMBEDDED_MODEL, find_model, model_names
     from gmixer.errors import UnknownModelError
 
     names = [name for name in model_names() if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name, f"{pattern}.*")]
     if not names:
         raise UnknownModelError(f"no model matches {pattern!r}; `gmixer models` lists all")
-    console = Console()
-    if not console.is_terminal:
+    if not sys.stdout.isatty():
         for name in names:
-            typer.echo(name)
+            print(name)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    roomy = console.width >= 100
-    table.add_column("model", no_wrap=True, overflow="ellipsis", min_width=32 if roomy else 20)
-    for heading, columns in (("params", 7), ("GMACs", 5), ("input", 6), ("classes", 7), ("top-1", 7)):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=columns)
-    if roomy:
-        table.add_column("trained by", no_wrap=True, overflow="ellipsis", style="dim")
-    remarks = []
+    from rich.console import Console
+    from rich.table import Table
+
+    rows, remarks = [], []
     for name in names:
         _, variant, pretrained = find_model(name)
         model = variant.of(pretrained)
@@ -48,15 +41,29 @@ def models(
                 remarks.append(f"* on {pretrained.top1_on}")
         if name == EMBEDDED_MODEL:
             remarks.append(f"{name} is in this package; give the others' folder or file to --model")
-        row = [
-            name,
-            f"{model.parameters / 1e6:.1f} M",
-            f"{model.macs_with_norms / 1e9:.2f}",
-            f"{model.image_px} px",
-            f"{model.num_classes:,}",
-            top1,
-        ]
-        table.add_row(*row, *([pretrained.trained if pretrained else "nobody yet"] if roomy else []))
+        rows.append(
+            {
+                "model": name,
+                "params": f"{model.parameters / 1e6:.1f} M",
+                "top-1": top1,
+                "GMACs": f"{model.macs_with_norms / 1e9:.2f}",
+                "input": f"{model.image_px} px",
+                "classes": f"{model.num_classes:,}",
+                "trained by": pretrained.trained if pretrained else "nobody yet",
+            }
+        )
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    used = 0
+    for heading in rows[0]:  # as many columns as fit whole, the first one in any case
+        width = max(len(heading), *(len(row[heading]) for row in rows)) + 1
+        used += width
+        if used > console.width and heading != "model":
+            break
+        words = heading in ("model", "trained by")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*list(row.values())[: len(table.columns)])
     console.print(table)
     for remark in remarks:
-        console.print(remark, style="dim", highlight=False)
+        console.print(remark, style="dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,18 +53,29 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute wit
 Orient = Annotated[
     Orientation, typer.Option("--orientation", help="Turn pictures as their EXIF says, or ignore it, as timm does.")
 ]
-Debug = Annotated[
-    bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.", hidden=False)
+Name = Annotated[
+    str | None,
+    typer.Option("--name", help="Which pretrained model a bare .safetensors file is, where its shape fits several."),
 ]
+Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
 
 
-def open_predictor(model: str, *, threads: int | None, orientation: Orientation, say_which: bool) -> Predictor:
-    """Loads the model; with say_which one line on stderr tells which model `auto` took, and how good it is."""
+def open_predictor(
+    model: str, *, name: str | None, threads: int | None, orientation: Orientation, chatty: bool
+) -> Predictor:
+    """Loads the model. chatty: say on stderr which one `auto` took and how good it is, and what loading warns of."""
     from gmixer.config import EMBEDDED_MODEL, find_model
     from gmixer.predictor import load
 
-    predictor = load(EMBEDDED_MODEL if model == AUTO else model, threads=threads, orientation=orientation.value)
-    if model == AUTO and say_which:
+    source = EMBEDDED_MODEL if model == AUTO else model
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        predictor = load(source, name=name, threads=threads, orientation=orientation.value)
+    if not chatty:
+        return predictor
+    for warning in warned:
+        typer.secho(str(warning.message), err=True, dim=True)
+    if model == AUTO:
         larger_name, _, larger = find_model("gmixer_24_224.ra3_in1k")
         small = predictor.checkpoint.pretrained
         assert small is not None and larger is not None

@@ -109,7 +109,7 @@ class Lines:
         if isinstance(answer, ImageError):
             cells = ["error", answer.reason]
         else:
-            cells = [f"{c.probability:.4f} {c.label}" for c in answer]
+            cells = [f"{c.probability:.4f} {printable(c.label)}" for c in answer]
         print("\t".join([printable(path), *cells]))
 
 
@@ -132,7 +132,7 @@ class Blocks:
         elif not len(answer):
             self._console.print(Text("  no class is that probable", style="dim"))
         for c in answer if not isinstance(answer, ImageError) else ():
-            label = Text(c.label)
+            label = Text(printable(c.label))
             label.truncate(self._columns - PERCENT_COLUMNS - self._bar_columns - 2, overflow="ellipsis")
             bar = Bar(1.0, 0.0, c.probability, width=self._bar_columns, color="cyan")
             line = Table.grid(padding=(0, 1))
@@ -141,5 +141,5 @@ class Blocks:
 
 
 def printable(text: str) -> str:
-    """A file's name may hold line breaks or terminal commands: shown escaped, never obeyed."""
+    """A file's name or a class's may hold line breaks or terminal commands: shown escaped, never obeyed."""
     return "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else ascii(c)[1:-1] for c in text)

@@ -84,7 +84,11 @@ class Preprocess:
                     f"{pixels:,} pixels, at most {MAX_RESIZED_PIXELS:,} are allowed; cut it to a squarer shape",
                     name,
                 )
-            picture = picture.resize((width, height), _FILTERS[self.config.interpolation])
+            try:
+                picture = picture.resize((width, height), _FILTERS[self.config.interpolation])
+            except MemoryError as error:
+                reason = f"resizing it to {width}x{height} takes more memory than there is; cut it to a squarer shape"
+                raise ImageError("too_large", reason, name) from error
         side = self.config.image_px
         top, left = _crop_offset(height, side), _crop_offset(width, side)
         kept_HWC = np.array(picture.crop((left, top, left + min(width, side), top + min(height, side))))

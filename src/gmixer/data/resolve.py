@@ -18,7 +18,7 @@ _KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 def resolve_model_data_config(model: object, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The data config of `model`: input_size (channels, height, width), interpolation, mean, std, crop_pct, crop_mode.
 
-    model: a model's name, anything with a DataConfig as `.data` (a Predictor, an Engine), or anything with timm's
+    model: a model's name, anything with a DataConfig as `.data` (a Predictor), or anything with timm's
         `.pretrained_cfg`.
     args: overrides: in_chans (or chans), input_size, img_size, interpolation, mean, std, crop_pct, crop_mode. A key
         that is missing or None overrides nothing; in_chans counts only beside img_size, mean or std, as in timm.

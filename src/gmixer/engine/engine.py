@@ -67,19 +67,23 @@ class Engine:
     ) -> None:
         if config.channels % 16:
             raise EngineError(f"the native core needs channels in multiples of 16; this model has {config.channels}")
-        self._model = _native.Model(
-            image_px=config.image_px,
-            patch_px=config.patch_px,
-            in_chans=config.in_chans,
-            channels=config.channels,
-            blocks=config.blocks,
-            token_hidden=config.token_hidden,
-            channel_hidden=config.channel_hidden,
-            gated=config.mlp == "swiglu",
-            num_classes=config.num_classes,
-            threads=check_threads(threads),
-            isa=check_isa(isa),
-        )
+        threads, isa = check_threads(threads), check_isa(isa)
+        try:
+            self._model = _native.Model(
+                image_px=config.image_px,
+                patch_px=config.patch_px,
+                in_chans=config.in_chans,
+                channels=config.channels,
+                blocks=config.blocks,
+                token_hidden=config.token_hidden,
+                channel_hidden=config.channel_hidden,
+                gated=config.mlp == "swiglu",
+                num_classes=config.num_classes,
+                threads=threads,
+                isa=isa,
+            )
+        except RuntimeError as error:
+            raise EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=") from error
         self.config = config
         shapes = config.tensor_shapes()
         missing = set(shapes)

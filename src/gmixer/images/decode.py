@@ -108,7 +108,9 @@ def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientati
         image = _open(image_format, data)
         _check_pixel_count(image, source, limits)
         if _has_more_frames(image, image_format, data, limits.max_frames):
-            reason = f"holds more than {limits.max_frames:,} frames, which is the limit: pass Limits(max_frames=…)"
+            reason = (
+                f"holds more than {limits.max_frames:,} frames, which is the limit, set by Limits.max_frames: cut it"
+            )
             raise ImageError("too_large", reason, source)
         return _to_pixels(image, source, orientation)
 
@@ -140,7 +142,7 @@ def _check_pixel_count(image: Image.Image, source: str, limits: Limits) -> None:
     pixels = image.width * image.height
     if pixels > limits.max_pixels:
         size = f"{pixels:,} pixels ({image.width}x{image.height})"
-        reason = f"holds {size}; the limit is {limits.max_pixels:,}: pass Limits(max_pixels=…)"
+        reason = f"holds {size}; the limit is {limits.max_pixels:,}, set by Limits.max_pixels: make it smaller"
         raise ImageError("too_large", reason, source)
 
 

@@ -39,7 +39,7 @@ def read_head(path: str | os.PathLike[str], byte_count: int) -> bytes:
 
 
 def too_many_bytes(held: str, source: str, limits: Limits) -> ImageError:
-    reason = f"holds {held} bytes; the limit is {limits.max_bytes:,}: pass Limits(max_bytes=…)"
+    reason = f"holds {held} bytes; the limit is {limits.max_bytes:,}, set by Limits.max_bytes: make the file smaller"
     return ImageError("too_large", reason, source)
 
 
@@ -54,7 +54,9 @@ def _open_regular(path: str | os.PathLike[str], source: str) -> Iterator[FileIO]
     try:
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ImageError("unreadable", "is a pipe or a device, not a file: pass its bytes instead", source)
+                raise ImageError(
+                    "unreadable", "is a pipe or a device: save it as a file, or send it to standard input (-)", source
+                )
             yield file
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("missing", "no such file", source) from None

@@ -2,6 +2,7 @@
 
     find.py            embedded, `.safetensors` file or timm's folder → Checkpoint
     architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
+    timm_config.py     timm's config.json
     tensor_file.py     a safetensors file: header first, then one tensor at a time as float32
 
 Nothing here unpickles.

@@ -29,7 +29,7 @@ def infer_architecture(file: TensorFile) -> ModelConfig:
             in_chans=in_chans,
             num_classes=shapes.get("head.weight", (0,))[0],
         )
-    except (KeyError, ValueError, InputError) as error:
+    except (KeyError, IndexError, ValueError, InputError) as error:
         some = ", ".join(list(shapes)[:3]) or "no tensors"
         raise WeightsError(
             f"{file.path}: holds no MLP-Mixer ({some}, …); wanted timm's names: stem.proj.weight, "

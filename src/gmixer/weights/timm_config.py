@@ -1,0 +1,91 @@
+"""config.json as timm writes it beside model.safetensors: what the model is, and how it wants its pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gmixer.config import DataConfig, ModelConfig, find_model
+from gmixer.errors import GmixerError, InputError, WeightsError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimmConfig:
+    model: ModelConfig
+    data: DataConfig
+    class_names: tuple[str, ...] | None
+    license: str | None
+
+
+def read_timm_config(path: Path) -> TimmConfig:
+    """Raises WeightsError where the file is missing, damaged, or of a model that gmixer does not know."""
+    try:
+        return _understand(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors, "
+            f"or pass the path of the .safetensors file itself"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, GmixerError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise WeightsError(f"{path}: {what}; wanted timm's config.json of a Mixer") from error
+
+
+def _understand(config: Mapping[str, Any]) -> TimmConfig:
+    _, variant, _ = find_model(config["architecture"])
+    base = variant.model
+    pretrained_cfg = config["pretrained_cfg"]
+    data = DataConfig.from_timm({**variant.data.to_timm(), **pretrained_cfg})
+    arguments = {"global_pool": config.get("global_pool", "avg")} | (config.get("model_args") or {})
+    if (pool := arguments.pop("global_pool")) != "avg":
+        raise InputError(f"global_pool is {pool!r}; gmixer pools by the mean ('avg')")
+    channels = arguments.pop("embed_dim", base.channels)
+    gate = 2 if base.mlp == "swiglu" else 1
+    ratios = (base.token_fc1 / base.channels, base.channel_fc1 / base.channels)
+    token_ratio, channel_ratio = arguments.pop("mlp_ratio", ratios)
+    model = ModelConfig(
+        image_px=_side(arguments.pop("img_size", data.image_px)),
+        patch_px=arguments.pop("patch_size", base.patch_px),
+        channels=channels,
+        blocks=arguments.pop("num_blocks", base.blocks),
+        token_hidden=_hidden(token_ratio, channels, gate),
+        channel_hidden=_hidden(channel_ratio, channels, gate),
+        mlp=base.mlp,
+        in_chans=arguments.pop("in_chans", data.in_chans),
+        num_classes=arguments.pop("num_classes", config.get("num_classes", 1000)),
+    )
+    if arguments:
+        raise InputError(f"model_args {', '.join(map(repr, arguments))} mean nothing to gmixer")
+    return TimmConfig(
+        model=model,
+        data=replace(data, image_px=model.image_px),  # timm leaves the size it was pretrained with in pretrained_cfg
+        class_names=_class_names(config, model.num_classes),
+        license=pretrained_cfg.get("license"),
+    )
+
+
+def _side(img_size: int | list[int]) -> int:
+    """timm writes img_size as [height, width], and takes one number for both."""
+    height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+    if height != width:
+        raise InputError(f"img_size is {height}x{width}; gmixer reads square inputs only")
+    return height
+
+
+def _hidden(ratio: float, channels: int, gate: int) -> int:
+    """timm's mlp_ratio counts values and gates together (MixerBlock: int(ratio * dim), then GluMlp halves it)."""
+    return math.floor(ratio * channels) // gate
+
+
+def _class_names(config: Mapping[str, Any], num_classes: int) -> tuple[str, ...] | None:
+    names = config.get("label_names")
+    if names is None:
+        return None
+    if len(names) != num_classes:
+        raise InputError(f"label_names holds {len(names)} names for {num_classes} classes")
+    descriptions = config.get("label_descriptions") or {}
+    return tuple(str(descriptions.get(name, name)) for name in names)

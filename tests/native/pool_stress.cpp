@@ -1,0 +1,27 @@
+// Short jobs of 2 and 64 items in turn, for a while: every item must run exactly once, in its own job.
+// Prints the number of jobs and of items that ran another number of times.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "threads/pool.hpp"
+
+int main(int, char** arguments) {
+  const std::size_t threads = std::atoi(arguments[1]);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(std::atoi(arguments[2]));
+  gmixer::ThreadPool pool(threads);
+  const std::unique_ptr<std::atomic<int>[]> ran(new std::atomic<int>[64]);
+  long jobs = 0, wrong = 0;
+  while (std::chrono::steady_clock::now() < end)
+    for (int burst = 0; burst < 1000; ++burst, ++jobs) {
+      const std::size_t items = jobs % 2 ? 64 : 2;
+      for (std::size_t i = 0; i < items; ++i) ran[i].store(0);
+      pool.run(items, [&](std::size_t item, std::size_t thread) {
+        if (thread >= threads) std::abort();
+        ran[item].fetch_add(1);
+      });
+      for (std::size_t i = 0; i < items; ++i) wrong += ran[i].load() != 1;
+    }
+  std::printf("%ld %ld\n", jobs, wrong);
+}
