@@ -1,6 +1,6 @@
 """Time per image of the native engine beside ONNX Runtime and timm, with the same drawn weights.
 
-    python benchmarks/forward.py [--model gmixer_24_224] [--batch 1 16] [--rounds 5] [--threads 2]
+    python benchmarks/forward.py [--model gmixer_24_224] [--against onnxruntime timm] [--batch 1 16] [--rounds 5] [--threads 2]
 
 Contestants take turns, each time in a fresh process; the ratio is formed round by round, so that it holds when the
 machine's speed drifts. Needs gmixer[test]. Prints a Markdown table; --json prints the figures.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-CONTESTANTS = ("gmixer", "onnxruntime", "timm")
+PEERS = ["onnxruntime", "timm"]
 
 
 def drawn_model(name: str):  # type: ignore[no-untyped-def]
@@ -101,14 +101,16 @@ def prepare(name: str, folder: Path) -> None:
     )
 
 
-def compare(name: str, batches: list[int], rounds: int, threads: int) -> list[dict[str, object]]:
+def compare(
+    name: str, contestants: list[str], *, batches: list[int], rounds: int, threads: int
+) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         prepare(name, Path(folder))
         for batch in batches:
-            ms: dict[str, list[float]] = {contestant: [] for contestant in CONTESTANTS}
+            ms: dict[str, list[float]] = {contestant: [] for contestant in contestants}
             for _ in range(rounds):
-                for contestant in CONTESTANTS:
+                for contestant in contestants:
                     one = [contestant, name, str(batch), str(threads), folder]
                     run = [sys.executable, __file__, "--one", *one]
                     ms[contestant].append(float(subprocess.run(run, check=True, capture_output=True).stdout))
@@ -133,6 +135,7 @@ def compare(name: str, batches: list[int], rounds: int, threads: int) -> list[di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="gmixer_24_224")
+    parser.add_argument("--against", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -143,7 +146,13 @@ def main() -> None:
         contestant, name, batch, threads, folder = arguments.one
         print(time_one(contestant, name, int(batch), int(threads), Path(folder)))
         return
-    rows = compare(arguments.model, arguments.batch, arguments.rounds, arguments.threads)
+    rows = compare(
+        arguments.model,
+        ["gmixer", *arguments.against],
+        batches=arguments.batch,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+    )
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return
