@@ -1,6 +1,6 @@
 """Time per image of the native engine beside ONNX Runtime and timm, with the same drawn weights.
 
-    python benchmarks/forward.py [--model gmixer_24_224] [--against onnxruntime timm] [--batch 1 16] [--rounds 5] [--threads 2]
+    python benchmarks/forward.py [--model gmixer_24_224] [--against onnxruntime timm] [--batch 1 16] [--rounds 5]
 
 Contestants take turns, each time in a fresh process; the ratio is formed round by round, so that it holds when the
 machine's speed drifts. Needs gmixer[test]. Prints a Markdown table; --json prints the figures.
