@@ -28,10 +28,14 @@ def file_of(config: ModelConfig, path: Path, **changes: np.ndarray | None) -> Te
     return TensorFile(path / "some.safetensors")
 
 
+def infer(file: TensorFile) -> ModelConfig:
+    return infer_architecture(file.shapes, source=str(file.path))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_is_recognised(variant: str, tmp_path: Path) -> None:
     config = replace(VARIANTS[variant].model, blocks=2)
-    assert infer_architecture(file_of(config, tmp_path)) == config
+    assert infer(file_of(config, tmp_path)) == config
     assert variants_of(VARIANTS[variant].model) == [variant]
     assert variants_of(replace(VARIANTS[variant].model, num_classes=7, in_chans=1)) == [variant]
     assert variants_of(config) == []
@@ -41,7 +45,7 @@ def test_every_variant_is_recognised(variant: str, tmp_path: Path) -> None:
     "config", [replace(SMALL, num_classes=0), replace(SMALL, num_classes=5, in_chans=1), replace(SMALL, mlp="gelu")]
 )
 def test_heads_channels_and_gates_are_inferred(config: ModelConfig, tmp_path: Path) -> None:
-    assert infer_architecture(file_of(config, tmp_path)) == config
+    assert infer(file_of(config, tmp_path)) == config
 
 
 def test_no_mixer(tmp_path: Path) -> None:
@@ -49,7 +53,7 @@ def test_no_mixer(tmp_path: Path) -> None:
     with pytest.raises(
         WeightsError, match=r"resnet.safetensors: holds no MLP-Mixer \(conv1.weight.*wanted timm's names"
     ):
-        infer_architecture(TensorFile(tmp_path / "resnet.safetensors"))
+        infer(TensorFile(tmp_path / "resnet.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,7 @@ def test_got_wanted_and_way_out(changes: dict[str, np.ndarray | None], message: 
 
 def test_a_head_without_rows_is_no_mixer(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"holds no MLP-Mixer"):
-        infer_architecture(file_of(SMALL, tmp_path, head__weight=np.zeros((), np.float32)))
+        infer(file_of(SMALL, tmp_path, head__weight=np.zeros((), np.float32)))
 
 
 def test_swapped_widths_are_refused(tmp_path: Path) -> None:

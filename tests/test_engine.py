@@ -267,6 +267,54 @@ def test_a_missing_or_misshapen_tensor_is_refused() -> None:
         Engine(SMALL, tensors.items())
 
 
+def test_from_torch_takes_timms_model_as_it_stands() -> None:
+    config = replace(SMALL, num_classes=42)
+    model, x = drawn_mixer(config), drawn_images(config, 3)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    engine = Engine.from_torch(model)
+    assert engine.config == config
+    assert_as_good_as_torch(engine.stages(x), *judged(config, 3))
+    assert model.training, "the model is left as it was"
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    with torch.no_grad():
+        model.head.bias.add_(1)
+    np.testing.assert_array_equal(
+        engine.stages(x)["logits"], engine_of(drawn_mixer(config), config).stages(x)["logits"]
+    )
+
+
+def test_from_torch_takes_wrapped_half_and_pruned_models() -> None:
+    model, x = drawn_mixer(SMALL), drawn_images(SMALL, 2)
+    logits = Engine.from_torch(model).forward(x).logits
+    np.testing.assert_array_equal(Engine.from_torch(torch.compile(model)).forward(x).logits, logits)
+    half = Engine.from_torch(drawn_mixer(SMALL).bfloat16())
+    assert 0 < np.linalg.norm(half.forward(x).logits - logits) / np.linalg.norm(logits) < 0.1
+    model.prune_intermediate_layers([0])
+    pruned = Engine.from_torch(model)
+    assert (pruned.config.blocks, pruned.config.num_classes) == (1, 0)
+    with torch.inference_mode():
+        tokens = model(torch.from_numpy(x)).numpy()  # without pooling its output is the tokens
+    np.testing.assert_allclose(pruned.forward(x, tokens=True).tokens, tokens, atol=1e-4)
+
+
+def test_from_torch_refuses_what_it_cannot_run() -> None:
+    gelu_gate = drawn_mixer(SMALL)
+    for block in gelu_gate.blocks:
+        block.mlp_channels.act = torch.nn.GELU()
+    with pytest.raises(
+        EngineError, match=r"this MlpMixer and the native engine disagree: tokens differ by .*check=False"
+    ):
+        Engine.from_torch(gelu_gate)
+    assert Engine.from_torch(gelu_gate, check=False).config == SMALL
+    no_norm = drawn_mixer(SMALL)
+    no_norm.norm = torch.nn.Identity()
+    with pytest.raises(WeightsError, match=r"this MlpMixer: lacks norm.bias, norm.weight"):
+        Engine.from_torch(no_norm)
+    with pytest.raises(WeightsError, match=r"this Linear: holds no MLP-Mixer"):
+        Engine.from_torch(torch.nn.Linear(2, 2))
+
+
 def test_channels_must_suit_the_core() -> None:
     config = replace(SMALL, channels=40)
     with pytest.raises(EngineError, match=r"multiples of 16; this model has 40"):

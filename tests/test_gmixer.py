@@ -10,7 +10,7 @@ import gmixer
 
 def test_public_names() -> None:
     assert set(gmixer.__all__) == {name for name in dir(gmixer) if not name.startswith("_")}
-    assert len(gmixer.__all__) < 20
+    assert len(gmixer.__all__) <= 24
     for name in gmixer.__all__:
         assert getattr(gmixer, name) is not None
     assert not hasattr(gmixer, "no_such_name")
@@ -32,6 +32,21 @@ print(len(gmixer.load("gmixer_8_64").classify({str(jpeg)!r})))
 """
     run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert run.stdout.strip() == "5"
+
+
+def test_torch_is_asked_for_by_name() -> None:
+    program = """
+import sys
+sys.modules.update(torch=None)  # as if it were not installed
+import gmixer
+assert gmixer.list_models("gmixer*")
+try:
+    gmixer.create_model("gmixer_24_224")
+except ImportError as error:
+    print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "gmixer.create_model needs torch: pip install 'gmixer[torch]'"
 
 
 def test_version_is_the_packages() -> None:

@@ -12,7 +12,8 @@ import torch
 from timm.data import create_transform
 from timm.data import resolve_model_data_config as timm_resolve
 
-from gmixer.config import VARIANTS, DataConfig, model_names
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig, model_names
+from gmixer.data import create_transform as our_transform
 from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError, UnknownModelError
 
@@ -143,3 +144,67 @@ def test_says_nothing_about_pictures(model):
 def test_unknown_name():
     with pytest.raises(UnknownModelError, match="gmixer_24_224"):
         resolve_model_data_config("gmixer_24_225")
+
+
+def grey_of(numbers: tuple[float, ...]) -> float:
+    return pytest.approx(sum(numbers) / 3, rel=1e-15)
+
+
+@pytest.mark.parametrize("name", ["gmixer_12_224", "mixer_s32_224"])
+@pytest.mark.parametrize("in_chans", [1, 2, 4, 7])
+def test_follows_the_models_channels_where_timm_does_not(name, in_chans):
+    model = timm.create_model(name, in_chans=in_chans, device="meta")
+    said = timm_resolve(model)
+    assert said["input_size"] == (3, 224, 224)  # should timm follow one day, compare with it
+    got = resolve_model_data_config(model)
+    assert got["input_size"] == (in_chans, 224, 224)
+    for key in ("mean", "std"):
+        r, g, b = said[key]
+        want = (grey_of((r, g, b)),) if in_chans == 1 else (r, g, b, r, g, b, r)[:in_chans]
+        assert got[key] == want
+    assert list(got) == list(said)
+    assert {k: got[k] for k in ("interpolation", "crop_pct", "crop_mode")} == {
+        k: said[k] for k in ("interpolation", "crop_pct", "crop_mode")
+    }
+    DataConfig.from_timm(got)
+    our_transform(**got)
+
+
+def test_three_channels_are_as_timm_says():
+    model = timm.create_model("gmixer_12_224", in_chans=3, device="meta")
+    assert_same(resolve_model_data_config(model), timm_resolve(model))
+
+
+def test_args_go_before_the_models_channels():
+    model = timm.create_model("gmixer_12_224", in_chans=1, device="meta")
+    grey = {"mean": (grey_of(IMAGENET_MEAN),), "std": (grey_of(IMAGENET_STD),)}
+    for args, want in [
+        ({"img_size": 64}, {"input_size": (1, 64, 64), **grey}),
+        ({"img_size": 64, "in_chans": 4, "mean": (0.5,)}, {"input_size": (4, 64, 64), "mean": (0.5,) * 4}),
+        ({"input_size": (3, 64, 64), "std": (0.1, 0.2, 0.3)}, {"input_size": (3, 64, 64), "std": (0.1, 0.2, 0.3)}),
+        ({"mean": (0.5,)}, {"input_size": (1, 224, 224), "mean": (0.5,), "std": grey["std"]}),
+    ]:
+        got = resolve_model_data_config(model, args)
+        assert {key: got[key] for key in want} == want
+    with pytest.raises(InputError, match="each of 1 channels"):
+        resolve_model_data_config(model, {"mean": (0.5, 0.5, 0.5)})
+
+
+@pytest.mark.parametrize("in_chans", [None, "4", 4.0, True])
+def test_what_is_no_number_of_channels_is_not_followed(in_chans):
+    model = TimmStyle({"input_size": (3, 32, 32)})
+    model.in_chans = in_chans
+    assert resolve_model_data_config(model)["input_size"] == (3, 32, 32)
+
+
+def test_follows_a_data_attribute_and_a_sparse_config_too():
+    holder = Holder(VARIANTS["mixer_s32_224"].data)
+    holder.in_chans = 4
+    assert resolve_model_data_config(holder)["mean"] == (0.5,) * 4
+    sparse = TimmStyle({})
+    sparse.in_chans = 2
+    got = resolve_model_data_config(sparse)
+    assert (got["input_size"], got["mean"]) == ((2, 224, 224), IMAGENET_MEAN[:2])
+    own = TimmStyle({"input_size": (1, 32, 32), "mean": (0.4,), "std": (0.3,)})
+    own.in_chans = 1
+    assert_same(resolve_model_data_config(own), timm_resolve(own))

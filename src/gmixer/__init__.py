@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from gmixer.errors import UnknownModelError as UnknownModelError
     from gmixer.errors import WeightsError as WeightsError
     from gmixer.images import Limits as Limits
+    from gmixer.models.factory import create_model as create_model
+    from gmixer.models.registry import is_model as is_model
+    from gmixer.models.registry import list_models as list_models
+    from gmixer.models.registry import list_pretrained as list_pretrained
+    from gmixer.models.saving import save_model as save_model
+    from gmixer.models.timm_bridge import register_with_timm as register_with_timm
     from gmixer.predictor import Predictor as Predictor
     from gmixer.predictor import load as load
     from gmixer.results import Embedding as Embedding
@@ -50,7 +56,13 @@ _HOMES = {
     "Result": "gmixer.results",
     "UnknownModelError": "gmixer.errors",
     "WeightsError": "gmixer.errors",
+    "create_model": "gmixer.models.factory",
+    "is_model": "gmixer.models.registry",
+    "list_models": "gmixer.models.registry",
+    "list_pretrained": "gmixer.models.registry",
     "load": "gmixer.predictor",
+    "register_with_timm": "gmixer.models.timm_bridge",
+    "save_model": "gmixer.models.saving",
 }
 
 __all__ = ["data", *_HOMES]
@@ -61,7 +73,14 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("gmixer.data")
     if name not in _HOMES:
         raise AttributeError(f"module 'gmixer' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from gmixer.errors import MissingExtraError
+
+        raise MissingExtraError(f"gmixer.{name} needs torch: pip install 'gmixer[torch]'") from error
     globals()[name] = value
     return value
 

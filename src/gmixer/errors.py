@@ -5,7 +5,8 @@
     ├── WeightsError      a weights file does not fit: names the file, says got, wanted and the way out
     ├── UnknownModelError no such model or tag; names what exists
     ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
-    └── EngineError       the native core cannot run as asked: instruction set, threads
+    ├── EngineError       the native core cannot run as asked: instruction set, threads
+    └── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
 
 A message says what came in, what was wanted, and the way out.
 """
@@ -62,3 +63,7 @@ class InputError(GmixerError, ValueError):
 
 class EngineError(GmixerError):
     """The native core cannot run as asked."""
+
+
+class MissingExtraError(GmixerError, ImportError):
+    """A package is not installed that comes with one of gmixer's extras; the message has the pip command."""

@@ -1,12 +1,25 @@
 """Step 2: pixels → tensor, and the names of the classes.
 
-preprocess.py  Preprocess: uint8 pixels of any size → the float32 tensor that a model takes, bit-equal to timm's
-resolve.py     resolve_model_data_config: how a model wants its pictures, in timm's words
-labels.py      Label, imagenet_1k, labels_for: class index → synset, name, definition
+preprocess.py     Preprocess: uint8 pixels of any size → the float32 tensor that a model takes, bit-equal to timm's
+transforms.py     create_transform: the same as a torch transform, timm's drop-in, and for training; torch when called
+resolve.py        resolve_model_data_config: how a model wants its pictures, in timm's words
+labels.py         Label, imagenet_1k, labels_for: class index → synset, name, definition
+imagenet_info.py  ImageNetInfo, infer_imagenet_subset: the labels behind timm's names
 """
 
+from gmixer.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from gmixer.data.labels import Label, imagenet_1k, labels_for
 from gmixer.data.preprocess import Preprocess
 from gmixer.data.resolve import resolve_model_data_config
+from gmixer.data.transforms import create_transform
 
-__all__ = ["Label", "Preprocess", "imagenet_1k", "labels_for", "resolve_model_data_config"]
+__all__ = [
+    "ImageNetInfo",
+    "Label",
+    "Preprocess",
+    "create_transform",
+    "imagenet_1k",
+    "infer_imagenet_subset",
+    "labels_for",
+    "resolve_model_data_config",
+]

@@ -2,11 +2,14 @@
 
 Source of the keys, their order and of what overrides what: timm 1.0.31, data/config.py. timm's asserts are InputErrors
 here, and a model that says nothing about its pictures is one too, where timm guesses ImageNet's mean and std.
+A model made for other than its weights' 3 channels is followed here; timm goes on saying 3 (its #976, #2219).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
+from statistics import fmean
 from typing import Any
 
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, find_model
@@ -19,14 +22,23 @@ def resolve_model_data_config(model: object, args: Mapping[str, Any] | None = No
     """The data config of `model`: input_size (channels, height, width), interpolation, mean, std, crop_pct, crop_mode.
 
     model: a model's name, anything with a DataConfig as `.data` (a Predictor), or anything with timm's
-        `.pretrained_cfg`.
+        `.pretrained_cfg`. Where a model has another `.in_chans` (a whole number) than that says, the result is for
+        in_chans channels: for 1, mean and std are the means over the channels there were; for n they are repeated in
+        order (R, G, B, R …) and cut to n, as the pretrained stem's weights are. timm 1.0.31 does not follow: its model
+        with in_chans=1 still says input_size (3, 224, 224), and three numbers for mean and std.
     args: overrides: in_chans (or chans), input_size, img_size, interpolation, mean, std, crop_pct, crop_mode. A key
-        that is missing or None overrides nothing; in_chans counts only beside img_size, mean or std, as in timm.
+        that is missing or None overrides nothing; in_chans counts only beside img_size, mean or std, as in timm, and is
+        the model's unless given.
     Raises UnknownModelError for a name that the table does not know, InputError for anything else that does not fit.
     """
     args = args or {}
+    model_chans = getattr(model, "in_chans", None)
+    if isinstance(model_chans, bool) or not isinstance(model_chans, int):
+        model_chans = None
     own = _own_config(model)
-    input_size, in_chans = _input_size(args, own)
+    if model_chans is not None:
+        own = _follow(own, model_chans)
+    input_size, in_chans = _input_size(args, own, default_chans=model_chans or 3)
     return {
         "input_size": input_size,
         "interpolation": args.get("interpolation") or own.get("interpolation") or "bicubic",
@@ -56,9 +68,27 @@ def _own_config(model: object) -> Mapping[str, Any]:
     return {key: getattr(config, key, None) for key in _KEYS}
 
 
-def _input_size(args: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Any, int]:
+def _follow(own: Mapping[str, Any], in_chans: int) -> Mapping[str, Any]:
+    """`own`, for a model that takes in_chans channels."""
+    channels, height, width = own.get("input_size") or (3, 224, 224)
+    if channels == in_chans:
+        return own
+    return {
+        **own,
+        "input_size": (in_chans, height, width),
+        "mean": _for_channels(own.get("mean") or IMAGENET_MEAN, in_chans),
+        "std": _for_channels(own.get("std") or IMAGENET_STD, in_chans),
+    }
+
+
+def _for_channels(numbers: Sequence[float], in_chans: int) -> tuple[float, ...]:
+    """One number a channel, from those of the channels that the weights were trained on."""
+    return (fmean(numbers),) if in_chans == 1 else tuple(islice(cycle(numbers), in_chans))
+
+
+def _input_size(args: Mapping[str, Any], own: Mapping[str, Any], *, default_chans: int) -> tuple[Any, int]:
     """(input_size, the number of channels that mean and std must have)."""
-    in_chans = next((args[key] for key in ("in_chans", "chans") if args.get(key) is not None), 3)
+    in_chans = next((args[key] for key in ("in_chans", "chans") if args.get(key) is not None), default_chans)
     size, side = args.get("input_size"), args.get("img_size")
     if size is not None:
         if not isinstance(size, tuple | list) or len(size) != 3:

@@ -5,9 +5,11 @@ B images, N patches, C channels, K classes.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,16 @@ from gmixer.config import ModelConfig
 from gmixer.engine import _native
 from gmixer.engine.threads import check_threads
 from gmixer.errors import EngineError, InputError, WeightsError
+from gmixer.weights.architecture import infer_architecture
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Float32 = NDArray[np.float32]
+
+# Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights and by up to
+# 4e-4 on drawn ones (24 blocks amplify rounding); another activation or a swapped half differs by about 1.
+PARITY_BOUND = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,51 @@ class Engine:
             missing.discard(name)
         if missing:
             raise WeightsError(f"{source}: lacks {', '.join(sorted(missing)[:3])}; wanted {len(shapes)} tensors")
+
+    @classmethod
+    def from_torch(
+        cls, model: nn.Module, *, check: bool = True, threads: int | None = None, isa: str | None = None
+    ) -> Engine:
+        """The engine of a torch Mixer: gmixer's own or timm's MlpMixer, fine-tuned or pruned; compiled or wrapped too.
+
+        The model is left as it is, and its weights are copied. A model without pooling (global_pool '') gives its
+        tokens by forward(x, tokens=True); features are their mean all the same.
+        check: run both on two random images and compare tokens and logits; costs a float32 copy of the model.
+
+        Raises WeightsError if it is no Mixer that the core can run, EngineError if the two disagree.
+        """
+        for wrapper in ("_orig_mod", "module"):  # torch.compile, DistributedDataParallel
+            model = getattr(model, wrapper, model)
+        source = f"this {type(model).__name__}"
+        state = model.state_dict()
+        config = infer_architecture({name: tuple(t.shape) for name, t in state.items()}, source=source)
+        tensors = ((name, tensor.detach().float().cpu().numpy()) for name, tensor in state.items())
+        engine = cls(config, tensors, threads=threads, isa=isa, source=source)
+        if check:
+            engine._check_against(model, source)
+        return engine
+
+    def _check_against(self, model: Any, source: str) -> None:
+        import torch
+
+        c = self.config
+        x_BCHW = np.random.default_rng(0).standard_normal((2, c.in_chans, c.image_px, c.image_px), np.float32)
+        ours = self.forward(x_BCHW, tokens=True)
+        judge = copy.deepcopy(model).float().cpu().eval()
+        with torch.inference_mode():
+            tokens_BNC = judge.forward_features(torch.from_numpy(x_BCHW))
+            pairs = [("tokens", ours.tokens, tokens_BNC)]
+            if c.num_classes and judge.global_pool == "avg":
+                pairs.append(("logits", ours.logits, judge.forward_head(tokens_BNC)))
+        for stage, got, wanted in pairs:
+            wanted = wanted.numpy()
+            difference = np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
+            if not difference <= PARITY_BOUND:  # NaN too
+                raise EngineError(
+                    f"{source} and the native engine disagree: {stage} differ by {difference:.2g} of their size, "
+                    f"at most {PARITY_BOUND:g} is allowed; it has the shapes of a Mixer but another activation, norm "
+                    f"or forward. Keep it in torch, or pass check=False to use the engine all the same"
+                )
 
     @property
     def isa(self) -> str:

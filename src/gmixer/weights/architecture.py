@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gmixer.config import VARIANTS, ModelConfig
@@ -10,9 +11,11 @@ from gmixer.errors import InputError, WeightsError
 from gmixer.weights.tensor_file import TensorFile
 
 
-def infer_architecture(file: TensorFile) -> ModelConfig:
-    """The ModelConfig of a bare file. Raises WeightsError if these are not a Mixer's tensors."""
-    shapes = {name: header.shape for name, header in file.headers.items()}
+def infer_architecture(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> ModelConfig:
+    """The ModelConfig that tensors of these names and shapes make up.
+
+    source: what an error calls them. Raises WeightsError if they are not a Mixer's.
+    """
     try:
         channels, in_chans, patch_px, _ = shapes["stem.proj.weight"]
         token_fc1, patches = shapes["blocks.0.mlp_tokens.fc1.weight"]
@@ -32,7 +35,7 @@ def infer_architecture(file: TensorFile) -> ModelConfig:
     except (KeyError, IndexError, ValueError, InputError) as error:
         some = ", ".join(list(shapes)[:3]) or "no tensors"
         raise WeightsError(
-            f"{file.path}: holds no MLP-Mixer ({some}, …); wanted timm's names: stem.proj.weight, "
+            f"{source}: holds no MLP-Mixer ({some}, …); wanted timm's names: stem.proj.weight, "
             f"blocks.0.mlp_tokens.fc1.weight, … (other layouts are converted by timm: create the model there, save it)"
         ) from error
 

@@ -92,7 +92,7 @@ def is_path(text: str) -> bool:
 def _from_file(path: Path, name: str | None) -> Checkpoint:
     """The architecture follows from the tensors; how pictures are fed follows from the table's row of that shape."""
     file = TensorFile(path)
-    model = infer_architecture(file)
+    model = infer_architecture(file.shapes, source=str(path))
     if name is not None:
         full_name, variant, row = find_model(name)
         wanted = replace(variant.model, num_classes=model.num_classes, in_chans=model.in_chans)

@@ -49,6 +49,10 @@ class TensorFile:
             raise WeightsError(f"{path}: {_reason(path, error)}") from error
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: header.shape for name, header in self.headers.items()}
+
+    @property
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes that occur, sorted."""
         return tuple(sorted({header.dtype for header in self.headers.values()}))

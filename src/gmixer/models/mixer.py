@@ -1,0 +1,337 @@
+"""MLP-Mixer and G-Mixer, the whole family, in PyTorch.
+
+    image ─stem─▶ one vector of C channels per patch ─blocks─▶ ─norm─▶ tokens ─mean─▶ features ─head─▶ logits
+
+A block mixes along the patches, then along the channels: two MLPs, each behind a LayerNorm and inside a residual sum.
+The plain Mixer's MLPs have a GELU, the g-mixer's a SwiGLU gate.
+
+B images, N patches, C channels, K classes; G×G the grid of patches, N = G²; D the width that an MLP mixes (N or C),
+H its hidden width.
+
+Sources: Mixer https://arxiv.org/abs/2105.01601; SwiGLU https://arxiv.org/abs/2002.05202; stochastic depth
+https://arxiv.org/abs/1603.09382; timm 1.0.31, mlp_mixer.py: names of the tensors, initial values and order of every
+random draw are its own, so that one seed gives the same network in both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gmixer.config import Mlp, ModelConfig
+from gmixer.errors import InputError
+
+Device = torch.device | str | int | None
+
+
+class PatchEmbed(nn.Module):
+    """Cuts the image into patches and maps each to C channels: (B, in_chans, image_px, image_px) → (B, N, C)."""
+
+    def __init__(
+        self, config: ModelConfig, *, norm: bool, norm_eps: float, device: Device, dtype: torch.dtype | None
+    ) -> None:
+        super().__init__()
+        C, patch_px = config.channels, config.patch_px
+        self.image_px = config.image_px
+        self.proj = nn.Conv2d(config.in_chans, C, patch_px, stride=patch_px, device=device, dtype=dtype)
+        self.norm = nn.LayerNorm(C, eps=norm_eps, device=device, dtype=dtype) if norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        # torch._assert, unlike `if … raise`, is understood by torch.export and torch.fx.
+        torch._assert(height == self.image_px, f"Input height ({height}) doesn't match model ({self.image_px}).")
+        torch._assert(width == self.image_px, f"Input width ({width}) doesn't match model ({self.image_px}).")
+        x_BCGG = self.proj(x)
+        x_BNC: Tensor = self.norm(x_BCGG.flatten(2).mT)
+        return x_BNC
+
+
+class MixerMlp(nn.Module):
+    """Linear, nonlinearity, linear, along the last dimension: (…, D) → (…, H) → (…, D)."""
+
+    def __init__(
+        self, D: int, *, hidden: int, mlp: Mlp, drop: float, device: Device, dtype: torch.dtype | None
+    ) -> None:
+        super().__init__()
+        self.gated = mlp == "swiglu"
+        self.hidden = hidden
+        self.fc1 = nn.Linear(D, 2 * hidden if self.gated else hidden, device=device, dtype=dtype)
+        self.drop1 = nn.Dropout(drop)
+        self.fc2 = nn.Linear(hidden, D, device=device, dtype=dtype)
+        self.drop2 = nn.Dropout(drop)
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        for fc in (self.fc1, self.fc2):
+            nn.init.xavier_uniform_(fc.weight)
+            nn.init.normal_(fc.bias, std=1e-6)
+        if self.gated:  # each gate starts as silu(1), whatever the input
+            nn.init.ones_(self.fc1.bias[self.hidden :])
+            nn.init.normal_(self.fc1.weight[self.hidden :], std=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.gated:
+            value_H, gate_H = self.fc1(x).chunk(2, dim=-1)
+            x_H = value_H * F.silu(gate_H)
+        else:
+            x_H = F.gelu(self.fc1(x))
+        x_D: Tensor = self.drop2(self.fc2(self.drop1(x_H)))
+        return x_D
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: in training, zeroes an image's whole branch at this rate and scales the kept ones up."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        if not 0 <= rate <= 1:
+            raise InputError(f"drop_path_rate is {rate!r}; wanted a number from 0 to 1")
+        self.rate = rate
+
+    def forward(self, x_BNC: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x_BNC
+        kept = 1 - self.rate
+        keep_B11 = x_BNC.new_empty(x_BNC.shape[0], 1, 1).bernoulli_(kept)
+        return x_BNC * (keep_B11 / kept if kept else keep_B11)
+
+
+class MixerBlock(nn.Module):
+    """Mixes along N, then along C: (B, N, C) → (B, N, C)."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        drop: float,
+        drop_path: float,
+        norm_eps: float,
+        device: Device,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__()
+        N, C, mlp = config.patches, config.channels, config.mlp
+        self.norm1 = nn.LayerNorm(C, eps=norm_eps, device=device, dtype=dtype)
+        self.mlp_tokens = MixerMlp(N, hidden=config.token_hidden, mlp=mlp, drop=drop, device=device, dtype=dtype)
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = nn.LayerNorm(C, eps=norm_eps, device=device, dtype=dtype)
+        self.mlp_channels = MixerMlp(C, hidden=config.channel_hidden, mlp=mlp, drop=drop, device=device, dtype=dtype)
+
+    def forward(self, x_BNC: Tensor) -> Tensor:
+        x_BNC = x_BNC + self.drop_path(self.mlp_tokens(self.norm1(x_BNC).mT).mT)
+        x_BNC = x_BNC + self.drop_path(self.mlp_channels(self.norm2(x_BNC)))
+        return x_BNC
+
+
+class Mixer(nn.Module):
+    """The network of a ModelConfig, with timm's methods, attributes, tensors and initial weights.
+
+    global_pool: 'avg' averages the tokens before the head, '' gives every token to it.
+    drop_rate: dropout before the head. proj_drop_rate: dropout inside the MLPs, after either linear layer.
+    drop_path_rate: stochastic depth, the same in every block.
+    nlhb: the head's bias starts at -log K instead of 0 ("negative log head bias").
+    stem_norm: a LayerNorm after the stem.
+    norm_eps: of every LayerNorm; 1e-6 is timm's, and what the native engine computes with.
+
+    config: the architecture; follows reset_classifier and prune_intermediate_layers.
+    pretrained_cfg = default_cfg: set by gmixer.create_model; a bare Mixer has none, as in timm.
+    """
+
+    pretrained_cfg: dict[str, Any]
+    default_cfg: dict[str, Any]
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        proj_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        nlhb: bool = False,
+        stem_norm: bool = False,
+        norm_eps: float = 1e-6,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        C, K = config.channels, config.num_classes
+        self.config = config
+        self.num_classes = K
+        self.in_chans = config.in_chans
+        self.num_features = self.head_hidden_size = self.embed_dim = C
+        self.global_pool = _checked_pool(global_pool)
+        self.grad_checkpointing = False
+        self.feature_info = [
+            {"module": f"blocks.{i}", "num_chs": C, "reduction": config.patch_px} for i in range(config.blocks)
+        ]
+
+        self.stem = PatchEmbed(config, norm=stem_norm, norm_eps=norm_eps, device=device, dtype=dtype)
+        blocks = [
+            MixerBlock(
+                config, drop=proj_drop_rate, drop_path=drop_path_rate, norm_eps=norm_eps, device=device, dtype=dtype
+            )
+            for _ in range(config.blocks)
+        ]
+        self.blocks = nn.Sequential(*blocks)
+        self.norm: nn.Module = nn.LayerNorm(C, eps=norm_eps, device=device, dtype=dtype)
+        self.head_drop = nn.Dropout(drop_rate)
+        self.head: nn.Module = nn.Linear(C, K, device=device, dtype=dtype) if K else nn.Identity()
+        self.init_weights(nlhb=nlhb)
+
+    @torch.no_grad()
+    def init_weights(self, nlhb: bool = False) -> None:
+        """Draws all weights anew; LayerNorms keep the ones and zeros they are made with."""
+        _lecun_normal_(self.stem.proj.weight)
+        assert self.stem.proj.bias is not None
+        nn.init.zeros_(self.stem.proj.bias)
+        for module in self.modules():
+            if isinstance(module, MixerMlp):
+                module.init_weights()
+        if isinstance(self.head, nn.Linear):
+            nn.init.zeros_(self.head.weight)
+            nn.init.constant_(self.head.bias, -math.log(self.num_classes) if nlhb else 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in_chans, image_px, image_px) → logits (B, K); (B, C) without classes; (B, N, …) with global_pool ''."""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(B, in_chans, image_px, image_px) → tokens (B, N, C), after the last norm."""
+        x_BNC = self.stem(x)
+        for block in self.blocks:
+            x_BNC = self._run(block, x_BNC)
+        tokens_BNC: Tensor = self.norm(x_BNC)
+        return tokens_BNC
+
+    def forward_head(self, x_BNC: Tensor, pre_logits: bool = False) -> Tensor:
+        """Tokens (B, N, C) → logits (B, K), or the features (B, C) before them; global_pool '' keeps N."""
+        x: Tensor = self.head_drop(x_BNC.mean(dim=1) if self.global_pool == "avg" else x_BNC)
+        if not pre_logits:
+            x = self.head(x)
+        return x
+
+    def stages(self, x: Tensor) -> dict[str, Tensor]:
+        """What `gmixer.Engine.stages` gives: stem, block_0 …, tokens (B, N, C), features (B, C), logits (B, K).
+
+        Like the engine, it averages the tokens whatever global_pool says; without classes K is 0.
+        """
+        stages = {"stem": self.stem(x)}
+        x_BNC = stages["stem"]
+        for i, block in enumerate(self.blocks):
+            stages[f"block_{i}"] = x_BNC = self._run(block, x_BNC)
+        stages["tokens"] = x_BNC = self.norm(x_BNC)
+        stages["features"] = x_BC = self.head_drop(x_BNC.mean(dim=1))
+        stages["logits"] = self.head(x_BC)[:, : self.num_classes]
+        return stages
+
+    def _run(self, block: nn.Module, x_BNC: Tensor) -> Tensor:
+        """One block; with grad_checkpointing its inside is computed again in the backward pass, not kept."""
+        out_BNC: Tensor = checkpoint(block, x_BNC, use_reentrant=False) if self.grad_checkpointing else block(x_BNC)
+        return out_BNC
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | Sequence[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: Literal["NCHW", "NLC"] = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """The outputs of some blocks, in the order of the blocks, and the tokens (B, N, C): (tokens, intermediates).
+
+        indices: the last n blocks if a number, all if None, these if a list; negative ones count from the end.
+        norm: apply the last norm to the intermediates as well.
+        stop_early: skip the blocks after the last one asked for; the tokens are then the norm of that block's output.
+        output_fmt: 'NCHW' gives maps (B, C, G, G), 'NLC' (B, N, C).
+        """
+        if output_fmt not in ("NCHW", "NLC"):
+            raise InputError(f"output_fmt is {output_fmt!r}; wanted 'NCHW' or 'NLC'")
+        taken = _absolute_indices(indices, blocks=len(self.blocks))
+        intermediates: list[Tensor] = []
+        x_BNC = self.stem(x)
+        for i, block in enumerate(self.blocks[: max(taken) + 1] if stop_early else self.blocks):
+            x_BNC = self._run(block, x_BNC)
+            if i in taken:
+                intermediates.append(self.norm(x_BNC) if norm else x_BNC)
+        if output_fmt == "NCHW":
+            G, C = self.config.image_px // self.config.patch_px, self.config.channels
+            intermediates = [y_BNC.mT.reshape(-1, C, G, G).contiguous() for y_BNC in intermediates]
+        return intermediates if intermediates_only else (self.norm(x_BNC), intermediates)
+
+    def prune_intermediate_layers(
+        self, indices: int | Sequence[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Drops what the intermediates at `indices` do not need; returns the indices, counted from 0.
+
+        indices: as in forward_intermediates; the blocks after the last one go.
+        prune_head: num_classes becomes 0, global_pool ''.
+        """
+        taken = _absolute_indices(indices, blocks=len(self.blocks))
+        self.blocks = self.blocks[: max(taken) + 1]
+        self.config = replace(self.config, blocks=len(self.blocks))
+        if prune_norm:
+            self.norm = nn.Identity()
+        if prune_head:
+            self.reset_classifier(0, "")
+        return taken
+
+    def get_classifier(self) -> nn.Module:
+        """The head: nn.Linear, or nn.Identity without classes."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """A new head, freshly drawn (nn.Linear's own initial weights); none if num_classes is 0."""
+        config = replace(self.config, num_classes=num_classes)
+        pool = self.global_pool if global_pool is None else _checked_pool(global_pool)
+        self.config, self.num_classes, self.global_pool = config, num_classes, pool
+        weight = self.stem.proj.weight  # not the head's: it may be an Identity
+        self.head = nn.Identity()
+        if num_classes:
+            self.head = nn.Linear(config.channels, num_classes, device=weight.device, dtype=weight.dtype)
+        self.head.train(self.training)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Less memory in training, for about one more forward pass."""
+        self.grad_checkpointing = enable
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Patterns by which timm sorts parameters by depth (layer-wise learning rates); `coarse` changes nothing."""
+        return {"stem": r"^stem", "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]}
+
+
+def _lecun_normal_(weight: Tensor) -> None:
+    """Normal, cut at ±2σ, of variance 1 / fan_in. By the inverse of the distribution as timm does it: one uniform draw
+    a weight, where nn.init.trunc_normal_ of torch ≥ 2.10 draws normals until they fit."""
+    std_of_cut = 0.87962566103423978  # of a standard normal cut at ±2
+    bound = math.erf(2 / math.sqrt(2))
+    std = math.sqrt(1 / weight[0].numel()) / std_of_cut
+    weight.uniform_(-bound, bound).erfinv_().mul_(math.sqrt(2)).clamp_(-2, 2).mul_(std)
+
+
+def _checked_pool(global_pool: str) -> str:
+    if global_pool not in ("avg", ""):
+        raise InputError(f"global_pool is {global_pool!r}; wanted 'avg', or '' for none")
+    return global_pool
+
+
+def _absolute_indices(indices: int | Sequence[int] | None, *, blocks: int) -> list[int]:
+    """None: all; a number: the last n; a list: these, negative ones counted from the end."""
+    if indices is None:
+        return list(range(blocks))
+    if isinstance(indices, int):
+        if not 0 < indices <= blocks:
+            raise InputError(f"last-n ({indices}) is out of range (1 to {blocks})")
+        return list(range(blocks - indices, blocks))
+    taken = [i + blocks if i < 0 else i for i in indices]
+    if not taken or not all(0 <= i < blocks for i in taken):
+        raise InputError(f"block indices {list(indices)} are out of range ({-blocks} to {blocks - 1})")
+    return taken

@@ -1,0 +1,121 @@
+"""A torch Mixer → a folder that timm loads by `local-dir:`, and gmixer as it is: config.json and model.safetensors."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gmixer.config import VARIANTS, DataConfig, ModelConfig
+from gmixer.errors import InputError
+from gmixer.weights.architecture import infer_architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def save_model(
+    model: nn.Module,
+    folder: str | os.PathLike[str],
+    *,
+    data: DataConfig | None = None,
+    class_names: Sequence[str] | None = None,
+    license: str | None = None,
+) -> Path:
+    """Writes the folder, and returns it. Each file is whole or not there.
+
+    model: gmixer's Mixer or timm's MlpMixer of one of the variants, with any number of classes, channels or pixels.
+    data: how its pictures are fed; None: as its `pretrained_cfg` says, else as the variant's table row does.
+    class_names: one a class; they travel in config.json, where timm finds them as label_names.
+
+    Raises WeightsError for another network, InputError for one that is no variant or names that do not fit.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    config = infer_architecture(shapes, source=f"this {type(model).__name__}")
+    architecture = _variant_name(config)
+    if class_names is not None and len(class_names) != config.num_classes:
+        raise InputError(f"class_names holds {len(class_names)} names; wanted {config.num_classes}, one a class")
+    data = replace(data or _data_of(model, architecture), image_px=config.image_px)
+    global_pool = str(getattr(model, "global_pool", "avg"))
+
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    description = _timm_config(architecture, config, data, global_pool, class_names, license)
+    _write_weights(path / "model.safetensors", state)
+    _write_text(path / "config.json", json.dumps(description, indent=2) + "\n")
+    return path
+
+
+def _variant_name(config: ModelConfig) -> str:
+    """The variant of these widths, whatever its classes, channels and pixels."""
+    for name, variant in VARIANTS.items():
+        same = replace(
+            config,
+            image_px=variant.model.image_px,
+            in_chans=variant.model.in_chans,
+            num_classes=variant.model.num_classes,
+        )
+        if config.image_px % variant.model.patch_px == 0 and same == variant.model:
+            return name
+    raise InputError(
+        f"{config.blocks} blocks of {config.channels} channels are no variant that timm could be told of "
+        f"({', '.join(VARIANTS)}); save its state dict with safetensors.torch.save_file instead"
+    )
+
+
+def _data_of(model: nn.Module, architecture: str) -> DataConfig:
+    pretrained_cfg = getattr(model, "pretrained_cfg", None)
+    return DataConfig.from_timm(pretrained_cfg) if pretrained_cfg else VARIANTS[architecture].data
+
+
+def _timm_config(
+    architecture: str,
+    config: ModelConfig,
+    data: DataConfig,
+    global_pool: str,
+    class_names: Sequence[str] | None,
+    license: str | None,
+) -> dict[str, Any]:
+    """Source of the keys: timm 1.0.31, models/_hub.py `save_config_for_hf`."""
+    description: dict[str, Any] = {
+        "architecture": architecture,
+        "num_classes": config.num_classes,
+        "num_features": config.channels,
+        "global_pool": global_pool,
+        "model_args": {
+            "num_classes": config.num_classes,
+            "in_chans": config.in_chans,
+            "img_size": config.image_px,
+            "global_pool": global_pool,
+        },
+        "pretrained_cfg": data.to_timm()
+        | {
+            "fixed_input_size": True,
+            "num_classes": config.num_classes,
+            # timm would convert a stem of other than three channels once more, and give up: nothing to convert.
+            "first_conv": "stem.proj" if config.in_chans == 3 else None,
+            "classifier": "head",
+            "license": license,
+        },
+    }
+    if class_names is not None:
+        description["label_names"] = list(class_names)
+    return description
+
+
+def _write_weights(path: Path, state: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    save_file(state, unfinished, metadata={"format": "pt"})
+    os.replace(unfinished, path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

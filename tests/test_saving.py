@@ -1,0 +1,97 @@
+"""Folders that timm loads by local-dir, and the native engine as they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import gmixer
+from gmixer.config import VARIANTS, DataConfig
+from gmixer.errors import InputError, WeightsError
+from gmixer.models.saving import save_model
+from gmixer.models.timm_bridge import register_with_timm
+from mixers import drawn_images, drawn_mixer
+
+CUSTOM = DataConfig(
+    image_px=224, crop_fraction=0.9, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), interpolation="bilinear"
+)
+
+
+@pytest.mark.parametrize("variant", ["gmixer_12_224", "mixer_s32_224"])
+@pytest.mark.parametrize(("num_classes", "in_chans"), [(1000, 3), (5, 3), (0, 3), (5, 1), (5, 4)])
+def test_timm_loads_the_folder(variant: str, num_classes: int, in_chans: int, tmp_path: Path) -> None:
+    config = replace(VARIANTS[variant].model, num_classes=num_classes, in_chans=in_chans)
+    model, x = drawn_mixer(config), torch.from_numpy(drawn_images(config, 1))
+    colours = {"mean": (0.5,) * in_chans, "std": (0.5,) * in_chans, "in_chans": in_chans}
+    save_model(model, tmp_path, data=replace(VARIANTS[variant].data, **colours))
+    loaded = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    assert {k: torch.equal(v, model.state_dict()[k]) for k, v in loaded.state_dict().items()} == dict.fromkeys(
+        model.state_dict(), True
+    )
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(x), model(x), rtol=0, atol=0)
+
+
+def test_class_names_and_data_config_travel(tmp_path: Path, photos: list[Path]) -> None:
+    names = ["rose", "tulip", "daisy"]
+    model = drawn_mixer(replace(VARIANTS["mixer_s32_224"].model, num_classes=3))
+    assert (
+        save_model(model, tmp_path / "flowers", data=CUSTOM, class_names=names, license="mit") == tmp_path / "flowers"
+    )
+    predictor = gmixer.load(tmp_path / "flowers")
+    assert sorted(c.label for c in predictor.classify(photos[0])) == sorted(names)
+    assert (predictor.data, predictor.checkpoint.license) == (CUSTOM, "mit")
+    loaded = timm.create_model(f"local-dir:{tmp_path / 'flowers'}", pretrained=True)
+    assert loaded.pretrained_cfg["label_names"] == names
+    resolved = timm.data.resolve_model_data_config(loaded)
+    assert {k: tuple(v) if isinstance(v, list) else v for k, v in resolved.items()} == CUSTOM.to_timm()
+    with torch.inference_mode():
+        x_BCHW = predictor.transform(photos)
+        np.testing.assert_allclose(predictor.forward(x_BCHW).logits, model(torch.from_numpy(x_BCHW)), atol=1e-4)
+    assert sorted(path.name for path in (tmp_path / "flowers").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_model_of_timms_keeps_its_own_data_config(tmp_path: Path) -> None:
+    model = timm.create_model("mixer_b16_224.miil_in21k_ft_in1k")
+    save_model(model, tmp_path)
+    assert gmixer.load(tmp_path).data == VARIANTS["mixer_b16_224"].pretrained["miil_in21k_ft_in1k"].data
+
+
+def test_another_size_and_half_precision(tmp_path: Path) -> None:
+    config = replace(VARIANTS["gmixer_8_64"].model, image_px=96)
+    save_model(drawn_mixer(config).half(), tmp_path)
+    checkpoint = gmixer.load(tmp_path).checkpoint
+    assert (checkpoint.model, checkpoint.data.image_px, checkpoint.file.dtypes) == (config, 96, ("F16",))
+
+
+def test_what_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"this Linear: holds no MLP-Mixer"):
+        save_model(torch.nn.Linear(2, 2), tmp_path)
+    with pytest.raises(InputError, match=r"3 blocks of 256 channels are no variant that timm could be told of"):
+        save_model(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=3)), tmp_path)
+    with pytest.raises(InputError, match=r"class_names holds 2 names; wanted 1000"):
+        save_model(drawn_mixer(VARIANTS["gmixer_8_64"].model), tmp_path, class_names=["a", "b"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_timm_learns_of_the_embedded_model(tmp_path: Path, predictor: gmixer.Predictor) -> None:
+    register_with_timm()
+    register_with_timm()
+    assert timm.list_models("gmixer_8*", pretrained=True) == ["gmixer_8_64.distill_in1k"]
+    model = timm.create_model("gmixer_8_64", pretrained=True).eval()
+    assert timm.data.resolve_model_data_config(model) == predictor.data.to_timm()
+    x_BCHW = drawn_images(predictor.model, 2)
+    with torch.inference_mode():
+        np.testing.assert_allclose(predictor.forward(x_BCHW).logits, model(torch.from_numpy(x_BCHW)), atol=1e-4)
+    fine_tuned = timm.create_model("gmixer_8_64.distill_in1k", pretrained=True, num_classes=7)
+    save_model(fine_tuned, tmp_path, class_names=list("abcdefg"))
+    back = timm.create_model(f"local-dir:{tmp_path}", pretrained=True)
+    assert torch.equal(back.head.weight, fine_tuned.head.weight)
+    assert len(timm.create_model("gmixer_8_64", features_only=True)(torch.from_numpy(x_BCHW))) == 3
+    assert json.loads((tmp_path / "config.json").read_text())["label_names"] == list("abcdefg")
