@@ -6,7 +6,7 @@ biases. B images, N patches, C channels, K classes.
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from gmixer.engine import Engine
 Stages = dict[str, NDArray[np.floating]]
 
 
-def timm_mixer(config: ModelConfig) -> MlpMixer:
-    """timm's own network of any ModelConfig, in eval mode, with its initial weights."""
-    fc1_per_channel = (config.token_fc1 / config.channels, config.channel_fc1 / config.channels)
+def timm_mixer(config: ModelConfig, **options: Any) -> MlpMixer:
+    """timm's own network of any ModelConfig, in eval mode, with its initial weights. options: further keywords."""
+    # timm cuts ratio * channels to a whole number: a half more keeps rounding out of it.
+    fc1_per_channel = ((config.token_fc1 + 0.5) / config.channels, (config.channel_fc1 + 0.5) / config.channels)
     return MlpMixer(
         num_classes=config.num_classes,
         img_size=config.image_px,
@@ -34,7 +35,7 @@ def timm_mixer(config: ModelConfig) -> MlpMixer:
         mlp_ratio=fc1_per_channel,
         mlp_layer=GluMlp if config.mlp == "swiglu" else Mlp,
         act_layer=nn.SiLU if config.mlp == "swiglu" else nn.GELU,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        **options,
     ).eval()
 
 

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from timm.layers import GluMlp
-from timm.layers import Mlp as TimmMlp
 from timm.models import group_parameters
 from timm.models.mlp_mixer import MlpMixer
 from torch import Tensor, nn
@@ -25,7 +23,7 @@ from torch._dynamo.testing import CompileCounter
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
-from mixers import drawn_images, drawn_mixer, engine_of, timm_stages
+from mixers import drawn_images, drawn_mixer, engine_of, timm_mixer, timm_stages
 
 # Every width differs, so that a swap shows.
 TINY_GMIXER = ModelConfig(
@@ -54,26 +52,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def timm_of(config: ModelConfig, **options: Any) -> MlpMixer:
-    """timm's network of this architecture, in training mode, with its initial weights."""
-    gated = config.mlp == "swiglu"
-    return MlpMixer(
-        num_classes=config.num_classes,
-        img_size=config.image_px,
-        in_chans=config.in_chans,
-        patch_size=config.patch_px,
-        num_blocks=config.blocks,
-        embed_dim=config.channels,
-        mlp_ratio=((config.token_fc1 + 0.5) / config.channels, (config.channel_fc1 + 0.5) / config.channels),
-        mlp_layer=GluMlp if gated else TimmMlp,
-        act_layer=nn.SiLU if gated else nn.GELU,
-        **options,
-    )
-
-
 def pair(config: ModelConfig, **options: Any) -> tuple[Mixer, MlpMixer]:
     """Ours and timm's with the same drawn weights, in eval mode."""
-    ours, theirs = Mixer(config, **options), timm_of(config, **options)
+    ours, theirs = Mixer(config, **options), timm_mixer(config, **options)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
@@ -115,7 +96,7 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("config", CASES)
 def test_one_seed_gives_timms_initial_tensors(config: ModelConfig) -> None:
     torch.manual_seed(3)
-    theirs, their_next = timm_of(config), torch.rand(1)
+    theirs, their_next = timm_mixer(config), torch.rand(1)
     torch.manual_seed(3)
     ours, our_next = Mixer(config), torch.rand(1)
     assert_same(ours.state_dict(), theirs.state_dict())
@@ -127,7 +108,7 @@ def test_one_seed_gives_timms_initial_tensors(config: ModelConfig) -> None:
 @pytest.mark.parametrize("options", [{"nlhb": True}, {"stem_norm": True}, {"dtype": torch.bfloat16}])
 def test_initial_tensors_with_options(config: ModelConfig, options: dict[str, Any]) -> None:
     torch.manual_seed(3)
-    theirs = timm_of(config, **options)
+    theirs = timm_mixer(config, **options)
     torch.manual_seed(3)
     assert_same(Mixer(config, **options).state_dict(), theirs.state_dict())
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gmixer.errors import GmixerError as GmixerError
     from gmixer.errors import ImageError as ImageError
     from gmixer.errors import InputError as InputError
+    from gmixer.errors import MissingExtraError as MissingExtraError
     from gmixer.errors import UnknownModelError as UnknownModelError
     from gmixer.errors import WeightsError as WeightsError
     from gmixer.images import Limits as Limits
@@ -49,6 +50,7 @@ _HOMES = {
     "ImageError": "gmixer.errors",
     "InputError": "gmixer.errors",
     "Limits": "gmixer.images",
+    "MissingExtraError": "gmixer.errors",
     "ModelConfig": "gmixer.config",
     "Output": "gmixer.engine",
     "Prediction": "gmixer.results",
