@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gmixer.config import VARIANTS, DataConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.models.saving import save_model
 from gmixer.models.timm_bridge import register_with_timm
+from gmixer.weights import find_checkpoint
 from mixers import drawn_images, drawn_mixer
 
 CUSTOM = DataConfig(
@@ -61,6 +63,17 @@ def test_a_model_of_timms_keeps_its_own_data_config(tmp_path: Path) -> None:
     model = timm.create_model("mixer_b16_224.miil_in21k_ft_in1k")
     save_model(model, tmp_path)
     assert gmixer.load(tmp_path).data == VARIANTS["mixer_b16_224"].pretrained["miil_in21k_ft_in1k"].data
+
+
+@pytest.mark.parametrize("in_chans", [1, 4])
+@pytest.mark.parametrize("create_model", [gmixer.create_model, timm.create_model])
+def test_other_channels_are_saved_as_the_model_has_them(create_model: Any, in_chans: int, tmp_path: Path) -> None:
+    model = create_model("mixer_s32_224", in_chans=in_chans)
+    save_model(model, tmp_path)
+    checkpoint = find_checkpoint(tmp_path)
+    assert checkpoint.model.in_chans == checkpoint.data.in_chans == len(checkpoint.data.mean) == in_chans
+    back = timm.create_model(f"local-dir:{tmp_path}", pretrained=True)
+    assert torch.equal(back.stem.proj.weight, model.stem.proj.weight)
 
 
 def test_another_size_and_half_precision(tmp_path: Path) -> None:

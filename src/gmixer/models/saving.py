@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gmixer.config import VARIANTS, DataConfig, ModelConfig
+from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError
 from gmixer.weights.architecture import infer_architecture
 
@@ -68,8 +69,9 @@ def _variant_name(config: ModelConfig) -> str:
 
 
 def _data_of(model: nn.Module, architecture: str) -> DataConfig:
-    pretrained_cfg = getattr(model, "pretrained_cfg", None)
-    return DataConfig.from_timm(pretrained_cfg) if pretrained_cfg else VARIANTS[architecture].data
+    if getattr(model, "pretrained_cfg", None):
+        return DataConfig.from_timm(resolve_model_data_config(model))  # which follows the model's in_chans
+    return VARIANTS[architecture].data
 
 
 def _timm_config(
