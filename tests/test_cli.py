@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 
 import gmixer
 from gmixer.config import VARIANTS
+from mixers import drawn_mixer
 
 GMIXER = [sys.executable, "-m", "gmixer"]
 
@@ -150,7 +151,7 @@ def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: P
         (("classify", photos[0], "--threads", 0), "--threads"),
         (("classify", photos[0], "--orientation", "left"), "--orientation"),
         (("classify", photos[0], "--model", "gmixer_24"), "no model 'gmixer_24'; the closest are"),
-        (("classify", photos[0], "--model", "gmixer_24_224"), "not in this package"),
+        (("classify", photos[0], "--model", "gmixer_24_224"), "are not on this machine"),
         (("classify", photos[0], "--model", tmp_path), "holds no config.json"),
         (("embed", photos[0], "-o", tmp_path / "x.csv"), "does not end in .npz"),
         (("embed", photos[0], "-o", tmp_path / "no" / "x.npz"), "cannot be written"),
@@ -276,6 +277,37 @@ def test_a_model_without_classes_cannot_classify(photos: list[Path], tmp_path: P
     finished = run("classify", photos[0], "--model", path)
     assert finished.returncode == 2 and "backbone has no classes" in finished.stderr and finished.stdout == ""
     assert run("embed", photos[0], "--model", path, "-o", tmp_path / "out.npz").returncode == 0
+
+
+def test_another_image_size(photos: list[Path], tmp_path: Path) -> None:
+    other = gmixer.load("gmixer_8_64", image_px=96)
+    row = json.loads(run("classify", photos[0], "--image-size", 96, "--json").stdout)
+    wanted = other.classify(photos[0])
+    assert [c["index"] for c in row["predictions"]] == [c.index for c in wanted]
+    assert row["predictions"][0]["probability"] == pytest.approx(wanted[0].probability)
+    assert run("embed", photos[0], "--image-size", 96, "-o", tmp_path / "out.npz").returncode == 0
+    with np.load(tmp_path / "out.npz") as stored:
+        np.testing.assert_array_equal(stored["vectors"][0], other.embed(photos[0]).vectors)
+        assert stored["image_px"] == 96
+    finished = run("classify", photos[0], "--image-size", 100)
+    assert finished.returncode == 2 and "not a multiple of patch_px 8; take 96" in finished.stderr
+
+
+@pytest.mark.parametrize("in_chans", [1, 4])
+def test_a_model_of_other_channels(in_chans: int, photos: list[Path], tmp_path: Path) -> None:
+    """Grey pictures go into one channel; four are nothing that a file has."""
+    config = replace(VARIANTS["gmixer_8_64"].model, in_chans=in_chans)
+    state = {name: values.numpy() for name, values in drawn_mixer(config).state_dict().items()}
+    save_file(state, tmp_path / "other.safetensors")
+    finished = run("classify", photos[0], "--model", tmp_path / "other.safetensors", "--json")
+    if in_chans == 4:
+        assert finished.returncode == 2 and "other takes 4 channels; picture files have 1 or 3" in finished.stderr
+        planes = np.zeros((90, 120, 4), np.uint8)
+        assert len(gmixer.load(tmp_path / "other.safetensors").classify(planes)) == 5
+        return
+    grey = np.asarray(Image.open(photos[0]).convert("RGB").convert("L"))
+    wanted = gmixer.load(tmp_path / "other.safetensors").classify(grey)
+    assert [c["index"] for c in json.loads(finished.stdout)["predictions"]] == [c.index for c in wanted]
 
 
 def test_embed_writes_vectors_paths_and_failures(folder: Path, predictor: gmixer.Predictor) -> None:

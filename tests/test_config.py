@@ -14,6 +14,7 @@ from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
 from gmixer.config import (
+    DEPRECATED,
     EMBEDDED_MODEL,
     VARIANTS,
     DataConfig,
@@ -214,6 +215,28 @@ def test_bare_name():
     assert find_model("gmixer_12_224") == ("gmixer_12_224", VARIANTS["gmixer_12_224"], None)
 
 
+@pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if not variant.pretrained])
+def test_untrained_is_a_tag(name):
+    assert timm.models.get_pretrained_cfg(f"{name}.untrained") == timm.models.get_pretrained_cfg(name)
+    assert find_model(f"{name}.untrained") == find_model(name) == (name, VARIANTS[name], None)
+
+
+def test_deprecated_names_are_timms():
+    theirs = timm.models.get_deprecated_models("mlp_mixer")
+    assert {old: new for old, new in theirs.items() if new.partition(".")[0] in VARIANTS} == DEPRECATED
+
+
+@pytest.mark.parametrize("old", DEPRECATED)
+def test_deprecated_name(old):
+    current = DEPRECATED[old]
+    with pytest.warns(UserWarning, match=f"{old} is a deprecated name; the model is now {current}"):
+        assert find_model(old) == find_model(current)
+    with pytest.warns(UserWarning, match=current):
+        assert find_model(f"{old}.goog_in21k")[0] == f"{current.partition('.')[0]}.goog_in21k"
+    with pytest.warns(UserWarning, match=current), pytest.raises(UnknownModelError, match=current):
+        find_model(f"{old}.ra3_in1k")
+
+
 @pytest.mark.parametrize(
     ("name", "names"),
     [
@@ -222,11 +245,13 @@ def test_bare_name():
         ("", "gmixer_24_224"),
         ("mixer_b16_224.goog", r"mixer_b16_224\.miil_in21k"),
         ("gmixer_12_224.ra3_in1k", "never published"),
+        ("gmixer_24_224.untrained", r"gmixer_24_224\.ra3_in1k"),
     ],
 )
 def test_unknown_names(name, names):
-    with pytest.raises(UnknownModelError, match=names):
+    with pytest.raises(UnknownModelError, match=names) as caught:
         find_model(name)
+    assert isinstance(caught.value, RuntimeError)  # which timm raises
 
 
 # --- closed, frozen, checked -----------------------------------------------------------------------------------------

@@ -164,6 +164,124 @@ def test_other_arrays_are_refused(array: np.ndarray, words: list[str]) -> None:
     assert all(word in str(caught.value) for word in words)
 
 
+# --- other numbers of channels --------------------------------------------------------------------------------------
+
+
+def grey_of(rgb_HWC: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(rgb_HWC).convert("L"))[:, :, None]
+
+
+PICTURES = {
+    **{mode: Image.fromarray(NOISE_HWC).convert(mode) for mode in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB")},
+    "LA": Image.merge("LA", [Image.fromarray(NOISE_HWC[:, :, c]) for c in (0, 1)]),
+    "RGBA": Image.fromarray(np.dstack([NOISE_HWC, NOISE_HWC[:, :, 1]])),
+    "I;16": Image.fromarray(RNG.integers(0, 65_536, (19, 23), np.uint16)),
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES.values(), ids=list(PICTURES))
+def test_one_channel_is_the_grey_of_the_rgb(picture: Image.Image, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(picture, "TIFF" if picture.mode in {"CMYK", "YCbCr", "LAB"} else "PNG", exif=exif)
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    for source in (data, path, picture, Image.open(BytesIO(data))):
+        for orientation in ("apply", "ignore"):
+            grey = decode(source, channels=1, orientation=orientation)
+            assert (grey.dtype, grey.flags.c_contiguous) == (np.uint8, True)
+            assert np.array_equal(grey, grey_of(decode(source, orientation=orientation)))
+            assert np.array_equal(decode(source, channels=3), decode(source))
+
+
+@pytest.mark.parametrize("image_format", [*LOSSLESS, "WEBP"])
+def test_grey_keeps_its_values(image_format: str) -> None:
+    every_HW = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(decode(encoded(every_HW, image_format, lossless=True), channels=1)[:, :, 0], every_HW)
+    assert np.array_equal(decode(np.dstack([every_HW] * 3), channels=1)[:, :, 0], every_HW)
+
+
+def test_arrays_to_one_channel() -> None:
+    grey_HW = RNG.integers(0, 256, (4, 6), np.uint8)
+    grey = decode(grey_HW, channels=1)
+    assert (grey.shape, np.shares_memory(grey, grey_HW)) == ((4, 6, 1), True)
+    assert decode(grey, channels=1) is grey  # not copied
+    for view in (grey_HW.T, grey_HW[::-1], grey_HW[:, ::2], np.asfortranarray(grey_HW)):
+        assert np.array_equal(decode(view, channels=1), view[:, :, None])
+        assert decode(view, channels=1).flags.c_contiguous
+    assert np.array_equal(decode(NOISE_HWC[::-1], channels=1), grey_of(NOISE_HWC[::-1]))
+    rgba = RNG.integers(0, 256, (5, 3, 4), np.uint8)
+    assert np.array_equal(decode(rgba, channels=1), grey_of(decode(rgba)))
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5, 300])
+def test_planes_are_taken_as_they_are(channels: int) -> None:
+    planes = RNG.integers(0, 256, (6, 7, channels), np.uint8)
+    assert decode(planes, channels=channels) is planes
+    turned = decode(planes.transpose(1, 0, 2), channels=channels)
+    assert np.array_equal(turned, planes.transpose(1, 0, 2)) and turned.flags.c_contiguous
+
+
+@pytest.mark.parametrize("source", ["cat.jpg", b"", Image.new("RGBA", (2, 2)), Image.new("CMYK", (2, 2)), [NOISE_HWC]])
+def test_planes_come_as_arrays_only(source: object) -> None:
+    words = r"a picture has 1 or 3 channels, so for 4 pass a uint8 array \(height, width, 4\)"
+    with pytest.raises(InputError, match=f"^frame 7: got a {type(source).__name__}; {words}$"):
+        decode(source, name="frame 7", channels=4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((5, 7), np.uint8), ["uint8 (5, 7)"]),
+        (np.zeros((5, 7, 1), np.uint8), ["uint8 (5, 7, 1)"]),
+        (np.zeros((5, 7, 3), np.uint8), ["uint8 (5, 7, 3)"]),
+        (np.zeros((5, 7, 4), np.uint8), ["uint8 (5, 7, 4)"]),
+        (np.zeros((2, 7, 5), np.uint8), ["uint8 (2, 7, 5)", "transpose(1, 2, 0)"]),
+        (np.zeros((5, 7, 2), np.float32), ["float32 (5, 7, 2)", "* 255"]),
+        (np.zeros((1, 5, 7, 2), np.uint8), ["one by one"]),
+        (np.zeros((0, 7, 2), np.uint8), ["(0, 7, 2)"]),
+    ],
+)
+def test_other_planes_are_refused(array: np.ndarray, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        decode(array, name="frame 7", channels=2)
+    assert str(caught.value).startswith("frame 7: got ")
+    assert "a picture has 1 or 3 channels, so for 2 pass a uint8 array (height, width, 2)" in str(caught.value)
+    assert all(word in str(caught.value) for word in words)
+    assert "transpose" in words[-1] or "transpose" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6, 5, 1), (6, 5, 3)])
+def test_four_planes_are_not_made_of_a_picture(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"so for 4 pass a uint8 array \(height, width, 4\)$"):
+        decode(np.zeros(shape, np.uint8), channels=4)
+
+
+def test_one_channel_over_white_and_of_sixteen_bits() -> None:
+    assert decode(Image.new("LA", (1, 1), (0, 51)), channels=1).tolist() == [[[204]]]
+    sixteen = Image.fromarray(np.array([[0, 32_768, 65_535]], np.uint16))
+    assert decode(sixteen, channels=1).tolist() == [[[0], [128], [255]]]
+
+
+def test_one_channel_refuses_what_three_do() -> None:
+    for array in (np.zeros((5, 5, 2), np.uint8), np.zeros((5, 5), np.float32), np.zeros((1, 5, 5, 1), np.uint8)):
+        with pytest.raises(InputError, match="1 or none for grey"):
+            decode(array, channels=1)
+    assert error_of(Image.new("F", (1, 1)), channels=1).kind == "unsupported"
+    assert error_of(encoded(NOISE_HWC, "PNG")[:200], channels=1).kind == "corrupt"
+
+
+@pytest.mark.parametrize("channels", [0, -1, 1.0, True, "3", None])
+def test_channels_are_a_whole_number_above_zero(channels: object) -> None:
+    with pytest.raises(InputError, match=r"channels is .*; wanted a whole number above 0"):
+        decode(NOISE_HWC, channels=channels)  # type: ignore[arg-type]
+
+
+def test_memory_that_runs_out_while_turning_grey_is_an_image_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "atleast_3d", lambda _: (_ for _ in ()).throw(MemoryError))
+    assert error_of(Image.fromarray(NOISE_HWC), channels=1).kind == "corrupt"
+
+
 # --- orientation ----------------------------------------------------------------------------------------------------
 
 

@@ -19,11 +19,11 @@ from timm.models import save_for_hf
 import gmixer
 from gmixer.config import IMAGENET_MEAN, VARIANTS
 from gmixer.errors import InputError, UnknownModelError, WeightsError
-from gmixer.weights.find import EMBEDDED_FOLDER, find_checkpoint
+from gmixer.weights.find import EMBEDDED_WEIGHTS, find_checkpoint
 from mixers import drawn_mixer
 
 EMBEDDED = "gmixer_8_64.distill_in1k"
-CARD = json.loads((EMBEDDED_FOLDER / "gmixer_8_64.json").read_text())
+CARD = json.loads(EMBEDDED_WEIGHTS.with_suffix(".json").read_text())
 
 
 def timm_folder(folder: Path, name: str = "gmixer_12_224", **arguments: Any) -> Path:
@@ -61,7 +61,7 @@ def test_embedded_golden_logits(predictor: gmixer.Predictor) -> None:
 
 
 def test_names_without_weights_here() -> None:
-    with pytest.raises(WeightsError, match=r"gmixer_24_224.ra3_in1k are not in this package .* pass the folder or"):
+    with pytest.raises(WeightsError, match=r"timm/gmixer_24_224.ra3_in1k are not on this machine .*folder or"):
         find_checkpoint("gmixer_24_224")
     with pytest.raises(WeightsError, match=r"gmixer_12_224 was never published with weights"):
         find_checkpoint("gmixer_12_224")
@@ -166,7 +166,9 @@ def test_a_bare_file_of_an_ambiguous_shape_warns_and_can_be_told(tmp_path: Path)
 def test_a_bare_file_of_no_known_shape_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "odd.safetensors"
     save_file(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=3)).state_dict(), path)
-    with pytest.raises(WeightsError, match=r"odd.safetensors: 3 blocks of 256 channels .* put it as model.safetensors"):
+    with pytest.raises(
+        WeightsError, match=r"odd.safetensors: 3 blocks of 256 channels, .* put it as model.safetensors"
+    ):
         find_checkpoint(path)
 
 
@@ -206,11 +208,24 @@ def test_a_network_of_another_size_feeds_its_pictures_at_that_size(tmp_path: Pat
     assert gmixer.load(tmp_path).classify(np.zeros((100, 100, 3), np.uint8))
 
 
-def test_a_bare_file_of_other_channels_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "grey.safetensors"
-    save_file(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, in_chans=1)).state_dict(), path)
-    with pytest.raises(WeightsError, match=r"grey.safetensors: takes images of 1 channels, its data config says 3"):
-        find_checkpoint(path)
+@pytest.mark.parametrize(("in_chans", "means"), [(1, (sum(IMAGENET_MEAN) / 3,)), (4, (*IMAGENET_MEAN, 0.485))])
+def test_a_bare_file_of_other_channels_and_size_is_fed_so(tmp_path: Path, in_chans: int, means: tuple) -> None:
+    config = replace(VARIANTS["gmixer_8_64"].model, in_chans=in_chans, image_px=96)
+    save_file(drawn_mixer(config).state_dict(), tmp_path / "other.safetensors")
+    for name in (None, "gmixer_8_64"):
+        checkpoint = find_checkpoint(tmp_path / "other.safetensors", name=name)
+        assert checkpoint.model == config
+        assert (checkpoint.data.in_chans, checkpoint.data.image_px) == (in_chans, 96)
+        assert checkpoint.data.mean == pytest.approx(means)
+
+
+def test_a_folder_of_other_channels_is_fed_so(tmp_path: Path) -> None:
+    """timm leaves three means in pretrained_cfg where model_args say one channel."""
+    save_for_hf(
+        timm.create_model("mixer_s32_224", in_chans=1), tmp_path, model_args={"in_chans": 1}, safe_serialization=True
+    )
+    data = find_checkpoint(tmp_path).data
+    assert (data.in_chans, data.mean, data.std) == (1, (0.5,), (0.5,))
 
 
 def test_a_folders_licence_is_kept(tmp_path: Path) -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import timm
+
 import gmixer
+
+
+def home(package: object, name: str) -> str | None:
+    return getattr(getattr(package, name), "__module__", None)
 
 
 def test_public_names() -> None:
     assert set(gmixer.__all__) == {name for name in dir(gmixer) if not name.startswith("_")}
-    assert len(gmixer.__all__) <= 24
+    assert len(gmixer.__all__) == len(set(gmixer.__all__))
+    timms_queries = {name for name in dir(timm) if home(timm, name) == "timm.models._registry"}
+    assert {name for name in gmixer.__all__ if home(gmixer, name) == "gmixer.models.registry"} == timms_queries
+    assert len(set(gmixer.__all__) - timms_queries) <= 24
     for name in gmixer.__all__:
         assert getattr(gmixer, name) is not None
     assert not hasattr(gmixer, "no_such_name")

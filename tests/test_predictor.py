@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 import io
+import subprocess
+import sys
+import textwrap
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +25,7 @@ import gmixer
 from gmixer.config import VARIANTS
 from gmixer.errors import ImageError, InputError
 from gmixer.results import Result
-from mixers import drawn_mixer, timm_mixer
+from mixers import drawn_images, drawn_mixer, timm_mixer
 
 
 def test_a_cat_is_named_in_the_top_five(predictor: gmixer.Predictor, photos: list[Path]) -> None:
@@ -184,7 +188,132 @@ def test_own_classes_and_no_classes(tmp_path: Path, photos: list[Path]) -> None:
         backbone.classify(photos[0])
 
 
-def test_threads_and_isa_reach_the_engine() -> None:
-    predictor = gmixer.load("gmixer_8_64", threads=1, isa="scalar")
-    assert (predictor.engine.threads, predictor.engine.isa) == (1, "scalar")
-    assert "scalar, 1 threads" in repr(predictor)
+def test_options_reach_the_runtime() -> None:
+    native = gmixer.load("gmixer_8_64", threads=1, isa="scalar", precision="fp32")
+    assert isinstance(native.engine, gmixer.Engine)
+    assert (native.engine.threads, native.engine.isa) == (1, "scalar")
+    assert repr(native) == "<Predictor gmixer_8_64.distill_in1k on <Engine: native on cpu, fp32, scalar, 1 threads>>"
+    by_torch = gmixer.load("gmixer_8_64", runtime="torch", device="cpu", precision="bf16")
+    assert repr(by_torch) == "<Predictor gmixer_8_64.distill_in1k on <TorchEngine: torch on cpu, bf16>>"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "onnx"}, r"runtime is 'onnx'; wanted 'native' or 'torch'"),
+        ({"runtime": "torch", "threads": 2}, r"threads=2 is for runtime='native', not 'torch'"),
+        ({"runtime": "torch", "isa": "avx2"}, r"isa='avx2' is for runtime='native', not 'torch'"),
+        ({"device": "cpu"}, r"device='cpu' is for runtime='torch', not 'native': leave it out, or change runtime"),
+        ({"compile": True}, r"compile=True is for runtime='torch', not 'native'"),
+        ({"precision": "bf16"}, r"the native engine computes in fp32: leave it out, or pass runtime='torch'"),
+        ({"precision": "int4"}, r"precision is 'int4'; wanted one of fp32, bf16, fp16"),
+        ({"runtime": "torch", "precision": "int4"}, r"precision is 'int4'; wanted one of fp32, bf16, fp16"),
+    ],
+)
+def test_an_option_of_the_other_runtime_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        gmixer.load("gmixer_8_64", **options)
+    with pytest.raises(InputError, match=message):
+        gmixer.load("/no/such/model", **options)  # before anything is read
+
+
+def test_a_device_that_torch_cannot_use_is_an_error() -> None:
+    for device in ("nonsense", ""):
+        with pytest.raises(gmixer.EngineError, match=f"device='{device}' cannot be used"):
+            gmixer.load("gmixer_8_64", runtime="torch", device=device)
+
+
+def test_an_engine_of_another_model_is_refused(predictor: gmixer.Predictor, tmp_path: Path) -> None:
+    other = drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, num_classes=3))
+    with pytest.raises(InputError, match="holds another model than gmixer_8_64"):
+        gmixer.Predictor(predictor.checkpoint, gmixer.Engine.from_torch(other))
+    again = gmixer.Predictor(predictor.checkpoint, predictor.engine)
+    assert again.classify(np.zeros((70, 90, 3), np.uint8)) == predictor.classify(np.zeros((70, 90, 3), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def by_torch() -> gmixer.Predictor:
+    return gmixer.load("gmixer_8_64", runtime="torch")
+
+
+def test_both_runtimes_give_the_same(
+    predictor: gmixer.Predictor, by_torch: gmixer.Predictor, photos: list[Path]
+) -> None:
+    """Logits to 1e-5 of a largest of 7.5: float32 rounds to 6e-8, which 8 blocks amplify to 2e-6 on these weights."""
+    x_BCHW = by_torch.transform(photos)
+    np.testing.assert_array_equal(x_BCHW, predictor.transform(photos))
+    ours, natives = by_torch.forward(x_BCHW, tokens=True), predictor.forward(x_BCHW, tokens=True)
+    for stage in ("logits", "features", "tokens"):
+        np.testing.assert_allclose(getattr(ours, stage), getattr(natives, stage), rtol=0, atol=1e-5)
+    for result, expected in zip(by_torch.predict(photos), predictor.predict(photos), strict=True):
+        assert [c.index for c in result.prediction] == [c.index for c in expected.prediction]
+        assert [c.label for c in result.prediction] == [c.label for c in expected.prediction]
+        for c, wanted in zip(result.prediction, expected.prediction, strict=True):
+            assert abs(c.probability - wanted.probability) < 1e-5
+        assert result.embedding.model == expected.embedding.model
+    np.testing.assert_allclose(by_torch.embed(photos), predictor.embed(photos), rtol=0, atol=1e-5)
+    assert by_torch.transform([]).shape == (0, 3, 64, 64)
+    assert by_torch.embed([]).vectors.shape == (0, 256)
+
+
+def test_by_torch_too_a_bad_picture_costs_no_other_result(
+    by_torch: gmixer.Predictor, photos: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "cut.png").write_bytes(photos[0].read_bytes()[:2000])
+    mixed = [tmp_path / "cut.png", *photos, tmp_path / "absent.jpg"]
+    results = by_torch.predict(mixed, on_error="return")
+    assert [r.kind if isinstance(r, ImageError) else "" for r in results] == ["corrupt", *[""] * len(photos), "missing"]
+    assert [r.prediction for r in results[1:-1]] == by_torch.classify(photos)  # type: ignore[union-attr]
+    with pytest.raises(ImageError, match=r"cut\.png"):
+        by_torch.predict(mixed)
+    streamed = list(by_torch.stream(iter([*photos * 6, mixed[0]])))
+    assert isinstance(streamed.pop(), ImageError)
+    for i, result in enumerate(streamed):
+        assert isinstance(result, Result)
+        alone = by_torch.classify(photos[i % len(photos)])
+        # Torch chooses another order of sums for another size of batch, so not bit for bit as the native engine.
+        assert [c.index for c in result.prediction] == [c.index for c in alone]
+        assert abs(result.prediction[0].probability - alone[0].probability) < 1e-5
+
+
+@pytest.mark.parametrize("runtime", ["native", "torch"])
+def test_weights_are_adapted_to_other_pictures(runtime: Any, photos: list[Path]) -> None:
+    adapted = gmixer.load("gmixer_8_64", runtime=runtime, image_px=96)
+    assert (adapted.model.image_px, adapted.data.image_px) == (96, 96)
+    assert adapted.transform(photos).shape == (len(photos), 3, 96, 96)
+    assert len(adapted.classify(photos[0])) == 5
+    assert len(adapted.classify([])) == 0 and adapted.transform([]).shape == (0, 3, 96, 96)
+    for in_chans in (1, 4):
+        adapted = gmixer.load("gmixer_8_64", runtime=runtime, in_chans=in_chans)
+        x_BCHW = drawn_images(adapted.model, 2)
+        assert x_BCHW.shape == (2, in_chans, 64, 64)
+        assert adapted.forward(x_BCHW).logits.shape == (2, 1000)
+        assert adapted.transform([]).shape == (0, in_chans, 64, 64)
+
+
+def python(program: str) -> str:
+    """What a fresh process prints."""
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
+def test_the_torch_runtime_says_what_it_needs() -> None:
+    said = python("""
+        import sys
+        sys.modules["torch"] = None  # as if it were not installed
+        import gmixer
+        try:
+            gmixer.load("gmixer_8_64", runtime="torch")
+        except gmixer.MissingExtraError as error:
+            print(error)
+    """)
+    assert said == "runtime='torch' needs torch: pip install 'gmixer[torch]'"
+
+
+def test_the_native_runtime_imports_no_torch() -> None:
+    said = python("""
+        import sys, numpy, gmixer
+        gmixer.load("gmixer_8_64").classify(numpy.zeros((70, 90, 3), numpy.uint8))
+        print("torch" in sys.modules, "gmixer.models.torch_engine" in sys.modules)
+    """)
+    assert said == "False False"

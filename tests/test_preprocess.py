@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from timm.data import create_transform
 
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig
 from gmixer.data import Preprocess, preprocess
+from gmixer.data import create_transform as our_transform
 from gmixer.errors import ImageError, InputError
 from gmixer.images import Limits
 
@@ -52,8 +54,8 @@ def timm_transforms(config: DataConfig):
 
 
 def timm_says(config: DataConfig, pixels_HWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """timm's cropped pixels, uint8 (S, S, 3), and its tensor, float32 (3, S, S)."""
-    picture = Image.fromarray(pixels_HWC)
+    """timm's cropped pixels, uint8 (S, S, C), and its tensor, float32 (C, S, S), of 3 channels or 1."""
+    picture = Image.fromarray(pixels_HWC if config.in_chans == 3 else pixels_HWC[:, :, 0])
     to_pixels, to_tensor = timm_transforms(config)
     return to_pixels(picture).numpy().transpose(1, 2, 0), to_tensor(picture).numpy()
 
@@ -62,15 +64,21 @@ def assert_bit_equal(config: DataConfig, pixels_HWC: np.ndarray) -> None:
     want_pixels, want_x = timm_says(config, pixels_HWC)
     run = Preprocess(config)
     pixels, x_CHW = run.crop(pixels_HWC), run.from_pixels(pixels_HWC)
-    side = config.image_px
-    assert pixels.dtype == np.uint8 and pixels.shape == (side, side, 3)
-    assert x_CHW.dtype == np.float32 and x_CHW.shape == (3, side, side) and x_CHW.flags.c_contiguous
+    side, channels = config.image_px, config.in_chans
+    assert pixels.dtype == np.uint8 and pixels.shape == (side, side, channels)
+    assert x_CHW.dtype == np.float32 and x_CHW.shape == (channels, side, side) and x_CHW.flags.c_contiguous
     np.testing.assert_array_equal(pixels, want_pixels)
-    np.testing.assert_array_equal(x_CHW.view(np.uint32), want_x.view(np.uint32))  # the bits: -0.0 is not 0.0
+    assert_same_bits(x_CHW, want_x)
 
 
-def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    return np.frombuffer(np.random.default_rng(seed).bytes(height * width * 3), np.uint8).reshape(height, width, 3)
+def assert_same_bits(x_CHW: np.ndarray, want_x: np.ndarray) -> None:
+    """-0.0 is not 0.0."""
+    np.testing.assert_array_equal(x_CHW.view(np.uint32), want_x.view(np.uint32))
+
+
+def noise(height: int, width: int, seed: int = 0, channels: int = 3) -> np.ndarray:
+    data = np.random.default_rng(seed).bytes(height * width * channels)
+    return np.frombuffer(data, np.uint8).reshape(height, width, channels)
 
 
 def real(name: str) -> np.ndarray:
@@ -244,10 +252,137 @@ def test_what_is_not_pixels(wrong):
         Preprocess(CONFIG).from_pixels(wrong)
 
 
-@pytest.mark.parametrize("in_chans", [1, 4])
-def test_only_rgb(in_chans):
-    with pytest.raises(InputError, match=f"in_chans is {in_chans}; wanted 3"):
-        Preprocess(replace(CONFIG, in_chans=in_chans, mean=(0.5,) * in_chans, std=(0.5,) * in_chans))
+# --- other channels than R, G, B ------------------------------------------------------------------------------------
+
+GREY = DataConfig(image_px=64, crop_fraction=0.888, mean=(0.45,), std=(0.23,), in_chans=1)
+STATS = st.tuples(st.floats(-0.1, 1.2), st.floats(0.01, 1.0))  # mean and std of one channel
+
+
+def with_planes(config: DataConfig, stats: list[tuple[float, float]]) -> DataConfig:
+    mean, std = zip(*stats, strict=True)
+    return replace(config, in_chans=len(stats), mean=mean, std=std)
+
+
+def png(picture: Image.Image) -> bytes:
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+@st.composite
+def grey_configs(draw: st.DrawFn) -> DataConfig:
+    mean, std = draw(STATS)
+    return DataConfig(
+        image_px=draw(st.integers(1, 70)),
+        crop_fraction=draw(st.floats(0.3, 1.0)),
+        mean=(mean,),
+        std=(std,),
+        crop_mode=draw(st.sampled_from(CROP_MODES)),
+        interpolation=draw(st.sampled_from(INTERPOLATIONS)),
+        in_chans=1,
+    )
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.integers(1, 500), st.integers(1, 500), grey_configs(), st.sampled_from(["L", "RGB"]))
+@example(3, 500, replace(GREY, crop_mode="border"), "RGB")
+@example(1, 500, replace(GREY, crop_mode="border"), "L")
+def test_grey_of_any_size(height, width, config, mode):
+    """A grey or a colour file, as timm's loader hands it over with `input_img_mode="L"`."""
+    pixels_HWC = noise(height, width)
+    data = png(Image.fromarray(pixels_HWC if mode == "RGB" else pixels_HWC[:, :, 0]))
+    grey = Image.open(BytesIO(data)).convert("L")
+    grey_HWC = np.array(grey)[:, :, None]
+    try:
+        _, want_x = timm_says(config, grey_HWC)
+    except ValueError:
+        with pytest.raises(ImageError, match="elongated"):
+            Preprocess(config)(data)
+    else:
+        assert_bit_equal(config, grey_HWC)
+        assert_same_bits(Preprocess(config)(data), want_x)
+        assert_same_bits(our_transform(**config.to_timm())(grey).numpy(), want_x)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_pictures_in_grey(name):
+    path = Path(skimage.__file__).parent / "data" / name
+    grey = Image.open(path).convert("L")
+    for config in every_mode(GREY):
+        _, want_x = timm_says(config, np.array(grey)[:, :, None])
+        assert_same_bits(Preprocess(config)(path), want_x)
+        assert_same_bits(our_transform(**config.to_timm())(grey).numpy(), want_x)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(1, 300), st.integers(1, 300), grey_configs(), st.lists(STATS, min_size=1, max_size=7))
+@example(90, 60, replace(GREY, crop_mode="border"), [(0.2, 0.3), (0.9, 0.1), (0.5, 0.5)])
+@example(90, 60, GREY, [(0.2, 0.3), (0.9, 0.1), (0.5, 0.5), (0.1, 0.7)])
+def test_every_plane_is_as_it_would_be_alone(height, width, config, stats):
+    pixels_HWC = noise(height, width, channels=len(stats))
+    run = Preprocess(with_planes(config, stats))
+    try:
+        Preprocess(config)(pixels_HWC[:, :, 0])
+    except ImageError as error:
+        with pytest.raises(ImageError, match=re.escape(str(error))):
+            run(pixels_HWC)
+        return
+    pixels, x_CHW = run.crop(pixels_HWC), run(pixels_HWC)
+    side = config.image_px
+    assert pixels.dtype == np.uint8 and pixels.shape == (side, side, len(stats))
+    assert x_CHW.dtype == np.float32 and x_CHW.shape == (len(stats), side, side) and x_CHW.flags.c_contiguous
+    for c in range(len(stats)):
+        alone = Preprocess(with_planes(config, stats[c : c + 1]))
+        np.testing.assert_array_equal(pixels[:, :, c : c + 1], alone.crop(pixels_HWC[:, :, c : c + 1]))
+        assert_same_bits(x_CHW[c : c + 1], alone(pixels_HWC[:, :, c]))
+
+
+def test_four_planes_by_timm():
+    """timm takes four channels as CMYK; RGBA it would multiply by its alpha."""
+    pixels_HWC = noise(90, 130, channels=4)
+    cmyk = Image.frombytes("CMYK", (130, 90), pixels_HWC.tobytes())
+    for config in every_mode(with_planes(GREY, [(0.2, 0.3), (0.9, 0.1), (0.5, 0.5), (0.1, 0.7)])):
+        assert_same_bits(Preprocess(config)(pixels_HWC), timm_transforms(config)[1](cmyk).numpy())
+
+
+def test_a_plane_is_padded_with_its_own_mean():
+    stats = [(0.485, 1.0), (1.2, 1.0), (-0.1, 1.0), (0.0, 1.0), (1.0, 1.0)]
+    config = with_planes(replace(GREY, crop_mode="border"), stats)
+    assert Preprocess(config).crop(noise(40, 20, channels=5))[0, 0].tolist() == [124, 255, 0, 0, 255]
+
+
+@pytest.mark.parametrize("in_chans", [1, 2, 5])
+def test_guards_whatever_the_channels(in_chans, monkeypatch):
+    config = with_planes(CONFIG, [(0.5, 0.5)] * in_chans)
+    with pytest.raises(ImageError, match="elongated") as caught:
+        Preprocess(config).from_pixels(noise(1, 1359, channels=in_chans), name="line.png")
+    assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
+    with pytest.raises(ImageError, match="use crop_mode") as caught:
+        Preprocess(replace(config, crop_fraction=1.0, crop_mode="border"))(noise(1, 1000, channels=in_chans))
+    assert (caught.value.kind, caught.value.source) == ("unsupported", "<array>")
+    for wrong in (in_chans - 1, in_chans + 1):
+        with pytest.raises(InputError, match=rf"\(9, 9, {wrong}\); wanted uint8 \(height, width, {in_chans}\)"):
+            Preprocess(config).from_pixels(noise(9, 9, channels=wrong))
+
+    def out_of_memory(*_: object) -> Image.Image:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "resize", out_of_memory)
+    with pytest.raises(ImageError, match="more memory than there is"):
+        Preprocess(config).crop(noise(9, 9, channels=in_chans))
+
+
+def test_planes_do_not_come_from_files():
+    with pytest.raises(InputError, match=r"^cat\.jpg: got a str; a picture has 1 or 3 channels, so for 5 pass a uint8"):
+        Preprocess(with_planes(GREY, [(0.5, 0.5)] * 5))("cat.jpg")
+
+
+def test_planes_are_left_alone():
+    pixels_HWC = noise(64, 64, channels=2).copy()
+    before = pixels_HWC.copy()
+    config = with_planes(replace(GREY, crop_fraction=1.0), [(0.5, 0.5)] * 2)
+    Preprocess(config).crop(pixels_HWC)[:] = 0
+    np.testing.assert_array_equal(pixels_HWC, before)
 
 
 def test_is_a_value():

@@ -28,9 +28,14 @@ if TYPE_CHECKING:
     from gmixer.errors import WeightsError as WeightsError
     from gmixer.images import Limits as Limits
     from gmixer.models.factory import create_model as create_model
+    from gmixer.models.registry import get_pretrained_cfg as get_pretrained_cfg
+    from gmixer.models.registry import get_pretrained_cfg_value as get_pretrained_cfg_value
     from gmixer.models.registry import is_model as is_model
+    from gmixer.models.registry import is_model_pretrained as is_model_pretrained
     from gmixer.models.registry import list_models as list_models
+    from gmixer.models.registry import list_modules as list_modules
     from gmixer.models.registry import list_pretrained as list_pretrained
+    from gmixer.models.registry import model_entrypoint as model_entrypoint
     from gmixer.models.saving import save_model as save_model
     from gmixer.models.timm_bridge import register_with_timm as register_with_timm
     from gmixer.predictor import Predictor as Predictor
@@ -59,10 +64,15 @@ _HOMES = {
     "UnknownModelError": "gmixer.errors",
     "WeightsError": "gmixer.errors",
     "create_model": "gmixer.models.factory",
+    "get_pretrained_cfg": "gmixer.models.registry",
+    "get_pretrained_cfg_value": "gmixer.models.registry",
     "is_model": "gmixer.models.registry",
+    "is_model_pretrained": "gmixer.models.registry",
     "list_models": "gmixer.models.registry",
+    "list_modules": "gmixer.models.registry",
     "list_pretrained": "gmixer.models.registry",
     "load": "gmixer.predictor",
+    "model_entrypoint": "gmixer.models.registry",
     "register_with_timm": "gmixer.models.timm_bridge",
     "save_model": "gmixer.models.saving",
 }

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle, islice
+from statistics import fmean
 from typing import Any, Literal
 
 from gmixer.errors import InputError, UnknownModelError
@@ -136,6 +139,11 @@ class ModelConfig:
         return N * C + self.blocks * (token + channel) + self.num_classes
 
 
+def for_channels(numbers: Sequence[float], in_chans: int) -> tuple[float, ...]:
+    """mean or std for other channels: one takes the mean over those there were, n take them in turn (R, G, B, R …)."""
+    return (fmean(numbers),) if in_chans == 1 else tuple(islice(cycle(numbers), in_chans))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
     """How a picture becomes a tensor: resize, crop, scale to 0…1, normalise."""
@@ -168,6 +176,15 @@ class DataConfig:
     def resize_px(self) -> int:
         """Side before the crop: 224 / 0.875 = 256."""
         return math.floor(self.image_px / self.crop_fraction)
+
+    def adapted(self, *, image_px: int | None = None, in_chans: int | None = None) -> DataConfig:
+        """The same way to feed pictures, at another size or with other channels (see for_channels)."""
+        image_px = self.image_px if image_px is None else image_px
+        if in_chans is None or in_chans == self.in_chans:
+            return replace(self, image_px=image_px)
+        _at_least("in_chans", in_chans, 1)
+        mean, std = (for_channels(numbers, in_chans) for numbers in (self.mean, self.std))
+        return replace(self, image_px=image_px, in_chans=in_chans, mean=mean, std=std)
 
     def to_timm(self) -> dict[str, Any]:
         """The same in timm's words and order, as its `resolve_model_data_config` gives it."""
@@ -313,6 +330,15 @@ VARIANTS: dict[str, Variant] = {
 }
 
 EMBEDDED_MODEL = "gmixer_8_64.distill_in1k"  # its weights ship inside the package
+UNTRAINED = "untrained"  # timm's tag of a variant that was never published with weights
+
+# What timm once called a variant with its weights: timm 1.0.31, mlp_mixer.py `register_model_deprecations`.
+DEPRECATED: dict[str, str] = {
+    "mixer_b16_224_in21k": "mixer_b16_224.goog_in21k_ft_in1k",
+    "mixer_l16_224_in21k": "mixer_l16_224.goog_in21k_ft_in1k",
+    "mixer_b16_224_miil": "mixer_b16_224.miil_in21k_ft_in1k",
+    "mixer_b16_224_miil_in21k": "mixer_b16_224.miil_in21k",
+}
 
 
 def model_names() -> Iterator[str]:
@@ -327,18 +353,29 @@ def model_names() -> Iterator[str]:
 def find_model(name: str) -> tuple[str, Variant, Pretrained | None]:
     """(full name, variant, pretrained) of `variant` or `variant.tag`; a bare variant takes its default tag.
 
+    A variant without weights is found bare and as `variant.untrained`; its full name is the bare one.
+    A deprecated name is found with a UserWarning that says the current one; a tag of its own goes before the table's.
     Raises UnknownModelError, naming the closest names there are.
     """
     base, _, tag = name.partition(".")
+    if base in DEPRECATED:
+        current = DEPRECATED[base]
+        warnings.warn(f"{base} is a deprecated name; the model is now {current}", stacklevel=3)
+        base, _, current_tag = current.partition(".")
+        tag = tag or current_tag
     variant = VARIANTS.get(base)
     if variant is None:
-        close = difflib.get_close_matches(base, VARIANTS, n=3, cutoff=0.5) or list(VARIANTS)
-        raise UnknownModelError(f"no model {base!r}; the closest are {', '.join(close)} (`gmixer models` lists all)")
-    if not tag:
-        tag = next(iter(variant.pretrained), "")
-        if not tag:
-            return base, variant, None
+        raise no_variant(base)
+    tag = tag or next(iter(variant.pretrained), UNTRAINED)
+    if tag == UNTRAINED and not variant.pretrained:
+        return base, variant, None
     if tag not in variant.pretrained:
         have = ", ".join(f"{base}.{t}" for t in variant.pretrained) or "none: it was never published with weights"
         raise UnknownModelError(f"{base} has no weights tagged {tag!r}; there are {have}")
     return f"{base}.{tag}", variant, variant.pretrained[tag]
+
+
+def no_variant(base: str) -> UnknownModelError:
+    """The error that names the closest variants there are."""
+    close = difflib.get_close_matches(base, VARIANTS, n=3, cutoff=0.5) or list(VARIANTS)
+    return UnknownModelError(f"no model {base!r}; the closest are {', '.join(close)} (`gmixer models` lists all)")

@@ -3,7 +3,7 @@
     GmixerError
     ├── ImageError        a picture cannot be had: .kind, .reason, .source
     ├── WeightsError      a weights file does not fit: names the file, says got, wanted and the way out
-    ├── UnknownModelError no such model or tag; names what exists
+    ├── UnknownModelError no such model or tag; names what exists (also a RuntimeError, as timm's)
     ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
     ├── EngineError       the native core cannot run as asked: instruction set, threads
     └── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
@@ -53,7 +53,7 @@ class WeightsError(GmixerError):
     """A weights file is missing, damaged, or not of the architecture asked for."""
 
 
-class UnknownModelError(GmixerError):
+class UnknownModelError(GmixerError, RuntimeError):
     """No model or tag of that name."""
 
 

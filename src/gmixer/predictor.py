@@ -6,22 +6,27 @@ B images, C channels, K classes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess, labels_for
-from gmixer.engine import Engine, Output
-from gmixer.errors import ImageError, InputError
+from gmixer.engine import Engine, Output, Precision, Runtime
+from gmixer.engine.runtime import check_precision
+from gmixer.errors import ImageError, InputError, MissingExtraError
 from gmixer.images import ImageLike, Limits, Orientation
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.weights import Checkpoint, find_checkpoint
 
+if TYPE_CHECKING:
+    from gmixer.models.torch_engine import TorchEngine
+
 OnError = Literal["raise", "return"]
+RuntimeName = Literal["native", "torch"]
 BATCH = 16  # images decoded, then run together; the time per image is flat from 4 up (native/README.md)
 
 T = TypeVar("T")
@@ -31,26 +36,55 @@ def load(
     model: str | os.PathLike[str],
     *,
     name: str | None = None,
+    image_px: int | None = None,
+    in_chans: int | None = None,
+    runtime: RuntimeName = "native",
     threads: int | None = None,
     isa: str | None = None,
+    device: str | None = None,
+    precision: Precision = "fp32",
+    compile: bool = False,
     orientation: Orientation = "apply",
     limits: Limits | None = None,
 ) -> Predictor:
     """A Predictor of a model name, a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
 
     name: which pretrained model a bare file is, where its shape fits several.
-    threads: None takes what affinity and the control group allow.
-    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best there is.
+    image_px, in_chans: adapt the weights to pictures of another size or with other channels; None: as trained.
+    runtime: "native", or "torch" (extra `gmixer[torch]`), which runs on GPUs too: the same pixels, the same results.
+    threads, isa: of the native runtime. threads: None takes what affinity and the control group allow; isa: "avx512",
+        "avx2", "neon" or "scalar", None takes $GMIXER_ISA, else the best there is.
+    device, precision, compile: of the torch runtime. device: None is "cpu"; else "cuda", "cuda:1", …; precision:
+        "fp32", "bf16" or "fp16", of the products; compile: by torch.compile, at the first batch.
     orientation: "apply" turns pictures as their EXIF says; "ignore" is timm's behaviour.
 
-    Raises UnknownModelError, WeightsError, EngineError. Never falls back to another model.
+    Raises UnknownModelError, WeightsError, EngineError, InputError, MissingExtraError. Never falls back to another
+    model, runtime, device or precision.
     """
-    checkpoint = find_checkpoint(model, name=name)
-    return Predictor(checkpoint, threads=threads, isa=isa, orientation=orientation, limits=limits)
+    _check_runtime(
+        runtime,
+        {"threads": threads, "isa": isa, "device": device, "compile": compile or None},
+        precision,
+    )
+    checkpoint = find_checkpoint(model, name=name).adapted(image_px=image_px, in_chans=in_chans)
+    source = str(checkpoint.path)
+    engine: Runtime
+    if runtime == "native":
+        engine = Engine(checkpoint.model, checkpoint.tensors(), threads=threads, isa=isa, source=source)
+    else:
+        engine = _torch_engine()(
+            checkpoint.model,
+            checkpoint.tensors(),
+            device="cpu" if device is None else device,
+            precision=precision,
+            compile=compile,
+            source=source,
+        )
+    return Predictor(checkpoint, engine, orientation=orientation, limits=limits)
 
 
 class Predictor:
-    """A model with its transform and its labels.
+    """A model with its transform, its labels and the runtime that it runs on. `gmixer.load` makes one.
 
     An image is a path, bytes, a PIL image or a uint8 array (H, W, 3). One image in, one result out; a list in, a list
     out. A picture that cannot be read raises ImageError; with on_error="return" the error stands in its place in the
@@ -60,18 +94,17 @@ class Predictor:
     def __init__(
         self,
         checkpoint: Checkpoint,
+        engine: Runtime,
         *,
-        threads: int | None = None,
-        isa: str | None = None,
         orientation: Orientation = "apply",
         limits: Limits | None = None,
     ) -> None:
+        if engine.config != checkpoint.model:
+            raise InputError(f"{engine!r} holds another model than {checkpoint.name}; make it of checkpoint.model")
         self.checkpoint = checkpoint
+        self.engine = engine
         self.preprocess = Preprocess(checkpoint.data, limits=limits or Limits(), orientation=orientation)
         self.labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
-        self.engine = Engine(
-            checkpoint.model, checkpoint.tensors(), threads=threads, isa=isa, source=str(checkpoint.path)
-        )
 
     @property
     def name(self) -> str:
@@ -86,7 +119,7 @@ class Predictor:
         return self.checkpoint.data
 
     def __repr__(self) -> str:
-        return f"<Predictor {self.name}: {self.engine.isa}, {self.engine.threads} threads>"
+        return f"<Predictor {self.name} on {self.engine!r}>"
 
     @overload  # a str is one image, although it is also a sequence of str
     def classify(self, images: ImageLike, k: int = 5) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -162,7 +195,7 @@ class Predictor:
             raise InputError(f"{self.name} has no classes (num_classes 0); it can only embed")
 
     def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
-        """The exact tensor the model sees: float32 (3, image_px, image_px), or (B, 3, …) for a list."""
+        """The exact tensor the model sees: float32 (in_chans, image_px, image_px); of a list (B, in_chans, …)."""
         as_list, many = _as_list(images)
         tensors = [self.preprocess(image) for image in as_list]
         return self._stack(tensors) if many else tensors[0]
@@ -194,6 +227,33 @@ class Predictor:
             Result(prediction, Embedding(features_C, self.name))
             for prediction, features_C in zip(predictions, output.features, strict=True)
         ]
+
+
+def _check_runtime(runtime: RuntimeName, options: Mapping[str, object], precision: Precision) -> None:
+    """Raises InputError for an option (None: not said) that the runtime has no use for, before anything is loaded."""
+    homes = {"threads": "native", "isa": "native", "device": "torch", "compile": "torch"}
+    if runtime not in ("native", "torch"):
+        raise InputError(f"runtime is {runtime!r}; wanted 'native' or 'torch'")
+    for option, value in options.items():
+        if value is not None and homes[option] != runtime:
+            raise InputError(
+                f"{option}={value!r} is for runtime={homes[option]!r}, not {runtime!r}: leave it out, or change runtime"
+            )
+    check_precision(precision)
+    if runtime == "native" and precision != "fp32":
+        raise InputError(
+            f"precision is {precision!r}; the native engine computes in fp32: leave it out, or pass runtime='torch'"
+        )
+
+
+def _torch_engine() -> type[TorchEngine]:
+    try:
+        from gmixer.models.torch_engine import TorchEngine
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("runtime='torch' needs torch: pip install 'gmixer[torch]'") from error
+    return TorchEngine
 
 
 def _as_list(images: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:

@@ -19,6 +19,7 @@ def classify(
     ] = 0.0,
     model: options.Model = options.AUTO,
     name: options.Name = None,
+    image_size: options.ImageSize = None,
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
     debug: options.Debug = False,
@@ -33,7 +34,12 @@ def classify(
     if as_json and as_csv:
         raise typer.BadParameter("take one of --json and --csv")
     predictor = options.open_predictor(
-        model, name=name, threads=threads, orientation=orientation, chatty=not (as_json or as_csv)
+        model,
+        name=name,
+        image_size=image_size,
+        threads=threads,
+        orientation=orientation,
+        chatty=not (as_json or as_csv),
     )
     predictor.require_classes()
     inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)

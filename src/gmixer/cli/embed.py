@@ -20,6 +20,7 @@ def embed(
     ],
     model: options.Model = options.AUTO,
     name: options.Name = None,
+    image_size: options.ImageSize = None,
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
     debug: options.Debug = False,
@@ -27,7 +28,7 @@ def embed(
     """Turn pictures into vectors: an .npz file for numpy.load.
 
     vectors (pictures, channels) float32 and paths belong together row by row; pictures that could not be read stand in
-    failed_paths, failed_kinds and failed_messages; model says who made the vectors.
+    failed_paths, failed_kinds and failed_messages; model and image_px say who made the vectors, and from how large a picture.
 
     Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
     """
@@ -50,7 +51,9 @@ def embed(
     vectors: list[np.ndarray] = []
     failures: list[tuple[str, ImageError]] = []
     try:
-        predictor = options.open_predictor(model, name=name, threads=threads, orientation=orientation, chatty=True)
+        predictor = options.open_predictor(
+            model, name=name, image_size=image_size, threads=threads, orientation=orientation, chatty=True
+        )
         inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
         with open_progress(inputs):
             for path, result in inputs.results(predictor, k=1):
@@ -68,6 +71,7 @@ def embed(
                 failed_kinds=np.array([failure.kind for _, failure in failures], np.str_),
                 failed_messages=np.array([failure.reason for _, failure in failures], np.str_),
                 model=np.array(predictor.name),
+                image_px=np.array(predictor.model.image_px),
             )
         os.chmod(unfinished.name, 0o666 & ~_umask())
         os.replace(unfinished.name, output)

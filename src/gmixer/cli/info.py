@@ -28,22 +28,26 @@ def info(
     from gmixer.cli.report import printable
     from gmixer.config import EMBEDDED_MODEL, find_model
     from gmixer.data import labels_for
+    from gmixer.errors import WeightsError
     from gmixer.weights import find_checkpoint, is_path
 
     name = EMBEDDED_MODEL if model == options.AUTO else model
     facts: list[tuple[str, str]] = []
-    if is_path(name) or find_model(name)[0] == EMBEDDED_MODEL:
+    try:
         checkpoint = find_checkpoint(name)
-        facts += _of_model(checkpoint.name, checkpoint.model, checkpoint.data)
-        facts += _of_training(checkpoint.pretrained, checkpoint.license)
-        facts.append(_of_labels(labels_for(checkpoint.model.num_classes, checkpoint.class_names)))
-        facts += _of_file(checkpoint)
-    else:  # a name of the table, whose weights are elsewhere
+    except WeightsError as error:
+        if is_path(name):
+            raise
         full_name, variant, pretrained = find_model(name)
         facts += _of_model(full_name, variant.of(pretrained), (pretrained or variant).data)
         facts += _of_training(pretrained, pretrained.license if pretrained else None)
         facts.append(_of_labels(labels_for(variant.of(pretrained).num_classes)))
-        facts.append(("weights", "not in this package: pass the folder or the .safetensors file that holds them"))
+        facts.append(("weights", str(error)))
+    else:
+        facts += _of_model(checkpoint.name, checkpoint.model, checkpoint.data)
+        facts += _of_training(checkpoint.pretrained, checkpoint.license)
+        facts.append(_of_labels(labels_for(checkpoint.model.num_classes, checkpoint.class_names)))
+        facts += _of_file(checkpoint)
     facts += _of_machine()
 
     if not sys.stdout.isatty():

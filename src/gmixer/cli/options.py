@@ -49,6 +49,15 @@ Model = Annotated[
         autocompletion=_complete_model,
     ),
 ]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        min=1,
+        help="Side in pixels that the model sees, a multiple of its patch; default: what it was trained on, "
+        "from which other sizes move the answers (docs/image-size.md).",
+    ),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with; default: all this process may use.")]
 Orient = Annotated[
     Orientation, typer.Option("--orientation", help="Turn pictures as their EXIF says, or ignore it, as timm does.")
@@ -61,16 +70,31 @@ Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="
 
 
 def open_predictor(
-    model: str, *, name: str | None, threads: int | None, orientation: Orientation, chatty: bool
+    model: str,
+    *,
+    name: str | None,
+    image_size: int | None,
+    threads: int | None,
+    orientation: Orientation,
+    chatty: bool,
 ) -> Predictor:
-    """Loads the model. chatty: say on stderr which one `auto` took and how good it is, and what loading warns of."""
+    """Loads the model. chatty: say on stderr which one `auto` took and how good it is, and what loading warns of.
+
+    Raises InputError for a model that takes neither grey nor RGB pictures.
+    """
     from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.errors import InputError
     from gmixer.predictor import load
 
     source = EMBEDDED_MODEL if model == AUTO else model
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        predictor = load(source, name=name, threads=threads, orientation=orientation.value)
+        predictor = load(source, name=name, image_px=image_size, threads=threads, orientation=orientation.value)
+    if predictor.model.in_chans not in (1, 3):
+        raise InputError(
+            f"{predictor.name} takes {predictor.model.in_chans} channels; picture files have 1 or 3: in Python, pass "
+            f"uint8 arrays (height, width, {predictor.model.in_chans}) to gmixer.load(...)"
+        )
     if not chatty:
         return predictor
     for warning in warned:

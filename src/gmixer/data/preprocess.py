@@ -3,12 +3,12 @@
 Bit-equal to timm's evaluation transform (`timm.data.create_transform(**config, is_training=False)` on a PIL picture),
 in the uint8 pixels and in the float32 tensor, without torch.
 
-H height, W width of the picture as it came; S the model's side, image_px. Channels (C) are R, G, B.
+H height, W width of the picture as it came; S the model's side, image_px; C the model's channels, in_chans: 3 are RGB,
+1 is grey, any other number are planes, which come as an array.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
@@ -19,11 +19,13 @@ from PIL import Image
 from gmixer.config import DataConfig
 from gmixer.errors import ImageError, InputError
 from gmixer.images import ImageLike, Limits, Orientation, decode
+from gmixer.images.decode import name_of
 
 # A centre crop brings the short side to 256, so a 1x65535 line would become 256x16.7 million: 17 GB, to keep a 224x224
 # window of it. As many as Limits lets be decoded, unless told otherwise: 1:1358 still passes, in 356 MB.
 MAX_RESIZED_PIXELS = 89_000_000
 
+_COLOURS = {1: ", grey", 3: ", RGB"}
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -32,7 +34,6 @@ class Preprocess:
     """The evaluation transform of one DataConfig; call it with a picture.
 
     limits, orientation: how pictures are decoded, see gmixer.images.decode.
-    Raises InputError for a config with other than 3 channels: gmixer decodes to RGB.
     """
 
     config: DataConfig
@@ -40,41 +41,46 @@ class Preprocess:
     limits: Limits = field(default_factory=Limits)
     orientation: Orientation = "apply"
 
-    def __post_init__(self) -> None:
-        if self.config.in_chans != 3:
-            raise InputError(f"in_chans is {self.config.in_chans}; wanted 3: gmixer reads pictures as RGB")
-
     def __call__(self, image: ImageLike, *, name: str | None = None) -> NDArray[np.float32]:
-        """A path, a file's bytes, a PIL image or a uint8 array → float32 (3, S, S), C-contiguous.
+        """A path, a file's bytes, a PIL image or a uint8 array → float32 (C, S, S), C-contiguous.
 
         name: what errors call the picture; else the path as given, "<bytes>", "<image>" or "<array>".
         Raises as `decode` and `crop` do: ImageError of any kind, InputError.
         """
-        pixels_HWC = decode(image, name=name, limits=self.limits, orientation=self.orientation)
-        return self.from_pixels(pixels_HWC, name=name or _name_of(image))
+        pixels_HWC = decode(
+            image, name=name, limits=self.limits, orientation=self.orientation, channels=self.config.in_chans
+        )
+        return self.from_pixels(pixels_HWC, name=name or name_of(image))
 
     def from_pixels(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.float32]:
-        """Decoded RGB pixels, uint8 (H, W, 3) → float32 (3, S, S), C-contiguous.
+        """Decoded pixels, uint8 (H, W, C) → float32 (C, S, S), C-contiguous.
 
         name: what an error calls the picture. Raises as `crop` does.
         """
         pixels_SSC = self.crop(pixels_HWC, name=name)
-        x_CSS = np.empty((3, *pixels_SSC.shape[:2]), np.float32)
-        for c in range(3):
+        x_CSS = np.empty((self.config.in_chans, *pixels_SSC.shape[:2]), np.float32)
+        for c in range(self.config.in_chans):
             # A byte cannot be out of range; "clip" only spares numpy the buffer that its check needs.
             np.take(self._normalised[c], pixels_SSC[:, :, c], out=x_CSS[c], mode="clip")
         return x_CSS
 
     def crop(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.uint8]:
-        """Decoded RGB pixels, uint8 (H, W, 3) → what the model sees of them, resized and cropped: uint8 (S, S, 3).
+        """Decoded pixels, uint8 (H, W, C) → what the model sees of them, resized and cropped: uint8 (S, S, C).
 
         Raises InputError for an array of another type or shape; ImageError for a picture so elongated that crop mode
         "border" would shrink its short side to nothing ("unsupported"), or that resizing it would take more than
         MAX_RESIZED_PIXELS ("too_large").
         """
-        _check_pixels(pixels_HWC)
-        height, width = self._resized_size(*pixels_HWC.shape[:2], name=name)
-        picture = Image.fromarray(pixels_HWC)
+        channels = self.config.in_chans
+        _check_pixels(pixels_HWC, channels)
+        resized = self._resized_size(*pixels_HWC.shape[:2], name=name)
+        # Pillow holds 3 channels or 1, and resizes each on its own: planes go one by one, and RGB could, but slower.
+        pictures = [pixels_HWC] if channels == 3 else [pixels_HWC[:, :, c] for c in range(channels)]
+        return self._pad(np.dstack([self._resize_and_crop(Image.fromarray(p), resized, name=name) for p in pictures]))
+
+    def _resize_and_crop(self, picture: Image.Image, resized: tuple[int, int], *, name: str) -> NDArray[np.uint8]:
+        """An RGB or grey picture → (H, W, 3) or (H, W), at most S a side. resized: (height, width) before the crop."""
+        height, width = resized
         if picture.size != (width, height):
             pixels = width * max(height, picture.height)  # Pillow resizes the width first, at the height it came with
             if pixels > MAX_RESIZED_PIXELS:
@@ -91,8 +97,7 @@ class Preprocess:
                 raise ImageError("too_large", reason, name) from error
         side = self.config.image_px
         top, left = _crop_offset(height, side), _crop_offset(width, side)
-        kept_HWC = np.array(picture.crop((left, top, left + min(width, side), top + min(height, side))))
-        return self._pad(kept_HWC)
+        return np.asarray(picture.crop((left, top, left + min(width, side), top + min(height, side))))
 
     def _resized_size(self, height: int, width: int, *, name: str) -> tuple[int, int]:
         """(height, width) after the resize. Source: torchvision _compute_resized_output_size, timm ResizeKeepRatio."""
@@ -116,43 +121,32 @@ class Preprocess:
                 return (target, long) if height <= width else (long, target)
 
     def _pad(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """At most S on each side → (S, S, 3), the mean's colour around it. Only crop mode "border" has need of it."""
+        """At most S on each side → (S, S, C), the mean's colour around it. Only crop mode "border" has need of it."""
         side = self.config.image_px
-        height, width, _ = pixels_HWC.shape
+        height, width, channels = pixels_HWC.shape
         if (height, width) == (side, side):
             return pixels_HWC
         fill = np.clip([round(255 * m) for m in self.config.mean], 0, 255)
-        pixels_SSC = np.full((side, side, 3), fill, np.uint8)
+        pixels_SSC = np.full((side, side, channels), fill, np.uint8)
         top, left = (side - height) // 2, (side - width) // 2
         pixels_SSC[top : top + height, left : left + width] = pixels_HWC
         return pixels_SSC
 
     @cached_property
     def _normalised(self) -> NDArray[np.float32]:
-        """(3, 256): what each byte of each channel becomes; in float32 and in torchvision's order of operations."""
+        """(C, 256): what each byte of each channel becomes; in float32 and in torchvision's order of operations."""
         scaled = np.arange(256, dtype=np.float32) / np.float32(255)
         mean = np.array(self.config.mean, np.float32)[:, None]
         std = np.array(self.config.std, np.float32)[:, None]
         return (scaled - mean) / std
 
 
-def _name_of(image: ImageLike) -> str:
-    """The same as decode's."""
-    match image:
-        case np.ndarray():
-            return "<array>"
-        case Image.Image():
-            return "<image>"
-        case str() | os.PathLike():
-            return os.fsdecode(image)
-    return "<bytes>"
-
-
-def _check_pixels(pixels_HWC: NDArray[np.uint8]) -> None:
+def _check_pixels(pixels_HWC: NDArray[np.uint8], channels: int) -> None:
+    wanted = f"(height, width, {channels}){_COLOURS.get(channels, '')}"
     if not isinstance(pixels_HWC, np.ndarray):
-        raise InputError(f"pixels are a {type(pixels_HWC).__name__}; wanted a uint8 array (height, width, 3)")
-    if pixels_HWC.dtype != np.uint8 or pixels_HWC.ndim != 3 or pixels_HWC.shape[2] != 3 or 0 in pixels_HWC.shape:
-        raise InputError(f"pixels are {pixels_HWC.dtype} {pixels_HWC.shape}; wanted uint8 (height, width, 3), RGB")
+        raise InputError(f"pixels are a {type(pixels_HWC).__name__}; wanted a uint8 array {wanted}")
+    if pixels_HWC.dtype != np.uint8 or pixels_HWC.ndim != 3 or pixels_HWC.shape[2] != channels or 0 in pixels_HWC.shape:
+        raise InputError(f"pixels are {pixels_HWC.dtype} {pixels_HWC.shape}; wanted uint8 {wanted}")
 
 
 def _crop_offset(length: int, side: int) -> int:

@@ -2,17 +2,16 @@
 
 Source of the keys, their order and of what overrides what: timm 1.0.31, data/config.py. timm's asserts are InputErrors
 here, and a model that says nothing about its pictures is one too, where timm guesses ImageNet's mean and std.
-A model made for other than its weights' 3 channels is followed here; timm goes on saying 3 (its #976, #2219).
+A model made for other than its weights' 3 channels, or for another size, is followed here; timm goes on saying what
+the weights were trained on (its #976, #2219).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle, islice
-from statistics import fmean
+from collections.abc import Mapping
 from typing import Any
 
-from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, find_model
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig, find_model, for_channels
 from gmixer.errors import InputError
 
 _KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
@@ -24,20 +23,17 @@ def resolve_model_data_config(model: object, args: Mapping[str, Any] | None = No
     model: a model's name, anything with a DataConfig as `.data` (a Predictor), or anything with timm's
         `.pretrained_cfg`. Where a model has another `.in_chans` (a whole number) than that says, the result is for
         in_chans channels: for 1, mean and std are the means over the channels there were; for n they are repeated in
-        order (R, G, B, R …) and cut to n, as the pretrained stem's weights are. timm 1.0.31 does not follow: its model
-        with in_chans=1 still says input_size (3, 224, 224), and three numbers for mean and std.
+        order (R, G, B, R …) and cut to n, as the pretrained stem's weights are. A gmixer model made with another
+        img_size says that size. timm 1.0.31 follows neither: its model with in_chans=1 still says input_size
+        (3, 224, 224), and three numbers for mean and std.
     args: overrides: in_chans (or chans), input_size, img_size, interpolation, mean, std, crop_pct, crop_mode. A key
         that is missing or None overrides nothing; in_chans counts only beside img_size, mean or std, as in timm, and is
         the model's unless given.
     Raises UnknownModelError for a name that the table does not know, InputError for anything else that does not fit.
     """
     args = args or {}
-    model_chans = getattr(model, "in_chans", None)
-    if isinstance(model_chans, bool) or not isinstance(model_chans, int):
-        model_chans = None
-    own = _own_config(model)
-    if model_chans is not None:
-        own = _follow(own, model_chans)
+    model_chans, side = _takes(model)
+    own = _follow(_own_config(model), model_chans, side)
     input_size, in_chans = _input_size(args, own, default_chans=model_chans or 3)
     return {
         "input_size": input_size,
@@ -68,22 +64,30 @@ def _own_config(model: object) -> Mapping[str, Any]:
     return {key: getattr(config, key, None) for key in _KEYS}
 
 
-def _follow(own: Mapping[str, Any], in_chans: int) -> Mapping[str, Any]:
-    """`own`, for a model that takes in_chans channels."""
+def _follow(own: Mapping[str, Any], in_chans: int | None, side: int | None) -> Mapping[str, Any]:
+    """`own`, for a model that takes in_chans channels of side x side pixels; None: as `own` says."""
     channels, height, width = own.get("input_size") or (3, 224, 224)
-    if channels == in_chans:
+    if side is not None and (height, width) != (side, side):
+        own = {**own, "input_size": (channels, side, side)}
+        height = width = side
+    if in_chans in (None, channels):
         return own
+    assert in_chans is not None
     return {
         **own,
         "input_size": (in_chans, height, width),
-        "mean": _for_channels(own.get("mean") or IMAGENET_MEAN, in_chans),
-        "std": _for_channels(own.get("std") or IMAGENET_STD, in_chans),
+        "mean": for_channels(own.get("mean") or IMAGENET_MEAN, in_chans),
+        "std": for_channels(own.get("std") or IMAGENET_STD, in_chans),
     }
 
 
-def _for_channels(numbers: Sequence[float], in_chans: int) -> tuple[float, ...]:
-    """One number a channel, from those of the channels that the weights were trained on."""
-    return (fmean(numbers),) if in_chans == 1 else tuple(islice(cycle(numbers), in_chans))
+def _takes(model: object) -> tuple[int | None, int | None]:
+    """(channels, side in pixels) of the pictures that `model` is built for; None where it does not say."""
+    config = getattr(model, "config", None)
+    if isinstance(config, ModelConfig):
+        return config.in_chans, config.image_px
+    in_chans = getattr(model, "in_chans", None)
+    return (None if isinstance(in_chans, bool) or not isinstance(in_chans, int) else in_chans), None
 
 
 def _input_size(args: Mapping[str, Any], own: Mapping[str, Any], *, default_chans: int) -> tuple[Any, int]:

@@ -8,35 +8,23 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
 from gmixer.engine import _native
+from gmixer.engine.runtime import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.engine.threads import check_threads
-from gmixer.errors import EngineError, InputError, WeightsError
+from gmixer.errors import EngineError
 from gmixer.weights.architecture import infer_architecture
 
 if TYPE_CHECKING:
     from torch import nn
 
-Float32 = NDArray[np.float32]
-
 # Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights and by up to
 # 4e-4 on drawn ones (24 blocks amplify rounding); another activation or a swapped half differs by about 1.
 PARITY_BOUND = 1e-2
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What one forward pass gives, float32."""
-
-    features: Float32  # (B, C): the mean of the tokens
-    logits: Float32  # (B, K)
-    tokens: Float32 | None = None  # (B, N, C) after the last norm, where asked for
 
 
 def available_isas() -> list[str]:
@@ -95,20 +83,9 @@ class Engine:
         except RuntimeError as error:
             raise EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=") from error
         self.config = config
-        shapes = config.tensor_shapes()
-        missing = set(shapes)
-        for name, values in tensors:
-            if shapes.get(name) != values.shape:
-                wanted = shapes.get(name, "no such tensor")
-                raise WeightsError(f"{source}: {name} is {values.shape}; wanted {wanted}")
-            if not self._model.set_tensor(name, np.ascontiguousarray(values, np.float32)):
-                raise WeightsError(
-                    f"{source}: {name} holds NaN or infinity; wanted finite numbers: the file is damaged or the "
-                    f"training diverged, take another checkpoint"
-                )
-            missing.discard(name)
-        if missing:
-            raise WeightsError(f"{source}: lacks {', '.join(sorted(missing)[:3])}; wanted {len(shapes)} tensors")
+        for name, values in checked_tensors(tensors, config, source=source):
+            if not self._model.set_tensor(name, values):
+                raise not_finite(name, source=source)
 
     @classmethod
     def from_torch(
@@ -155,6 +132,9 @@ class Engine:
                     f"or forward. Keep it in torch, or pass check=False to use the engine all the same"
                 )
 
+    def __repr__(self) -> str:
+        return f"<Engine: native on cpu, fp32, {self.isa}, {self.threads} threads>"
+
     @property
     def isa(self) -> str:
         return self._model.isa
@@ -165,28 +145,16 @@ class Engine:
 
     def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
         """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
-        x_BCHW = self._checked(x_BCHW)
-        output, _ = self._run(x_BCHW, tokens=tokens, stages=False)
+        output, _ = self._run(checked_images(x_BCHW, self.config), tokens=tokens, stages=False)
         return output
 
     def stages(self, x_BCHW: Float32) -> dict[str, Float32]:
         """Every stage by name: stem, block_0 …, tokens (each (B, N, C)), features (B, C), logits (B, K)."""
-        x_BCHW = self._checked(x_BCHW)
-        output, residual = self._run(x_BCHW, tokens=True, stages=True)
+        output, residual = self._run(checked_images(x_BCHW, self.config), tokens=True, stages=True)
         assert residual is not None and output.tokens is not None
         names = ["stem", *(f"block_{i}" for i in range(self.config.blocks))]
         last = {"tokens": output.tokens, "features": output.features, "logits": output.logits}
         return dict(zip(names, residual, strict=True)) | last
-
-    def _checked(self, x_BCHW: Float32) -> Float32:
-        want = (self.config.in_chans, self.config.image_px, self.config.image_px)
-        if not isinstance(x_BCHW, np.ndarray) or x_BCHW.dtype != np.float32 or x_BCHW.shape[1:] != want:
-            got = f"{x_BCHW.dtype} {x_BCHW.shape}" if isinstance(x_BCHW, np.ndarray) else type(x_BCHW).__name__
-            raise InputError(
-                f"got {got}; wanted a float32 array (images, {want[0]}, {want[1]}, {want[2]}) of normalised pixels: "
-                f"Predictor.transform makes one from a picture"
-            )
-        return np.ascontiguousarray(x_BCHW)
 
     def _run(self, x_BCHW: Float32, *, tokens: bool, stages: bool) -> tuple[Output, Float32 | None]:
         c, B = self.config, len(x_BCHW)

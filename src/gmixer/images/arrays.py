@@ -9,32 +9,39 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.errors import InputError
-from gmixer.images.modes import Pixels, over_white
+from gmixer.images.modes import Pixels, over_white, to_pixels
 
 
-def from_array(array: NDArray[Any], *, source: str) -> Pixels:
-    """uint8 (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey → Pixels; RGBA is laid over white.
+def from_array(array: NDArray[Any], *, source: str, channels: int) -> Pixels:
+    """uint8 (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey → Pixels of 3 channels, or of 1.
 
-    An array that is Pixels already is returned itself, not copied. Raises InputError for any other type or shape.
+    RGBA is laid over white. For any other number of channels only (H, W, channels) will do. An array that is Pixels
+    already is returned itself, not copied. Raises InputError for any other type or shape.
     """
     array = np.asarray(array)
-    grey = array.ndim == 2 or array.shape[2:] == (1,)
-    if array.dtype != np.uint8 or 0 in array.shape or not (grey or array.shape[2:] in {(3,), (4,)}):
-        raise InputError(
-            f"{source}: got {array.dtype} {array.shape}; wanted uint8 (height, width, 3) RGB, or 4 channels for RGBA, "
-            f"1 or none for grey{_way_out(array)}"
-        )
-    if grey:
-        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-    if array.shape[2] == 4:
-        return np.asarray(over_white(Image.fromarray(array)))
-    return np.ascontiguousarray(array)
+    taken = {1, 3, 4} if channels in {1, 3} else {channels}
+    array_HWC = array[:, :, None] if array.ndim == 2 else array
+    if array.dtype != np.uint8 or array_HWC.ndim != 3 or 0 in array.shape or array_HWC.shape[2] not in taken:
+        wanted = "wanted uint8 (height, width, 3) RGB, or 4 channels for RGBA, 1 or none for grey"
+        wanted = wanted if channels in {1, 3} else only_array(channels)
+        raise InputError(f"{source}: got {array.dtype} {array.shape}; {wanted}{_way_out(array, taken)}")
+    if array_HWC.shape[2] == channels:
+        return np.ascontiguousarray(array_HWC)
+    if array_HWC.shape[2] == 1:
+        return np.repeat(array_HWC, channels, axis=2)
+    picture = Image.fromarray(array_HWC)
+    return to_pixels(over_white(picture) if picture.mode == "RGBA" else picture, channels)
 
 
-def _way_out(array: NDArray[Any]) -> str:
+def only_array(channels: int) -> str:
+    """What to say where a picture was given for other than 1 or 3 channels."""
+    return f"a picture has 1 or 3 channels, so for {channels} pass a uint8 array (height, width, {channels})"
+
+
+def _way_out(array: NDArray[Any], taken: set[int]) -> str:
     if array.ndim == 4:
         return ": pass the pictures of a batch one by one, as a list"
-    if array.ndim == 3 and array.shape[0] in {1, 3, 4} and 0 not in array.shape and array.shape[2] not in {1, 3, 4}:
+    if array.ndim == 3 and array.shape[0] in taken and 0 not in array.shape and array.shape[2] not in taken:
         return ": channels come last, so pass array.transpose(1, 2, 0)"
     if np.issubdtype(array.dtype, np.floating):
         return ": for values in 0…1 pass (array * 255).round().astype(numpy.uint8)"

@@ -1,4 +1,4 @@
-"""Anything that is a picture → Pixels, uint8 (H, W, 3) RGB. The one boundary around Pillow's decoders."""
+"""Anything that is a picture → Pixels, uint8 (H, W, C), RGB by default. The one boundary around Pillow's decoders."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from gmixer.errors import ImageError, InputError
-from gmixer.images.arrays import from_array
+from gmixer.images.arrays import from_array, only_array
 from gmixer.images.limits import DEFAULT_LIMITS, Limits
-from gmixer.images.modes import Pixels, to_rgb
+from gmixer.images.modes import Pixels, to_pixels, to_rgb
 from gmixer.images.orient import orientation_of, upright
 from gmixer.images.quiet import quiet, silence_libtiff
 from gmixer.images.read import read_file, too_many_bytes
@@ -46,8 +46,9 @@ def decode(
     name: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     orientation: Orientation = "apply",
+    channels: int = 3,
 ) -> Pixels:
-    """A picture → uint8 (H, W, 3), RGB, C-contiguous; treat it as read-only, it may be a view of the decoder's memory.
+    """A picture → uint8 (H, W, channels), C-contiguous; treat it as read-only, it may be a view of another's memory.
 
     source: a path (str or os.PathLike), a file's bytes, a PIL image, or a uint8 array (H, W, 3), (H, W, 4), (H, W) or
         (H, W, 1). Of an animation the first frame is taken, of a PIL image the one it stands at.
@@ -56,18 +57,22 @@ def decode(
         nothing does.
     orientation: "apply" turns the picture as its EXIF says; "ignore" leaves it, which is timm's behaviour. (A TIFF is
         turned either way: Pillow does it while decoding.)
+    channels: 3 is RGB; 1 is the grey of that RGB, as Pillow's convert("L") gives it, and grey stays as it is. For any
+        other number a uint8 array (H, W, channels) is taken as it is: 4 are four planes, not RGBA.
 
     Modes other than RGB become RGB by the table in modes.py. An upright RGB file is bit-identical to
     `PIL.Image.open(source).convert("RGB")`. Safe to call from many threads.
 
-    Raises ImageError, of any kind, if the picture cannot be had; InputError for a source, array or orientation of the
-    wrong type, shape or value.
+    Raises ImageError, of any kind, if the picture cannot be had; InputError for a source, array, orientation or number
+    of channels of the wrong type, shape or value, and for anything but an array where channels are not 1 or 3.
     """
     if orientation not in ("apply", "ignore"):
         raise InputError(f'orientation is {orientation!r}; wanted "apply" or "ignore"')
+    if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
+        raise InputError(f"channels is {channels!r}; wanted a whole number above 0")
     try:
         with quiet():
-            return _decode(source, name, limits, orientation)
+            return _decode(source, name or name_of(source), limits, orientation, channels)
     except ImageError as error:
         failure = error
     # Raised anew, outside the `except`: an error that a long run keeps must not keep the file's bytes alive, which
@@ -79,22 +84,38 @@ def decode(
         del failure
 
 
-def _decode(source: Any, name: str | None, limits: Limits, orientation: Orientation) -> Pixels:
+def name_of(source: object) -> str:
+    """What errors call a picture that was given no name."""
     match source:
         case np.ndarray():
-            return from_array(source, source=name or "<array>")
+            return "<array>"
         case Image.Image():
-            return _from_pil(source, name or "<image>", limits, orientation)
+            return "<image>"
         case bytes() | bytearray() | memoryview():
-            return _from_bytes(bytes(source), name or "<bytes>", limits, orientation)
+            return "<bytes>"
         case str() | os.PathLike():
-            where = name or os.fsdecode(source)
-            return _from_bytes(read_file(source, source=where, limits=limits), where, limits, orientation)
-    got = f"{name or 'source'}: got a {type(source).__name__}"
+            return os.fsdecode(source)
+    return "source"
+
+
+def _decode(source: Any, name: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
+    match source:
+        case np.ndarray():
+            return from_array(source, source=name, channels=channels)
+        case _ if channels not in {1, 3}:
+            raise InputError(f"{name}: got a {type(source).__name__}; {only_array(channels)}")
+        case Image.Image():
+            return _from_pil(source, name, limits, orientation, channels)
+        case bytes() | bytearray() | memoryview():
+            return _from_bytes(bytes(source), name, limits, orientation, channels)
+        case str() | os.PathLike():
+            data = read_file(source, source=name, limits=limits)
+            return _from_bytes(data, name, limits, orientation, channels)
+    got = f"{name}: got a {type(source).__name__}"
     raise InputError(f"{got}; wanted a path, bytes, a PIL image or a uint8 array (height, width, 3)")
 
 
-def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientation) -> Pixels:
+def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
     if not data:
         raise ImageError("empty", "is empty: it holds no bytes at all", source)
     if len(data) > limits.max_bytes:
@@ -112,21 +133,21 @@ def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientati
                 f"holds more than {limits.max_frames:,} frames, which is the limit, set by Limits.max_frames: cut it"
             )
             raise ImageError("too_large", reason, source)
-        return _to_pixels(image, source, orientation)
+        return _to_pixels(image, source, orientation, channels)
 
 
-def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orientation) -> Pixels:
+def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
     if 0 in image.size:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
     _check_pixel_count(image, source, limits)
     with _as_image_error("decoded", source):  # it may have been opened but not yet read
-        return _to_pixels(image, source, orientation)
+        return _to_pixels(image, source, orientation, channels)
 
 
-def _to_pixels(image: Image.Image, source: str, orientation: Orientation) -> Pixels:
+def _to_pixels(image: Image.Image, source: str, orientation: Orientation, channels: int) -> Pixels:
     image.load()
     turn = orientation_of(image) if orientation == "apply" else 1  # before to_rgb, which may drop the EXIF
-    return np.asarray(upright(to_rgb(image, source=source), turn))
+    return to_pixels(upright(to_rgb(image, source=source), turn), channels)
 
 
 def _open(image_format: str, data: bytes) -> Image.Image:

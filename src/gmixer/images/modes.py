@@ -27,7 +27,7 @@ from PIL import Image
 from gmixer.errors import ImageError
 
 Pixels: TypeAlias = NDArray[np.uint8]
-"""uint8 (H, W, 3), RGB, C-contiguous."""
+"""uint8 (H, W, C), C-contiguous. C = 3 is RGB, 1 grey; any other number is planes, whatever they may be."""
 
 _BY_PILLOW = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
@@ -43,6 +43,11 @@ def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
     if image.has_transparency_data:
         return over_white(image)
     return image.convert("RGB")
+
+
+def to_pixels(rgb: Image.Image, channels: int) -> Pixels:
+    """A picture in mode RGB → (H, W, 3), or its grey (H, W, 1), by Pillow's weights: what was grey keeps its values."""
+    return np.atleast_3d(np.asarray(rgb if channels == 3 else rgb.convert("L")))
 
 
 def over_white(image: Image.Image) -> Image.Image:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gmixer.config import DataConfig, ModelConfig, Pretrained, find_model
+from gmixer.config import ModelConfig, find_model
 from gmixer.errors import InputError, WeightsError
+from gmixer.models.feature_maps import FeatureMaps
 from gmixer.models.mixer import Device, Mixer
+from gmixer.models.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
-from gmixer.weights.architecture import check_file
+from gmixer.weights.adapt import adapted
+from gmixer.weights.architecture import check_file, infer_architecture, variants_of
+from gmixer.weights.hub import cached_weights
+from gmixer.weights.tensor_file import TensorFile
 
 _LOCAL, _HUB = "local-dir:", ("hf-hub:", "hf_hub:")
 _CLASS_VALUED = ("block_layer", "mlp_layer", "norm_layer", "act_layer")
@@ -26,12 +34,14 @@ _OF_THE_VARIANT = ("patch_size", "num_blocks", "embed_dim", "mlp_ratio")
 def create_model(
     model_name: str,
     pretrained: bool = False,
-    *,
+    pretrained_cfg: str | Mapping[str, Any] | PretrainedCfg | None = None,
     pretrained_cfg_overlay: Mapping[str, Any] | None = None,
     checkpoint_path: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     scriptable: bool | None = None,
     exportable: bool | None = None,
     no_jit: bool | None = None,
+    *,
     num_classes: int | None = None,
     in_chans: int | None = None,
     img_size: int | None = None,
@@ -49,9 +59,12 @@ def create_model(
 ) -> nn.Module:
     """The model of a name (`variant` or `variant.tag`) or of a folder (`local-dir:PATH`), as timm makes it.
 
-    pretrained: load its weights; a head of other classes stays as drawn, a stem of other channels is made to fit.
-    pretrained_cfg_overlay: changes to the data config, in timm's keys.
+    pretrained: load its weights; a head of other classes stays as drawn; for other channels the stem, for another
+        img_size the token mixing is made to fit (gmixer.weights.adapt), which timm cannot do.
+    pretrained_cfg: a tag, or what to take instead of the name's own pretrained cfg.
+    pretrained_cfg_overlay: changes to it, in timm's keys: {"file": "my.safetensors"} loads other weights.
     checkpoint_path: a .safetensors file to load after building, which must fit whole.
+    cache_dir: the Hub's cache to look for weights in; None: the user's own.
     scriptable, exportable, no_jit: accepted and without effect: the model is always exportable.
     features_only: maps (B, C, G, G) of the blocks at out_indices (default: the last three) instead of logits.
     The rest: see Mixer. None means the model's own.
@@ -64,23 +77,21 @@ def create_model(
         raise WeightsError(
             f"{model_name}: gmixer cannot fetch from the Hub yet; download it, and pass local-dir:FOLDER"
         )
-    checkpoint: Checkpoint | None = None
-    row: Pretrained | None = None
+    folder: Checkpoint | None = None
     if model_name.startswith(_LOCAL):
-        checkpoint = find_checkpoint(os.path.join(model_name.removeprefix(_LOCAL), ""))
-        name, own, data = checkpoint.name, checkpoint.model, checkpoint.data
+        folder = find_checkpoint(os.path.join(model_name.removeprefix(_LOCAL), ""))
+        if pretrained_cfg is not None:
+            raise InputError(f"{model_name} brings its own pretrained cfg; change it by pretrained_cfg_overlay")
+        own, cfg = folder.model, _cfg_of_folder(folder)
     else:
-        name, variant, row = find_model(model_name)
-        own, data = variant.of(row), (row or variant).data
-        checkpoint = find_checkpoint(name) if pretrained else None
-
-    if img_size not in (None, own.image_px) and pretrained:
-        raise InputError(f"img_size is {img_size}; the weights of {name} are for {own.image_px}: leave it out")
+        own, cfg = _from_table(model_name, pretrained_cfg)
+    cfg = _overlaid(cfg, pretrained_cfg_overlay or {})
+    channels, side, _ = cfg.input_size
     config = replace(
         own,
-        num_classes=own.num_classes if num_classes is None else num_classes,
-        in_chans=own.in_chans if in_chans is None else in_chans,
-        image_px=own.image_px if img_size is None else img_size,
+        num_classes=cfg.num_classes if num_classes is None else num_classes,
+        in_chans=channels if in_chans is None else in_chans,
+        image_px=side if img_size is None else img_size,
     )
     model = Mixer(
         config,
@@ -93,32 +104,14 @@ def create_model(
         device=device,
         dtype=dtype,
     )
-    model.pretrained_cfg = model.default_cfg = _timm_cfg(name, own, data, row) | dict(pretrained_cfg_overlay or {})
-    if pretrained and checkpoint is not None:
-        _load(model, checkpoint)
+    model.pretrained_cfg = model.default_cfg = cfg.to_dict()
+    if pretrained and cfg.state_dict:
+        _load_state(model, cfg.state_dict)
+    elif pretrained:
+        _load(model, folder or _weights_of(cfg, cache_dir))
     if checkpoint_path:
-        _load(model, find_checkpoint(checkpoint_path), whole=True)
+        _load_whole(model, TensorFile(Path(checkpoint_path)))
     return FeatureMaps(model, 3 if out_indices is None else out_indices) if features_only else model
-
-
-class FeatureMaps(nn.Module):
-    """A Mixer that gives the maps (B, C, G, G) of some of its blocks; what they do not need is pruned."""
-
-    def __init__(self, model: Mixer, out_indices: int | Sequence[int]) -> None:
-        super().__init__()
-        self.out_indices = model.prune_intermediate_layers(out_indices, prune_norm=True)
-        self.model = model
-        self.feature_info = [model.feature_info[i] for i in self.out_indices]
-        self.pretrained_cfg = self.default_cfg = {
-            key: value
-            for key, value in model.pretrained_cfg.items()
-            if key not in ("num_classes", "classifier", "global_pool")
-        }
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = self.model.forward_intermediates(x, indices=self.out_indices, intermediates_only=True)
-        assert isinstance(maps, list)
-        return maps
 
 
 def _refuse(keyword: str) -> NoReturn:
@@ -130,42 +123,86 @@ def _refuse(keyword: str) -> NoReturn:
     raise TypeError(f"create_model has no keyword {keyword!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
 
 
-def _timm_cfg(name: str, model: ModelConfig, data: DataConfig, row: Pretrained | None) -> dict[str, Any]:
-    """timm's pretrained_cfg of this name."""
-    architecture, _, tag = name.partition(".")
-    return data.to_timm() | {
-        "architecture": architecture,
-        "tag": tag or None,
-        "num_classes": model.num_classes,
-        "fixed_input_size": True,
-        "pool_size": None,
-        "first_conv": "stem.proj",
-        "classifier": "head",
-        "license": row.license if row else "apache-2.0",
+def _from_table(
+    model_name: str, pretrained_cfg: str | Mapping[str, Any] | PretrainedCfg | None
+) -> tuple[ModelConfig, PretrainedCfg]:
+    if isinstance(pretrained_cfg, str) and pretrained_cfg:
+        model_name = f"{model_name.partition('.')[0]}.{pretrained_cfg}"
+    full_name, variant, row = find_model(model_name)
+    cfg = pretrained_cfg_of(full_name, variant, row)
+    if isinstance(pretrained_cfg, PretrainedCfg):
+        cfg = pretrained_cfg
+    elif isinstance(pretrained_cfg, Mapping) and pretrained_cfg:
+        cfg = _overlaid(PretrainedCfg(architecture=cfg.architecture), pretrained_cfg)
+    return variant.model, cfg
+
+
+def _cfg_of_folder(folder: Checkpoint) -> PretrainedCfg:
+    return PretrainedCfg(
+        file=str(folder.path.parent),
+        source="local-dir",
+        architecture=next(iter(variants_of(folder.model)), None),
+        fixed_input_size=True,
+        num_classes=folder.model.num_classes,
+        label_names=folder.class_names,
+        first_conv="stem.proj",
+        classifier="head",
+        license=folder.license,
+        **folder.data.to_timm(),
+    )
+
+
+def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
+    fields = cfg.__dataclass_fields__
+    for key in changes:
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, n=1)
+            raise TypeError(f"a pretrained cfg has no {key!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    cfg = replace(cfg, **changes)
+    if len(cfg.input_size) != 3 or cfg.input_size[1] != cfg.input_size[2]:
+        raise InputError(f"input_size is {cfg.input_size!r}; wanted (channels, height, width) of a square")
+    return cfg
+
+
+def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None) -> Checkpoint:
+    """A file goes before the Hub's repository, as in timm."""
+    if cfg.file:
+        path = Path(cfg.file)
+    elif cfg.hf_hub_id:
+        path = cached_weights(cfg.hf_hub_id, cache_dir=cache_dir)
+    else:
+        raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
+    return find_checkpoint(path.absolute(), name=cfg.architecture)
+
+
+def _load(model: Mixer, checkpoint: Checkpoint) -> None:
+    fitting = checkpoint.adapted(image_px=model.config.image_px, in_chans=model.config.in_chans)
+    _copy_in(model, fitting.tensors(), num_classes=fitting.model.num_classes, source=str(checkpoint.path))
+
+
+def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
+    """A state dict of the caller's."""
+    source = "the state_dict given"
+    stored = infer_architecture({name: tuple(t.shape) for name, t in state.items()}, source=source)
+    wanted = replace(model.config, num_classes=stored.num_classes)
+    arrays = ((name, tensor.detach().float().cpu().numpy()) for name, tensor in state.items())
+    tensors = adapted(arrays, stored=stored, wanted=wanted)
+    _copy_in(model, tensors, num_classes=stored.num_classes, source=source)
+
+
+def _load_whole(model: Mixer, file: TensorFile) -> None:
+    check_file(file, model.config)
+    _copy_in(model, file.tensors(), num_classes=model.num_classes, source=str(file.path))
+
+
+def _copy_in(
+    model: Mixer, tensors: Iterable[tuple[str, NDArray[np.float32]]], *, num_classes: int, source: str
+) -> None:
+    """num_classes: of the tensors; a head of other classes than the model's stays as drawn."""
+    new_head = num_classes != model.num_classes
+    state = {
+        name: torch.from_numpy(values.copy()) for name, values in tensors if not (new_head and name.startswith("head."))
     }
-
-
-def _load(model: Mixer, checkpoint: Checkpoint, *, whole: bool = False) -> None:
-    """Copies the weights in; unless whole, a head of other classes stays as drawn and the stem is made to fit."""
-    if whole:
-        check_file(checkpoint.file, model.config)
-    state = {name: torch.from_numpy(values.copy()) for name, values in checkpoint.tensors()}
-    new_head = checkpoint.model.num_classes != model.num_classes
-    if new_head:
-        state = {name: tensor for name, tensor in state.items() if not name.startswith("head.")}
-    stem = state["stem.proj.weight"]
-    if stem.shape[1] != model.in_chans:
-        state["stem.proj.weight"] = _adapt_stem(stem, model.in_chans)
     missing = model.load_state_dict(state, strict=False).missing_keys
     if lacking := [name for name in missing if not (new_head and name.startswith("head."))]:
-        raise WeightsError(
-            f"{checkpoint.path}: lacks {', '.join(lacking)}; leave out what adds them, such as stem_norm"
-        )
-
-
-def _adapt_stem(weight: Tensor, in_chans: int) -> Tensor:
-    """RGB weights for other channels, as timm's adapt_input_conv: one takes their sum, more take them in turn."""
-    if in_chans == 1:
-        return weight.sum(dim=1, keepdim=True)
-    repeated = weight.repeat(1, -(-in_chans // weight.shape[1]), 1, 1)[:, :in_chans]
-    return repeated * (weight.shape[1] / in_chans)
+        raise WeightsError(f"{source}: lacks {', '.join(lacking)}; leave out what adds them, such as stem_norm")

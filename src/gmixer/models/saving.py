@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gmixer.config import VARIANTS, DataConfig, ModelConfig
 from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError
-from gmixer.weights.architecture import infer_architecture
+from gmixer.weights.architecture import infer_architecture, variants_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,8 @@ def save_model(
 
     model: gmixer's Mixer or timm's MlpMixer of one of the variants, with any number of classes, channels or pixels.
     data: how its pictures are fed; None: as its `pretrained_cfg` says, else as the variant's table row does.
-    class_names: one a class; they travel in config.json, where timm finds them as label_names.
+    class_names: one a class; they travel in config.json, where timm finds them as label_names. None: those that the
+        model's `pretrained_cfg` brings, while the number of classes is theirs.
 
     Raises WeightsError for another network, InputError for one that is no variant or names that do not fit.
     """
@@ -38,7 +39,10 @@ def save_model(
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     config = infer_architecture(shapes, source=f"this {type(model).__name__}")
     architecture = _variant_name(config)
-    if class_names is not None and len(class_names) != config.num_classes:
+    if class_names is None:
+        own_names = (getattr(model, "pretrained_cfg", None) or {}).get("label_names") or ()
+        class_names = own_names if len(own_names) == config.num_classes else None
+    elif len(class_names) != config.num_classes:
         raise InputError(f"class_names holds {len(class_names)} names; wanted {config.num_classes}, one a class")
     data = replace(data or _data_of(model, architecture), image_px=config.image_px)
     global_pool = str(getattr(model, "global_pool", "avg"))
@@ -52,16 +56,8 @@ def save_model(
 
 
 def _variant_name(config: ModelConfig) -> str:
-    """The variant of these widths, whatever its classes, channels and pixels."""
-    for name, variant in VARIANTS.items():
-        same = replace(
-            config,
-            image_px=variant.model.image_px,
-            in_chans=variant.model.in_chans,
-            num_classes=variant.model.num_classes,
-        )
-        if config.image_px % variant.model.patch_px == 0 and same == variant.model:
-            return name
+    if fitting := variants_of(config):
+        return fitting[0]
     raise InputError(
         f"{config.blocks} blocks of {config.channels} channels are no variant that timm could be told of "
         f"({', '.join(VARIANTS)}); save its state dict with safetensors.torch.save_file instead"

@@ -1,6 +1,8 @@
 """A name, file or folder → a checkpoint: checked against its architecture, read one tensor at a time.
 
-    find.py            embedded, `.safetensors` file or timm's folder → Checkpoint
+    find.py            embedded, the Hub's cache, `.safetensors` file or timm's folder → Checkpoint
+    hub.py             the cache that timm and huggingface_hub share
+    adapt.py           tensors for pictures of another size or with other channels
     architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
     timm_config.py     timm's config.json
     tensor_file.py     a safetensors file: header first, then one tensor at a time as float32

@@ -41,11 +41,18 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], *, source: str) ->
 
 
 def variants_of(config: ModelConfig) -> list[str]:
-    """The table's variants of this architecture, whatever the class count and input channels."""
+    """The table's variants of these widths, whatever the classes, input channels and pixels."""
     return [
         name
         for name, variant in VARIANTS.items()
-        if replace(config, num_classes=variant.model.num_classes, in_chans=variant.model.in_chans) == variant.model
+        if config.patch_px == variant.model.patch_px
+        and variant.model
+        == replace(
+            config,
+            image_px=variant.model.image_px,
+            in_chans=variant.model.in_chans,
+            num_classes=variant.model.num_classes,
+        )
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,8 @@ def _understand(config: Mapping[str, Any]) -> TimmConfig:
         raise InputError(f"model_args {', '.join(map(repr, arguments))} mean nothing to gmixer")
     return TimmConfig(
         model=model,
-        data=replace(data, image_px=model.image_px),  # timm leaves the size it was pretrained with in pretrained_cfg
+        # timm leaves the size and the channels that it was pretrained with in pretrained_cfg.
+        data=data.adapted(image_px=model.image_px, in_chans=model.in_chans),
         class_names=_class_names(config, model.num_classes),
         license=pretrained_cfg.get("license"),
     )

@@ -1,0 +1,86 @@
+"""A checkpoint's tensors, made to fit pictures of another size or with other channels.
+
+Only two kinds of tensors know the picture. The stem's weights have a plane for each channel; timm's rule serves them.
+The token MLP has a weight for each patch; nobody else resizes it. Here it becomes the same MLP behind a change of
+grid: the new grid's tokens are interpolated onto the grid that the weights were trained on, mixed there, and the
+answer is interpolated back. Interpolation is linear, so both ways fold into the weights, once, at load:
+
+    fc1(D·x) = (W1·D)·x + b1        D: new grid → trained grid
+    U·fc2(h) = (U·W2)·h + U·b2      U: trained grid → new grid
+
+Chosen by measurement (docs/image-size.md): bicubic both ways kept the features closest; interpolating W1 like an
+image and scaling it by N_old/N_new was a little worse, and unscaled it was of no use at all.
+
+N patches, H hidden width, G×G the grid of patches; O is the trained grid's N (old), P the wanted one's (new).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.config import ModelConfig
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+def adapted(
+    tensors: Iterable[tuple[str, Float32]], *, stored: ModelConfig, wanted: ModelConfig
+) -> Iterator[tuple[str, Float32]]:
+    """The tensors of `stored` as those of `wanted`, which differs in image_px and in_chans only."""
+    old_side, new_side = (config.image_px // config.patch_px for config in (stored, wanted))
+    for name, values in tensors:
+        if name == "stem.proj.weight" and stored.in_chans != wanted.in_chans:
+            values = adapt_stem(values, wanted.in_chans)
+        elif ".mlp_tokens." in name and old_side != new_side:
+            values = _resize_token_mlp(name, values, old_side=old_side, new_side=new_side)
+        yield name, values
+
+
+def adapt_stem(weight: Float32, in_chans: int) -> Float32:
+    """(C, c, p, p) → (C, in_chans, p, p), as timm's adapt_input_conv: one channel takes the sum of all, more take them
+    in turn (R, G, B, R …), scaled so that the response to grey stays what it was."""
+    channels = weight.shape[1]
+    if in_chans == 1:
+        return np.asarray(weight.sum(axis=1, keepdims=True))
+    taken = weight[:, np.arange(in_chans) % channels]
+    return np.asarray(taken * np.float32(channels / in_chans))
+
+
+def _resize_token_mlp(name: str, values: Float32, *, old_side: int, new_side: int) -> Float32:
+    if name.endswith("fc1.weight"):
+        D_OP = grid_matrix(new_side, old_side)
+        return np.asarray(values @ D_OP, np.float32)  # (H, O) → (H, P)
+    if ".fc2." in name:
+        U_PO = grid_matrix(old_side, new_side)
+        return np.asarray(U_PO @ values, np.float32)  # (O, H) → (P, H), and the bias (O,) → (P,)
+    return values  # fc1's bias lives between the two grids
+
+
+@lru_cache(maxsize=4)  # the same two for every block
+def grid_matrix(from_side: int, to_side: int) -> Float64:
+    """(to_side², from_side²): bicubic interpolation of a map on one square grid at the points of another."""
+    line = _line_matrix(from_side, to_side)
+    return np.asarray(np.kron(line, line), np.float64)
+
+
+def _line_matrix(from_side: int, to_side: int) -> Float64:
+    """(to_side, from_side): the same along one side. Cell centres at half-integers, the border repeated, the kernel of
+    PyTorch's and OpenCV's bicubic (Keys 1981 with a = -0.75), not widened when the grid shrinks."""
+    centre_T = (np.arange(to_side) + 0.5) * from_side / to_side - 0.5
+    first_T = np.floor(centre_T).astype(int) - 1
+    taken_T4 = first_T[:, None] + np.arange(4)
+    weight_T4 = _keys(np.abs(centre_T[:, None] - taken_T4))
+    matrix = np.zeros((to_side, from_side))
+    np.add.at(matrix, (np.arange(to_side)[:, None], taken_T4.clip(0, from_side - 1)), weight_T4)
+    return matrix
+
+
+def _keys(distance: Float64, a: float = -0.75) -> Float64:
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = a * (((distance - 5) * distance + 8) * distance - 4)
+    return np.where(distance < 1, near, far)
