@@ -28,7 +28,8 @@ def embed(
     """Turn pictures into vectors: an .npz file for numpy.load.
 
     vectors (pictures, channels) float32 and paths belong together row by row; pictures that could not be read stand in
-    failed_paths, failed_kinds and failed_messages; model and image_px say who made the vectors, and from how large a picture.
+    failed_paths, failed_kinds and failed_messages; model and image_px say who made the vectors, at which
+    image size.
 
     Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
     """
