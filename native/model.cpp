@@ -29,7 +29,7 @@ bool all_finite(const float* values, std::size_t count) {
 }  // namespace
 
 Model::Model(const Architecture& architecture, const Kernels& kernels, std::size_t threads)
-    : architecture_(architecture), kernels_(kernels), pool_(threads) {
+    : architecture_(architecture), kernels_(kernels), threads_(threads) {
   using Form = PackedLinear::Form;
   const auto& a = architecture_;
   const std::size_t N = a.grid.patches(), C = a.channels, gate = a.gated ? 2 : 1;
@@ -62,13 +62,32 @@ Model::Model(const Architecture& architecture, const Kernels& kernels, std::size
   const std::size_t operand = std::max(C, a.grid.patch_floats());
   const std::size_t tile_bytes = tile_floats(tile, operand + a.channel_hidden) * sizeof(float);
   block_tiles_ = std::max<std::size_t>(1, kScratchBytes / tile_bytes);
-  const std::size_t operand_floats = block_tiles_ * tile_floats(tile, operand);
-  const std::size_t hidden_floats = std::max(block_tiles_ * tile_floats(tile, a.channel_hidden),
-                                             round_up(a.token_hidden, tile) * kernels.panel_columns);
+  operand_floats_ = block_tiles_ * tile_floats(tile, operand);
+  hidden_floats_ = std::max(block_tiles_ * tile_floats(tile, a.channel_hidden),
+                            round_up(a.token_hidden, tile) * kernels.panel_columns);
+  workspace_ = new Workspace(threads, operand_floats_, hidden_floats_);  // last: nothing after it throws
+}
+
+Model::~Model() {
+  Workspace* w = workspace_;
+  if (w->made_after == forks()) delete w;  // else leaked: joining a thread that is not there never ends
+}
+
+Model::Workspace::Workspace(std::size_t threads, std::size_t operand_floats, std::size_t hidden_floats)
+    : pool(threads) {
   for (std::size_t thread = 0; thread < threads; ++thread) {
-    scratch_a_.emplace_back(operand_floats);
-    scratch_b_.emplace_back(hidden_floats);
+    scratch_a.emplace_back(operand_floats);
+    scratch_b.emplace_back(hidden_floats);
   }
+}
+
+Model::Workspace& Model::workspace() {
+  Workspace* w = workspace_.load(std::memory_order_acquire);
+  if (w->made_after == forks()) return *w;
+  Workspace* fresh = new Workspace(threads_, operand_floats_, hidden_floats_);
+  if (workspace_.compare_exchange_strong(w, fresh, std::memory_order_acq_rel)) return *fresh;
+  delete fresh;  // another thread of this process was faster
+  return *w;
 }
 
 void Model::name_linear(const std::string& name, PackedLinear& linear) {
@@ -88,7 +107,7 @@ bool Model::set_tensor(const std::string& name, const float* values) {
   if (!all_finite(values, slot.size)) return false;
   switch (slot.part) {
     case Part::weight:
-      pool_.run(slot.linear->parts, [&](std::size_t part, std::size_t) { slot.linear->pack_weight(part, values); });
+      workspace().pool.run(slot.linear->parts, [&](std::size_t part, std::size_t) { slot.linear->pack_weight(part, values); });
       break;
     case Part::bias: slot.linear->pack_bias(values); break;
     case Part::vector: std::memcpy(slot.vector->data(), values, slot.size * sizeof(float)); break;
@@ -96,57 +115,58 @@ bool Model::set_tensor(const std::string& name, const float* values) {
   return true;
 }
 
-void Model::reserve(std::size_t images) {
-  if (images <= reserved_images_) return;
+void Model::reserve(Workspace& w, std::size_t images) {
+  if (images <= w.reserved_images) return;
   const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
   const std::size_t tiles = ceil_div(images, kernels_.tile_rows);
-  x_ = Buffer(images * N * C);
-  panels_ = Buffer(images * N * round_up(C, kernels_.panel_columns));
-  pooled_tiles_ = Buffer(tiles * tile_floats(kernels_.tile_rows, C));
-  reserved_images_ = images;
+  w.x = Buffer(images * N * C);
+  w.panels = Buffer(images * N * round_up(C, kernels_.panel_columns));
+  w.pooled_tiles = Buffer(tiles * tile_floats(kernels_.tile_rows, C));
+  w.reserved_images = images;
 }
 
 void Model::forward(const float* images, std::size_t batch, const Outputs& outputs) {
-  const std::lock_guard<std::mutex> lock(one_forward_);
+  Workspace& w = workspace();
+  const std::lock_guard<std::mutex> lock(w.one_forward);
   const std::size_t image_bytes = 2 * architecture_.grid.patches() * architecture_.channels * sizeof(float);
   const std::size_t most = std::max<std::size_t>(1, kPassBytes / image_bytes);
   const std::size_t passes = ceil_div(batch, most);
   for (std::size_t pass = 0; pass < passes; ++pass) {  // passes of nearly equal size
     const std::size_t first = batch * pass / passes, end = batch * (pass + 1) / passes;
-    forward_pass(images, batch, first, end - first, outputs);
+    forward_pass(w, images, batch, first, end - first, outputs);
   }
 }
 
-void Model::forward_pass(const float* images, std::size_t batch, std::size_t first, std::size_t count,
+void Model::forward_pass(Workspace& w, const float* images, std::size_t batch, std::size_t first, std::size_t count,
                          const Outputs& outputs) {
-  reserve(count);
+  reserve(w, count);
   const std::size_t image_tokens = architecture_.grid.patches() * architecture_.channels;
   const auto keep_stage = [&](std::size_t stage) {
     if (outputs.stages)
-      std::memcpy(outputs.stages + (stage * batch + first) * image_tokens, x_.data(),
+      std::memcpy(outputs.stages + (stage * batch + first) * image_tokens, w.x.data(),
                   count * image_tokens * sizeof(float));
   };
 
-  stem(images + first * architecture_.grid.image_floats(), count);
+  stem(w, images + first * architecture_.grid.image_floats(), count);
   keep_stage(0);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    mix_tokens(blocks_[i], count);
-    mix_channels(blocks_[i], i + 1 < blocks_.size() ? &blocks_[i + 1].norm1 : nullptr, count);
+    mix_tokens(w, blocks_[i], count);
+    mix_channels(w, blocks_[i], i + 1 < blocks_.size() ? &blocks_[i + 1].norm1 : nullptr, count);
     keep_stage(i + 1);
   }
-  head(count, outputs.features + first * architecture_.channels,
+  head(w, count, outputs.features + first * architecture_.channels,
        outputs.logits ? outputs.logits + first * architecture_.num_classes : nullptr);
   if (outputs.tokens)
-    std::memcpy(outputs.tokens + first * image_tokens, x_.data(), count * image_tokens * sizeof(float));
+    std::memcpy(outputs.tokens + first * image_tokens, w.x.data(), count * image_tokens * sizeof(float));
 }
 
 // Cuts rows into whole tiles for the threads; body(first row, rows, thread).
 template <class Body>
-void Model::for_row_blocks(std::size_t rows, const Body& body) {
+void Model::for_row_blocks(Workspace& w, std::size_t rows, const Body& body) {
   const std::size_t tile = kernels_.tile_rows, tiles = ceil_div(rows, tile);
   // A multiple of the threads, so that none waits for another's last block.
-  const std::size_t items = std::min(tiles, round_up(ceil_div(tiles, block_tiles_), pool_.threads()));
-  pool_.run(items, [&](std::size_t item, std::size_t thread) {
+  const std::size_t items = std::min(tiles, round_up(ceil_div(tiles, block_tiles_), threads_));
+  w.pool.run(items, [&](std::size_t item, std::size_t thread) {
     const std::size_t first = tiles * item / items * tile;
     const std::size_t end = std::min(rows, tiles * (item + 1) / items * tile);
     body(first, end - first, thread);
@@ -154,64 +174,64 @@ void Model::for_row_blocks(std::size_t rows, const Body& body) {
 }
 
 // x = patches · Wᵀ + b, and its first norm1 while the rows are in cache.
-void Model::stem(const float* images, std::size_t count) {
+void Model::stem(Workspace& w, const float* images, std::size_t count) {
   const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
   const std::size_t image_panels = N * round_up(C, kernels_.panel_columns);
-  for_row_blocks(count * N, [&](std::size_t row, std::size_t rows, std::size_t thread) {
-    float* patches = scratch_a_[thread].data();
-    float* x = x_.data() + row * C;
+  for_row_blocks(w, count * N, [&](std::size_t row, std::size_t rows, std::size_t thread) {
+    float* patches = w.scratch_a[thread].data();
+    float* x = w.x.data() + row * C;
     patches_to_tiles(architecture_.grid, images, row, rows, kernels_.tile_rows, patches);
     kernels_.rows_store(stem_, 0, stem_.parts, patches, rows, x, C);
     const Norm& norm1 = blocks_.front().norm1;
     kernels_.norm_to_panels(x, rows, C, norm1.gamma.data(), norm1.beta.data(),
-                            panels_.data() + row / N * image_panels, row % N, N);
+                            w.panels.data() + row / N * image_panels, row % N, N);
   });
 }
 
 // x += W2 · act(W1 · norm1(x)), a panel of channels at a time: nothing is transposed and fc2 needs no other panel.
-void Model::mix_tokens(const Block& block, std::size_t count) {
+void Model::mix_tokens(Workspace& w, const Block& block, std::size_t count) {
   const std::size_t N = architecture_.grid.patches(), C = architecture_.channels, P = kernels_.panel_columns;
   const std::size_t image_panels = ceil_div(C, P);
   const auto fc1 = architecture_.gated ? kernels_.columns_swiglu : kernels_.columns_gelu;
-  pool_.run(count * image_panels, [&](std::size_t item, std::size_t thread) {
+  w.pool.run(count * image_panels, [&](std::size_t item, std::size_t thread) {
     const std::size_t image = item / image_panels, column = item % image_panels * P;
-    float* hidden = scratch_b_[thread].data();
-    fc1(block.token_fc1, panels_.data() + item * N * P, hidden);
-    kernels_.columns_add(block.token_fc2, hidden, x_.data() + image * N * C + column, C, std::min(P, C - column));
+    float* hidden = w.scratch_b[thread].data();
+    fc1(block.token_fc1, w.panels.data() + item * N * P, hidden);
+    kernels_.columns_add(block.token_fc2, hidden, w.x.data() + image * N * C + column, C, std::min(P, C - column));
   });
 }
 
 // x += act(norm2(x) · W1ᵀ) · W2ᵀ, a block of rows at a time, and the next block's norm1 (null: the last norm).
-void Model::mix_channels(const Block& block, const Norm* next_norm1, std::size_t count) {
+void Model::mix_channels(Workspace& w, const Block& block, const Norm* next_norm1, std::size_t count) {
   const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
   const std::size_t image_panels = N * round_up(C, kernels_.panel_columns);
   const auto fc1 = architecture_.gated ? kernels_.rows_swiglu : kernels_.rows_gelu;
-  for_row_blocks(count * N, [&](std::size_t row, std::size_t rows, std::size_t thread) {
-    float* normed = scratch_a_[thread].data();
-    float* hidden = scratch_b_[thread].data();
-    float* x = x_.data() + row * C;
+  for_row_blocks(w, count * N, [&](std::size_t row, std::size_t rows, std::size_t thread) {
+    float* normed = w.scratch_a[thread].data();
+    float* hidden = w.scratch_b[thread].data();
+    float* x = w.x.data() + row * C;
     kernels_.norm_to_tiles(x, rows, C, block.norm2.gamma.data(), block.norm2.beta.data(), normed);
     fc1(block.channel_fc1, normed, rows, hidden);
     kernels_.rows_add(block.channel_fc2, 0, block.channel_fc2.parts, hidden, rows, x, C);
     if (next_norm1)
       kernels_.norm_to_panels(x, rows, C, next_norm1->gamma.data(), next_norm1->beta.data(),
-                              panels_.data() + row / N * image_panels, row % N, N);
+                              w.panels.data() + row / N * image_panels, row % N, N);
   });
 }
 
 // x becomes the normalised tokens; features are their mean, logits = features · Wᵀ + b.
-void Model::head(std::size_t count, float* features, float* logits) {
+void Model::head(Workspace& w, std::size_t count, float* features, float* logits) {
   const std::size_t N = architecture_.grid.patches(), C = architecture_.channels;
-  pool_.run(count, [&](std::size_t image, std::size_t) {
-    float* x = x_.data() + image * N * C;
+  w.pool.run(count, [&](std::size_t image, std::size_t) {
+    float* x = w.x.data() + image * N * C;
     kernels_.norm_to_rows(x, N, C, norm_.gamma.data(), norm_.beta.data(), x);
     kernels_.mean_rows(x, N, C, features + image * C);
   });
   if (!logits) return;
-  rows_to_tiles(features, count, C, kernels_.tile_rows, pooled_tiles_.data());
-  pool_.run(ceil_div(head_.parts, kHeadPanels), [&](std::size_t item, std::size_t) {
+  rows_to_tiles(features, count, C, kernels_.tile_rows, w.pooled_tiles.data());
+  w.pool.run(ceil_div(head_.parts, kHeadPanels), [&](std::size_t item, std::size_t) {
     const std::size_t begin = item * kHeadPanels, end = std::min(head_.parts, begin + kHeadPanels);
-    kernels_.rows_store(head_, begin, end, pooled_tiles_.data(), count, logits, architecture_.num_classes);
+    kernels_.rows_store(head_, begin, end, w.pooled_tiles.data(), count, logits, architecture_.num_classes);
   });
 }
 

@@ -1,6 +1,7 @@
 // The network: packs weights once, then runs batches. No Python here.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <string>
@@ -32,6 +33,9 @@ class Model {
  public:
   // Allocates the packed weights. channels must be a multiple of 16.
   Model(const Architecture& architecture, const Kernels& kernels, std::size_t threads);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
 
   // The tensor's element count, by its name in the checkpoint; throws std::out_of_range for an unknown name.
   std::size_t tensor_size(const std::string& name) const { return slots_.at(name).size; }
@@ -40,12 +44,12 @@ class Model {
   bool set_tensor(const std::string& name, const float* values);
 
   // images: [B][in_chans][image_px][image_px]. Calls from several threads take turns. Allocates only when a batch is
-  // larger than any before it.
+  // larger than any before it, and in a process forked since: there it starts threads too (std::system_error).
   void forward(const float* images, std::size_t batch, const Outputs& outputs);
 
   const Architecture& architecture() const { return architecture_; }
   const Kernels& kernels() const { return kernels_; }
-  std::size_t threads() const { return pool_.threads(); }
+  std::size_t threads() const { return threads_; }
 
  private:
   struct Norm {
@@ -63,35 +67,46 @@ class Model {
     std::size_t size;
   };
 
+  // All that a forward changes, and its threads. A child of fork has none of the threads, and another thread may have
+  // held the lock or been half-way through a buffer: it leaves its parent's workspace alone for good, and makes its own.
+  struct Workspace {
+    Workspace(std::size_t threads, std::size_t operand_floats, std::size_t hidden_floats);
+
+    const unsigned made_after = forks();
+    ThreadPool pool;
+    std::mutex one_forward;
+    std::size_t reserved_images = 0;
+    Buffer x;             // [images][N][C], the residual stream
+    Buffer panels;        // [images][C / P][N][P], normalised, for token mixing
+    Buffer pooled_tiles;  // features of the pass, for the head
+    std::vector<Buffer> scratch_a, scratch_b;  // a thread's operand and hidden tiles or panel
+  };
+
+  Workspace& workspace();  // this process's
   void name_linear(const std::string& name, PackedLinear& linear);
   void name_norm(const std::string& name, Norm& norm);
-  void reserve(std::size_t images);
-  void forward_pass(const float* images, std::size_t batch, std::size_t first, std::size_t count,
-                    const Outputs& outputs);
-  void stem(const float* images, std::size_t count);
-  void mix_tokens(const Block& block, std::size_t count);
-  void mix_channels(const Block& block, const Norm* next_norm1, std::size_t count);
-  void head(std::size_t count, float* features, float* logits);
+  void reserve(Workspace& w, std::size_t images);
+  void forward_pass(Workspace& w, const float* images, std::size_t batch, std::size_t first,
+                    std::size_t count, const Outputs& outputs);
+  void stem(Workspace& w, const float* images, std::size_t count);
+  void mix_tokens(Workspace& w, const Block& block, std::size_t count);
+  void mix_channels(Workspace& w, const Block& block, const Norm* next_norm1, std::size_t count);
+  void head(Workspace& w, std::size_t count, float* features, float* logits);
   template <class Body>
-  void for_row_blocks(std::size_t rows, const Body& body);
+  void for_row_blocks(Workspace& w, std::size_t rows, const Body& body);
 
   Architecture architecture_;
   const Kernels& kernels_;
-  ThreadPool pool_;
-  std::mutex one_forward_;
+  std::size_t threads_;
 
   PackedLinear stem_, head_;
   Norm norm_;
   std::vector<Block> blocks_;
   std::unordered_map<std::string, Slot> slots_;
 
-  // Workspace of one pass.
-  std::size_t reserved_images_ = 0;
-  std::size_t block_tiles_;   // row tiles that a thread takes at once
-  Buffer x_;                  // [images][N][C], the residual stream
-  Buffer panels_;             // [images][C / P][N][P], normalised, for token mixing
-  Buffer pooled_tiles_;       // features of the pass, for the head
-  std::vector<Buffer> scratch_a_, scratch_b_;  // a thread's operand and hidden tiles or panel
+  std::size_t block_tiles_;  // row tiles that a thread takes at once
+  std::size_t operand_floats_, hidden_floats_;  // of a thread's scratch
+  std::atomic<Workspace*> workspace_{nullptr};
 };
 
 }  // namespace gmixer

@@ -108,3 +108,12 @@ def test_timm_learns_of_the_embedded_model(tmp_path: Path, predictor: gmixer.Pre
     assert torch.equal(back.head.weight, fine_tuned.head.weight)
     assert len(timm.create_model("gmixer_8_64", features_only=True)(torch.from_numpy(x_BCHW))) == 3
     assert json.loads((tmp_path / "config.json").read_text())["label_names"] == list("abcdefg")
+
+
+def test_class_names_stay_with_a_model_that_brought_them(tmp_path: Path) -> None:
+    names = ["rose", "tulip", "daisy"]
+    save_model(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, num_classes=3)), tmp_path / "a", class_names=names)
+    model = gmixer.create_model(f"local-dir:{tmp_path / 'a'}", pretrained=True)
+    assert find_checkpoint(save_model(model, tmp_path / "b")).class_names == tuple(names)
+    model.reset_classifier(4)  # other classes, so they are no longer theirs
+    assert find_checkpoint(save_model(model, tmp_path / "c")).class_names is None

@@ -1,5 +1,9 @@
 #include "pool.hpp"
 
+#include <pthread.h>
+
+#include <new>
+
 namespace gmixer {
 namespace {
 
@@ -24,7 +28,15 @@ void wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t old) {
   word.wait(old, std::memory_order_acquire);
 }
 
+std::atomic<unsigned> fork_count{0};
+const int counts_forks = pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+
 }  // namespace
+
+unsigned forks() {
+  if (counts_forks) throw std::bad_alloc();  // the only reason there is
+  return fork_count.load(std::memory_order_relaxed);
+}
 
 ThreadPool::ThreadPool(std::size_t threads) {
   try {

@@ -9,6 +9,11 @@
 
 namespace gmixer {
 
+// How many forks lie between this process and the one that loaded the core: a number that a child sees change. Not a
+// process id, which costs a system call and comes round again.
+unsigned forks();
+
+// Not for a child of the process that made it: fork copies no thread. There, leave it alone, and do not destroy it.
 class ThreadPool {
  public:
   // threads: the caller included, at least 1. Throws std::system_error if the system gives no more of them.

@@ -42,6 +42,10 @@ def check_isa(isa: str | None = None) -> str:
     return wanted
 
 
+def _no_threads(threads: int, error: RuntimeError) -> EngineError:
+    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=")
+
+
 class Engine:
     """A model packed for this machine. Several Python threads may call one engine; they take turns on its threads.
 
@@ -50,6 +54,7 @@ class Engine:
     isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best this processor has.
     source: what to call the tensors in an error.
 
+    After os.fork() the child may go on with the engine: its first call there starts threads of its own.
     Results are the same bit for bit whatever the batch size, the order of the images or the number of threads.
     Raises EngineError (isa, threads, an architecture the core cannot run), WeightsError (NaN, a missing tensor).
     """
@@ -81,7 +86,7 @@ class Engine:
                 isa=isa,
             )
         except RuntimeError as error:
-            raise EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=") from error
+            raise _no_threads(threads, error) from error
         self.config = config
         for name, values in checked_tensors(tensors, config, source=source):
             if not self._model.set_tensor(name, values):
@@ -162,5 +167,8 @@ class Engine:
         logits = np.empty((B, c.num_classes), np.float32)
         tokens_BNC = np.empty((B, c.patches, c.channels), np.float32) if tokens else None
         residual = np.empty((1 + c.blocks, B, c.patches, c.channels), np.float32) if stages else None
-        self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual)
+        try:
+            self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual)
+        except RuntimeError as error:  # the first call after a fork starts threads of its own
+            raise _no_threads(self.threads, error) from error
         return Output(features, logits, tokens_BNC), residual
