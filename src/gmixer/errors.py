@@ -5,7 +5,7 @@
     ├── WeightsError      a weights file does not fit: names the file, says got, wanted and the way out
     ├── UnknownModelError no such model or tag; names what exists (also a RuntimeError, as timm's)
     ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
-    ├── EngineError       the native core cannot run as asked: instruction set, threads
+    ├── EngineError       a runtime cannot run as asked: instructions, threads, a device: instruction set, threads
     └── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
 
 A message says what came in, what was wanted, and the way out.
@@ -62,7 +62,7 @@ class InputError(GmixerError, ValueError):
 
 
 class EngineError(GmixerError):
-    """The native core cannot run as asked."""
+    """A runtime, native or torch, cannot run as asked."""
 
 
 class MissingExtraError(GmixerError, ImportError):

@@ -93,6 +93,9 @@ def create_model(
         in_chans=channels if in_chans is None else in_chans,
         image_px=side if img_size is None else img_size,
     )
+    fitting: Checkpoint | None = None  # before anything is drawn, so that what cannot be loaded fails at once
+    if pretrained and not cfg.state_dict:
+        fitting = (folder or _weights_of(cfg, cache_dir)).adapted(image_px=config.image_px, in_chans=config.in_chans)
     model = Mixer(
         config,
         global_pool="avg" if global_pool is None else global_pool,
@@ -107,8 +110,8 @@ def create_model(
     model.pretrained_cfg = model.default_cfg = cfg.to_dict()
     if pretrained and cfg.state_dict:
         _load_state(model, cfg.state_dict)
-    elif pretrained:
-        _load(model, folder or _weights_of(cfg, cache_dir))
+    if fitting:
+        _copy_in(model, fitting.tensors(), num_classes=fitting.model.num_classes, source=str(fitting.path))
     if checkpoint_path:
         _load_whole(model, TensorFile(Path(checkpoint_path)))
     return FeatureMaps(model, 3 if out_indices is None else out_indices) if features_only else model
@@ -173,11 +176,6 @@ def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None) ->
     else:
         raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
     return find_checkpoint(path.absolute(), name=cfg.architecture)
-
-
-def _load(model: Mixer, checkpoint: Checkpoint) -> None:
-    fitting = checkpoint.adapted(image_px=model.config.image_px, in_chans=model.config.in_chans)
-    _copy_in(model, fitting.tensors(), num_classes=fitting.model.num_classes, source=str(checkpoint.path))
 
 
 def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
