@@ -5,7 +5,7 @@
     ├── WeightsError      a weights file does not fit: names the file, says got, wanted and the way out
     ├── UnknownModelError no such model or tag; names what exists (also a RuntimeError, as timm's)
     ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
-    ├── EngineError       a runtime cannot run as asked: instructions, threads, a device: instruction set, threads
+    ├── EngineError       a runtime cannot run as asked: instruction set, threads, a device
     └── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
 
 A message says what came in, what was wanted, and the way out.
