@@ -70,7 +70,7 @@ Model::Model(const Architecture& architecture, const Kernels& kernels, std::size
 
 Model::~Model() {
   Workspace* w = workspace_;
-  if (w->made_after == forks()) delete w;  // else leaked: joining a thread that is not there never ends
+  if (w->made_after == forks()) delete w;  // else leaked: its threads are not there to be joined
 }
 
 Model::Workspace::Workspace(std::size_t threads, std::size_t operand_floats, std::size_t hidden_floats)
@@ -107,7 +107,8 @@ bool Model::set_tensor(const std::string& name, const float* values) {
   if (!all_finite(values, slot.size)) return false;
   switch (slot.part) {
     case Part::weight:
-      workspace().pool.run(slot.linear->parts, [&](std::size_t part, std::size_t) { slot.linear->pack_weight(part, values); });
+      workspace().pool.run(slot.linear->parts,
+                           [&](std::size_t part, std::size_t) { slot.linear->pack_weight(part, values); });
       break;
     case Part::bias: slot.linear->pack_bias(values); break;
     case Part::vector: std::memcpy(slot.vector->data(), values, slot.size * sizeof(float)); break;

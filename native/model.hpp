@@ -67,8 +67,8 @@ class Model {
     std::size_t size;
   };
 
-  // All that a forward changes, and its threads. A child of fork has none of the threads, and another thread may have
-  // held the lock or been half-way through a buffer: it leaves its parent's workspace alone for good, and makes its own.
+  // All that a forward changes, and its threads. A child of fork has none of these threads, and one of its parent's may
+  // have held the lock or been half-way through a buffer: it makes its own workspace, and leaks its parent's untouched.
   struct Workspace {
     Workspace(std::size_t threads, std::size_t operand_floats, std::size_t hidden_floats);
 
@@ -86,8 +86,8 @@ class Model {
   void name_linear(const std::string& name, PackedLinear& linear);
   void name_norm(const std::string& name, Norm& norm);
   void reserve(Workspace& w, std::size_t images);
-  void forward_pass(Workspace& w, const float* images, std::size_t batch, std::size_t first,
-                    std::size_t count, const Outputs& outputs);
+  void forward_pass(Workspace& w, const float* images, std::size_t batch, std::size_t first, std::size_t count,
+                    const Outputs& outputs);
   void stem(Workspace& w, const float* images, std::size_t count);
   void mix_tokens(Workspace& w, const Block& block, std::size_t count);
   void mix_channels(Workspace& w, const Block& block, const Norm* next_norm1, std::size_t count);
@@ -104,7 +104,7 @@ class Model {
   std::vector<Block> blocks_;
   std::unordered_map<std::string, Slot> slots_;
 
-  std::size_t block_tiles_;  // row tiles that a thread takes at once
+  std::size_t block_tiles_;                     // row tiles that a thread takes at once
   std::size_t operand_floats_, hidden_floats_;  // of a thread's scratch
   std::atomic<Workspace*> workspace_{nullptr};
 };
