@@ -78,11 +78,12 @@ def test_names_and_overrides(name, args):
 
 def test_every_name_of_timm_is_tested():
     assert len(NAMES) == 12
-    assert {n for n in NAMES if "." in n} == set(timm.list_models(["mixer_*", "gmixer_*"], pretrained=True))
+    theirs = timm.list_models(["mixer_*", "gmixer_*"], pretrained=True, exclude_filters="gmixer_8_64")  # ours, if told
+    assert {n for n in NAMES if "." in n} == set(theirs)
 
 
 def test_bare_name_takes_the_default_tag():
-    for base in timm.list_models(["mixer_*", "gmixer_*"]):
+    for base in timm.list_models(["mixer_*", "gmixer_*"], exclude_filters="gmixer_8_64"):
         assert_same(resolve_model_data_config(base), timm_resolve(timm_model(base)))
 
 
