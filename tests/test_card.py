@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import gmixer
 from gmixer.config import VARIANTS
+from hub import hub_cache
 from mixers import drawn_mixer
-from test_factory import hub_cache
 
 pytestmark = pytest.mark.slow  # the real size
 

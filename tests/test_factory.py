@@ -20,6 +20,7 @@ from gmixer.config import VARIANTS
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.models.factory import create_model
 from gmixer.models.saving import save_model
+from hub import hub_cache
 from mixers import drawn_images, drawn_mixer
 
 PAIRS = [name for name in VARIANTS if name != "gmixer_8_64"]
@@ -30,16 +31,6 @@ SMALL = "mixer_s32_224"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn weights of the smallest variant that timm knows."""
     return save_model(drawn_mixer(VARIANTS[SMALL].model), tmp_path_factory.mktemp("weights"))
-
-
-def hub_cache(folder: Path, repo_id: str, weights: Path) -> Path:
-    """A cache as huggingface_hub lays it out, with these weights as the main revision of one repository."""
-    repo = folder / ("models--" + repo_id.replace("/", "--"))
-    (repo / "refs").mkdir(parents=True)
-    (repo / "refs" / "main").write_text("0" * 40)
-    (repo / "snapshots" / ("0" * 40)).mkdir(parents=True)
-    (repo / "snapshots" / ("0" * 40) / "model.safetensors").symlink_to(weights)
-    return folder
 
 
 def same_tensors(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:

@@ -117,3 +117,10 @@ def test_class_names_stay_with_a_model_that_brought_them(tmp_path: Path) -> None
     assert find_checkpoint(save_model(model, tmp_path / "b")).class_names == tuple(names)
     model.reset_classifier(4)  # other classes, so they are no longer theirs
     assert find_checkpoint(save_model(model, tmp_path / "c")).class_names is None
+
+
+def test_the_callers_data_config_is_written_for_the_models_channels(tmp_path: Path) -> None:
+    grey = drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, in_chans=1))
+    save_model(grey, tmp_path, data=VARIANTS["gmixer_8_64"].data)
+    written = json.loads((tmp_path / "config.json").read_text())["pretrained_cfg"]
+    assert written["input_size"] == [1, 64, 64] and len(written["mean"]) == len(written["std"]) == 1

@@ -85,14 +85,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("gmixer.data")
     if name not in _HOMES:
         raise AttributeError(f"module 'gmixer' has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        from gmixer.errors import MissingExtraError
+    from gmixer.errors import needing_torch
 
-        raise MissingExtraError(f"gmixer.{name} needs torch: pip install 'gmixer[torch]'") from error
+    with needing_torch(f"gmixer.{name}"):
+        value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

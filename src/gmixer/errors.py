@@ -13,6 +13,8 @@ A message says what came in, what was wanted, and the way out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 ImageErrorKind = Literal[
@@ -67,3 +69,14 @@ class EngineError(GmixerError):
 
 class MissingExtraError(GmixerError, ImportError):
     """A package is not installed that comes with one of gmixer's extras; the message has the pip command."""
+
+
+@contextmanager
+def needing_torch(what: str) -> Iterator[None]:
+    """Around an import: a missing torch or torchvision becomes the MissingExtraError that says `what` needs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision"):
+            raise
+        raise MissingExtraError(f"{what} needs {error.name}: pip install 'gmixer[torch]'") from error

@@ -17,7 +17,7 @@ from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess, labels_for
 from gmixer.engine import Engine, Output, Precision, Runtime
 from gmixer.engine.runtime import check_precision
-from gmixer.errors import ImageError, InputError, MissingExtraError
+from gmixer.errors import ImageError, InputError, needing_torch
 from gmixer.images import ImageLike, Limits, Orientation
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.weights import Checkpoint, find_checkpoint
@@ -247,12 +247,8 @@ def _check_runtime(runtime: RuntimeName, options: Mapping[str, object], precisio
 
 
 def _torch_engine() -> type[TorchEngine]:
-    try:
+    with needing_torch("runtime='torch'"):
         from gmixer.models.torch_engine import TorchEngine
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("runtime='torch' needs torch: pip install 'gmixer[torch]'") from error
     return TorchEngine
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from PIL import Image
 
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD
-from gmixer.errors import ImageError, InputError, MissingExtraError
+from gmixer.errors import ImageError, InputError, needing_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -404,12 +404,8 @@ def _erasing(probability: float, mode: str, count: int, *, normalize: bool) -> l
 
 def _torchvision() -> Any:
     """torchvision.transforms."""
-    try:
+    with needing_torch("create_transform"):
         from torchvision import transforms  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision"):
-            raise
-        raise MissingExtraError(f"create_transform needs {error.name}: pip install 'gmixer[torch]'") from error
     return transforms
 
 

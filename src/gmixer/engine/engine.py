@@ -17,7 +17,7 @@ from gmixer.engine import _native
 from gmixer.engine.runtime import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.engine.threads import check_threads
 from gmixer.errors import EngineError
-from gmixer.weights.architecture import infer_architecture
+from gmixer.weights.state_dict import read_state_dict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,9 +107,7 @@ class Engine:
         for wrapper in ("_orig_mod", "module"):  # torch.compile, DistributedDataParallel
             model = getattr(model, wrapper, model)
         source = f"this {type(model).__name__}"
-        state = model.state_dict()
-        config = infer_architecture({name: tuple(t.shape) for name, t in state.items()}, source=source)
-        tensors = ((name, tensor.detach().float().cpu().numpy()) for name, tensor in state.items())
+        config, tensors = read_state_dict(model.state_dict(), source=source)
         engine = cls(config, tensors, threads=threads, isa=isa, source=source)
         if check:
             engine._check_against(model, source)

@@ -22,8 +22,9 @@ from gmixer.models.mixer import Device, Mixer
 from gmixer.models.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
 from gmixer.weights.adapt import adapted
-from gmixer.weights.architecture import check_file, infer_architecture, variants_of
+from gmixer.weights.architecture import check_file, variants_of
 from gmixer.weights.hub import cached_weights
+from gmixer.weights.state_dict import read_state_dict
 from gmixer.weights.tensor_file import TensorFile
 
 _LOCAL, _HUB = "local-dir:", ("hf-hub:", "hf_hub:")
@@ -122,8 +123,13 @@ def _refuse(keyword: str) -> NoReturn:
         raise TypeError(f"{keyword} is not offered: gmixer builds Mixer and G-Mixer as they were published; use timm")
     if keyword in _OF_THE_VARIANT:
         raise TypeError(f"{keyword} belongs to the variant; build gmixer.models.mixer.Mixer from a ModelConfig instead")
-    close = difflib.get_close_matches(keyword, inspect.signature(create_model).parameters, n=1)
-    raise TypeError(f"create_model has no keyword {keyword!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    keywords = inspect.signature(create_model).parameters
+    raise TypeError(f"create_model has no keyword {keyword!r}{_did_you_mean(keyword, keywords)}")
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _from_table(
@@ -159,8 +165,7 @@ def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
     fields = cfg.__dataclass_fields__
     for key in changes:
         if key not in fields:
-            close = difflib.get_close_matches(key, fields, n=1)
-            raise TypeError(f"a pretrained cfg has no {key!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+            raise TypeError(f"a pretrained cfg has no {key!r}{_did_you_mean(key, fields)}")
     cfg = replace(cfg, **changes)
     if len(cfg.input_size) != 3 or cfg.input_size[1] != cfg.input_size[2]:
         raise InputError(f"input_size is {cfg.input_size!r}; wanted (channels, height, width) of a square")
@@ -181,11 +186,10 @@ def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None) ->
 def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
     """A state dict of the caller's."""
     source = "the state_dict given"
-    stored = infer_architecture({name: tuple(t.shape) for name, t in state.items()}, source=source)
+    stored, tensors = read_state_dict(state, source=source)
     wanted = replace(model.config, num_classes=stored.num_classes)
-    arrays = ((name, tensor.detach().float().cpu().numpy()) for name, tensor in state.items())
-    tensors = adapted(arrays, stored=stored, wanted=wanted)
-    _copy_in(model, tensors, num_classes=stored.num_classes, source=source)
+    fitting = adapted(tensors, stored=stored, wanted=wanted)
+    _copy_in(model, fitting, num_classes=stored.num_classes, source=source)
 
 
 def _load_whole(model: Mixer, file: TensorFile) -> None:

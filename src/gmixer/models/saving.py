@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ def save_model(
         class_names = own_names if len(own_names) == config.num_classes else None
     elif len(class_names) != config.num_classes:
         raise InputError(f"class_names holds {len(class_names)} names; wanted {config.num_classes}, one a class")
-    data = replace(data or _data_of(model, architecture), image_px=config.image_px)
+    data = (data or _data_of(model, architecture)).adapted(image_px=config.image_px, in_chans=config.in_chans)
     global_pool = str(getattr(model, "global_pool", "avg"))
 
     path = Path(folder)
@@ -66,7 +65,7 @@ def _variant_name(config: ModelConfig) -> str:
 
 def _data_of(model: nn.Module, architecture: str) -> DataConfig:
     if getattr(model, "pretrained_cfg", None):
-        return DataConfig.from_timm(resolve_model_data_config(model))  # which follows the model's in_chans
+        return DataConfig.from_timm(resolve_model_data_config(model))
     return VARIANTS[architecture].data
 
 

@@ -5,6 +5,7 @@
     adapt.py           tensors for pictures of another size or with other channels
     architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
     timm_config.py     timm's config.json
+    state_dict.py      a torch state dict: its architecture, and its tensors as float32
     tensor_file.py     a safetensors file: header first, then one tensor at a time as float32
 
 Nothing here unpickles.
