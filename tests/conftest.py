@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+
+# Before huggingface_hub reads them: no test asks the real Hub, nor finds what the developer has in the cache.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_CACHE"] = os.path.join(tempfile.gettempdir(), "gmixer-tests-no-such-cache")
 
 import numpy as np
 import pytest

@@ -151,7 +151,7 @@ def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: P
         (("classify", photos[0], "--threads", 0), "--threads"),
         (("classify", photos[0], "--orientation", "left"), "--orientation"),
         (("classify", photos[0], "--model", "gmixer_24"), "no model 'gmixer_24'; the closest are"),
-        (("classify", photos[0], "--model", "gmixer_24_224"), "are not on this machine"),
+        (("classify", photos[0], "--model", "gmixer_24_224"), "model.safetensors is not on this machine"),
         (("classify", photos[0], "--model", tmp_path), "holds no config.json"),
         (("embed", photos[0], "-o", tmp_path / "x.csv"), "does not end in .npz"),
         (("embed", photos[0], "-o", tmp_path / "no" / "x.npz"), "cannot be written"),

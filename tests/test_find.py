@@ -61,7 +61,9 @@ def test_embedded_golden_logits(predictor: gmixer.Predictor) -> None:
 
 
 def test_names_without_weights_here() -> None:
-    with pytest.raises(WeightsError, match=r"timm/gmixer_24_224.ra3_in1k are not on this machine .*folder or"):
+    with pytest.raises(
+        WeightsError, match=r"gmixer_24_224.ra3_in1k: model.safetensors is not on this machine .*gmixer pull gm"
+    ):
         find_checkpoint("gmixer_24_224")
     with pytest.raises(WeightsError, match=r"gmixer_12_224 was never published with weights"):
         find_checkpoint("gmixer_12_224")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gmixer.errors import WeightsError as WeightsError
     from gmixer.images import Limits as Limits
     from gmixer.models.factory import create_model as create_model
+    from gmixer.models.publishing import push_to_hub as push_to_hub
     from gmixer.models.registry import get_pretrained_cfg as get_pretrained_cfg
     from gmixer.models.registry import get_pretrained_cfg_value as get_pretrained_cfg_value
     from gmixer.models.registry import is_model as is_model
@@ -73,6 +74,7 @@ _HOMES = {
     "list_pretrained": "gmixer.models.registry",
     "load": "gmixer.predictor",
     "model_entrypoint": "gmixer.models.registry",
+    "push_to_hub": "gmixer.models.publishing",
     "register_with_timm": "gmixer.models.timm_bridge",
     "save_model": "gmixer.models.saving",
 }

@@ -25,6 +25,9 @@ ImageErrorKind = Literal[
     "unsupported",  # an image, but in a form that gmixer does not read
     "too_large",  # more bytes, pixels or frames than the limits allow; known before decoding
     "corrupt",  # the decoder gave up: truncated or damaged
+    "refused",  # gmixer will not read from there: a private address, a link inside an archive
+    "timeout",  # fetching or decoding took longer than the limit
+    "crashed",  # the decoder's process died (isolate)
 ]
 IMAGE_ERROR_KINDS: tuple[str, ...] = get_args(ImageErrorKind)
 

@@ -47,8 +47,10 @@ def load(
     orientation: Orientation = "apply",
     limits: Limits | None = None,
 ) -> Predictor:
-    """A Predictor of a model name, a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
+    """A Predictor of a model name, a repository on the Hub (`hf-hub:organization/model`, with `@revision` or
+    without), a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
 
+    Weights that are on this machine are taken as they are, without a look at the network; else they are fetched.
     name: which pretrained model a bare file is, where its shape fits several.
     image_px, in_chans: adapt the weights to pictures of another size or with other channels; None: as trained.
     runtime: "native", or "torch" (extra `gmixer[torch]`), which runs on GPUs too: the same pixels, the same results.
@@ -66,7 +68,7 @@ def load(
         {"threads": threads, "isa": isa, "device": device, "compile": compile or None},
         precision,
     )
-    checkpoint = find_checkpoint(model, name=name).adapted(image_px=image_px, in_chans=in_chans)
+    checkpoint = find_checkpoint(model, name=name, from_hub=True).adapted(image_px=image_px, in_chans=in_chans)
     source = str(checkpoint.path)
     engine: Runtime
     if runtime == "native":

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import classify, embed, info, models, options
+from gmixer.cli import classify, embed, info, models, options, pull
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Name what photos show and turn them into embeddings, with the G-Mixer family. No PyTorch, no network.",
+    help="Name what photos show and turn them into embeddings, with the G-Mixer family. No PyTorch needed.",
 )
 
 
@@ -51,6 +51,7 @@ app.command()(classify.classify)
 app.command()(embed.embed)
 app.command()(info.info)
 app.command()(models.models)
+app.command()(pull.pull)
 
 
 def main() -> None:

@@ -20,23 +20,32 @@ Facts = Iterator[tuple[str, str]]
 
 def info(
     model: Annotated[
-        str, typer.Argument(help="A model name, a folder or a .safetensors file; auto: the built-in model.")
+        str,
+        typer.Argument(
+            help="A model name, hf-hub:organization/model, a folder or a .safetensors file; auto: the one that "
+            "classify takes."
+        ),
     ] = options.AUTO,
+    cite: Annotated[bool, typer.Option("--cite", help="What to cite for it, as BibTeX; nothing else.")] = False,
     debug: options.Debug = False,
 ) -> None:
     """Show what a model is, where its weights lie, and what this machine runs it on."""
     from gmixer.cli.report import printable
-    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.config import find_model
     from gmixer.data import labels_for
     from gmixer.errors import WeightsError
-    from gmixer.weights import find_checkpoint, is_path
+    from gmixer.weights import find_checkpoint, is_path, preferred_model
+    from gmixer.weights.hub import Repo
 
-    name = EMBEDDED_MODEL if model == options.AUTO else model
+    name = preferred_model() if model == options.AUTO else model
+    if cite:
+        print(_to_cite(name))
+        return
     facts: list[tuple[str, str]] = []
     try:
         checkpoint = find_checkpoint(name)
     except WeightsError as error:
-        if is_path(name):
+        if is_path(name) or Repo.parse(name):
             raise
         full_name, variant, pretrained = find_model(name)
         facts += _of_model(full_name, variant.of(pretrained), (pretrained or variant).data)
@@ -64,6 +73,18 @@ def info(
     for heading, fact in facts:
         table.add_row(heading, Text(printable(fact)))
     Console().print(table)
+
+
+def _to_cite(name: str) -> str:
+    from gmixer.citation import bibtex
+    from gmixer.config import find_model
+    from gmixer.weights import find_checkpoint, is_path
+    from gmixer.weights.hub import Repo
+
+    if is_path(name) or Repo.parse(name):
+        return bibtex(find_checkpoint(name).model)
+    full_name, variant, _ = find_model(name)
+    return bibtex(variant.model, tag=full_name.partition(".")[2])
 
 
 def _of_model(name: str, model: ModelConfig, data: DataConfig) -> Facts:

@@ -40,7 +40,7 @@ def models(
                 top1 += "*"
                 remarks.append(f"* on {pretrained.top1_on}")
         if name == EMBEDDED_MODEL:
-            remarks.append(f"{name} is in this package; give the others' folder or file to --model")
+            remarks.append(f"{name} is in this package; the others are fetched at their first use, or by gmixer pull")
         rows.append(
             {
                 "model": name,

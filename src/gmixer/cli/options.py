@@ -25,7 +25,7 @@ def debug_wanted() -> bool:
     return _debug
 
 
-def _complete_model(incomplete: str) -> list[str]:
+def complete_model(incomplete: str) -> list[str]:
     from gmixer.config import model_names
 
     return [name for name in (AUTO, *model_names()) if name.startswith(incomplete)]
@@ -45,8 +45,9 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A model name, a folder with config.json and model.safetensors, or a .safetensors file.",
-        autocompletion=_complete_model,
+        help="A model name or hf-hub:organization/model (fetched at its first use), a folder with config.json and "
+        "model.safetensors, or a .safetensors file; auto: the best that is on this machine.",
+        autocompletion=complete_model,
     ),
 ]
 ImageSize = Annotated[
@@ -82,11 +83,11 @@ def open_predictor(
 
     Raises InputError for a model that takes neither grey nor RGB pictures.
     """
-    from gmixer.config import EMBEDDED_MODEL, find_model
     from gmixer.errors import InputError
     from gmixer.predictor import load
+    from gmixer.weights import preferred_model
 
-    source = EMBEDDED_MODEL if model == AUTO else model
+    source = preferred_model() if model == AUTO else model
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         predictor = load(source, name=name, image_px=image_size, threads=threads, orientation=orientation.value)
@@ -100,13 +101,23 @@ def open_predictor(
     for warning in warned:
         typer.secho(str(warning.message), err=True, dim=True)
     if model == AUTO:
-        larger_name, _, larger = find_model("gmixer_24_224.ra3_in1k")
-        small = predictor.checkpoint.pretrained
-        assert small is not None and larger is not None
-        typer.secho(
-            f"The small built-in {predictor.name} answers ({small.top1:.0f} % top-1 on tiny-ImageNet); "
-            f"{larger_name} has {larger.top1:.0f} % on ImageNet: give its weights to --model.",
-            err=True,
-            dim=True,
-        )
+        typer.secho(_taken(predictor.name), err=True, dim=True)
     return predictor
+
+
+def _taken(name: str) -> str:
+    """One line: which model answers, how good both are, and the way to the better one."""
+    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.weights.find import PREFERRED_MODEL
+
+    small, large = (find_model(model)[2] for model in (EMBEDDED_MODEL, PREFERRED_MODEL))
+    assert small is not None and large is not None  # both are rows of the table
+    if name == PREFERRED_MODEL:
+        return (
+            f"{name} answers ({large.top1:.0f} % top-1 on ImageNet-1k); "
+            f"the small built-in {EMBEDDED_MODEL} has {small.top1:.0f} % on tiny-ImageNet."
+        )
+    return (
+        f"The small built-in {name} answers ({small.top1:.0f} % top-1 on tiny-ImageNet); "
+        f"better, with {large.top1:.0f} % on ImageNet-1k: gmixer pull {PREFERRED_MODEL}"
+    )

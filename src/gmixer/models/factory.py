@@ -23,11 +23,12 @@ from gmixer.models.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, variants_of
-from gmixer.weights.hub import cached_weights
+from gmixer.weights.find import LOCAL_PREFIX, find_in_repo
+from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
 from gmixer.weights.state_dict import read_state_dict
 from gmixer.weights.tensor_file import TensorFile
+from gmixer.weights.timm_config import TimmConfig, read_timm_config
 
-_LOCAL, _HUB = "local-dir:", ("hf-hub:", "hf_hub:")
 _CLASS_VALUED = ("block_layer", "mlp_layer", "norm_layer", "act_layer")
 _OF_THE_VARIANT = ("patch_size", "num_blocks", "embed_dim", "mlp_ratio")
 
@@ -58,14 +59,16 @@ def create_model(
     dtype: torch.dtype | None = None,
     **unknown: object,
 ) -> nn.Module:
-    """The model of a name (`variant` or `variant.tag`) or of a folder (`local-dir:PATH`), as timm makes it.
+    """The model of a name (`variant` or `variant.tag`), of a repository on the Hub (`hf-hub:organization/model`, with
+    `@revision` or without) or of a folder (`local-dir:PATH`), as timm makes it.
 
-    pretrained: load its weights; a head of other classes stays as drawn; for other channels the stem, for another
-        img_size the token mixing is made to fit (gmixer.weights.adapt), which timm cannot do.
+    pretrained: load its weights, fetched from the Hub where its cache lacks them; a head of other classes stays as
+        drawn; for other channels the stem, for another img_size the token mixing is made to fit (gmixer.weights.adapt),
+        which timm cannot do.
     pretrained_cfg: a tag, or what to take instead of the name's own pretrained cfg.
     pretrained_cfg_overlay: changes to it, in timm's keys: {"file": "my.safetensors"} loads other weights.
     checkpoint_path: a .safetensors file to load after building, which must fit whole.
-    cache_dir: the Hub's cache to look for weights in; None: the user's own.
+    cache_dir: the Hub's cache; None: the user's own.
     scriptable, exportable, no_jit: accepted and without effect: the model is always exportable.
     features_only: maps (B, C, G, G) of the blocks at out_indices (default: the last three) instead of logits.
     The rest: see Mixer. None means the model's own.
@@ -74,16 +77,10 @@ def create_model(
     """
     if unknown:
         _refuse(next(iter(unknown)))
-    if model_name.startswith(_HUB):
-        raise WeightsError(
-            f"{model_name}: gmixer cannot fetch from the Hub yet; download it, and pass local-dir:FOLDER"
-        )
-    folder: Checkpoint | None = None
-    if model_name.startswith(_LOCAL):
-        folder = find_checkpoint(os.path.join(model_name.removeprefix(_LOCAL), ""))
+    if model_name.lower().startswith(LOCAL_PREFIX) or Repo.parse(model_name):
         if pretrained_cfg is not None:
             raise InputError(f"{model_name} brings its own pretrained cfg; change it by pretrained_cfg_overlay")
-        own, cfg = folder.model, _cfg_of_folder(folder)
+        own, cfg = _from_config(model_name, cache_dir)
     else:
         own, cfg = _from_table(model_name, pretrained_cfg)
     cfg = _overlaid(cfg, pretrained_cfg_overlay or {})
@@ -96,7 +93,7 @@ def create_model(
     )
     fitting: Checkpoint | None = None  # before anything is drawn, so that what cannot be loaded fails at once
     if pretrained and not cfg.state_dict:
-        fitting = (folder or _weights_of(cfg, cache_dir)).adapted(image_px=config.image_px, in_chans=config.in_chans)
+        fitting = _weights_of(cfg, cache_dir).adapted(image_px=config.image_px, in_chans=config.in_chans)
     model = Mixer(
         config,
         global_pool="avg" if global_pool is None else global_pool,
@@ -146,19 +143,29 @@ def _from_table(
     return variant.model, cfg
 
 
-def _cfg_of_folder(folder: Checkpoint) -> PretrainedCfg:
-    return PretrainedCfg(
-        file=str(folder.path.parent),
-        source="local-dir",
-        architecture=next(iter(variants_of(folder.model)), None),
-        fixed_input_size=True,
-        num_classes=folder.model.num_classes,
-        label_names=folder.class_names,
-        first_conv="stem.proj",
-        classifier="head",
-        license=folder.license,
-        **folder.data.to_timm(),
-    )
+def _from_config(model_name: str, cache_dir: str | os.PathLike[str] | None) -> tuple[ModelConfig, PretrainedCfg]:
+    """As the config.json of a folder or of a repository on the Hub says."""
+    if repo := Repo.parse(model_name):
+        described = read_timm_config(find_in_repo(repo, CONFIG_FILE, from_hub=True, cache_dir=cache_dir))
+        cfg = PretrainedCfg(hf_hub_id=model_name.partition(":")[2], source="hf-hub")
+    else:
+        folder = Path(model_name[len(LOCAL_PREFIX) :])
+        described = read_timm_config(folder / CONFIG_FILE)
+        cfg = PretrainedCfg(file=str(folder), source="local-dir")
+    return described.model, replace(cfg, **_fields_of(described))
+
+
+def _fields_of(described: TimmConfig) -> dict[str, Any]:
+    return {
+        "architecture": next(iter(variants_of(described.model)), None),
+        "fixed_input_size": True,
+        "num_classes": described.model.num_classes,
+        "label_names": described.class_names,
+        "first_conv": "stem.proj",
+        "classifier": "head",
+        "license": described.license,
+        **described.data.to_timm(),
+    }
 
 
 def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
@@ -174,10 +181,16 @@ def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
 
 def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None) -> Checkpoint:
     """A file goes before the Hub's repository, as in timm."""
+    if cfg.source == "hf-hub":
+        return find_checkpoint(f"hf-hub:{cfg.hf_hub_id}", from_hub=True, cache_dir=cache_dir)
+    if cfg.source == "local-dir":
+        return find_checkpoint(f"{LOCAL_PREFIX}{cfg.file}")
     if cfg.file:
         path = Path(cfg.file)
     elif cfg.hf_hub_id:
-        path = cached_weights(cfg.hf_hub_id, cache_dir=cache_dir)
+        path = find_in_repo(
+            Repo.of(cfg.hf_hub_id), cfg.hf_hub_filename or WEIGHTS_FILE, from_hub=True, cache_dir=cache_dir
+        )
     else:
         raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
     return find_checkpoint(path.absolute(), name=cfg.architecture)

@@ -1,7 +1,7 @@
 """A name, file or folder → a checkpoint: checked against its architecture, read one tensor at a time.
 
-    find.py            embedded, the Hub's cache, `.safetensors` file or timm's folder → Checkpoint
-    hub.py             the cache that timm and huggingface_hub share
+    find.py            embedded, the Hub, `.safetensors` file or timm's folder → Checkpoint
+    hub.py             repositories on the Hub, its cache, and fetching
     adapt.py           tensors for pictures of another size or with other channels
     architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
     timm_config.py     timm's config.json
@@ -11,6 +11,6 @@
 Nothing here unpickles.
 """
 
-from gmixer.weights.find import Checkpoint, find_checkpoint, is_path
+from gmixer.weights.find import Checkpoint, find_checkpoint, is_path, preferred_model, pull
 
-__all__ = ["Checkpoint", "find_checkpoint", "is_path"]
+__all__ = ["Checkpoint", "find_checkpoint", "is_path", "preferred_model", "pull"]

@@ -1,9 +1,10 @@
-"""Where weights come from: the package, the Hub's cache, a `.safetensors` file, a folder as timm writes it."""
+"""Where weights come from: the package, the Hub and its cache, a `.safetensors` file, a folder as timm writes it."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +17,18 @@ from gmixer.config import EMBEDDED_MODEL, VARIANTS, DataConfig, ModelConfig, Pre
 from gmixer.errors import InputError, WeightsError
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
-from gmixer.weights.hub import cached_weights
+from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, cache_folder, cached, fetch
 from gmixer.weights.tensor_file import TensorFile
 from gmixer.weights.timm_config import read_timm_config
 
 # A token MLP's weights grow with the patches: at this many, those of gmixer_24_224 would already be 0.2 GB.
 MAX_PATCHES = 64 * 64
+
+# What `--model auto` takes where its weights are on this machine, instead of the embedded model.
+PREFERRED_MODEL = "gmixer_24_224.ra3_in1k"
+
+LOCAL_PREFIX = "local-dir:"  # timm's, in any case
+_REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # organization/model
 
 EMBEDDED_WEIGHTS = Path(__file__).parent / "embedded" / "gmixer_8_64.safetensors"
 
@@ -73,29 +80,46 @@ class Checkpoint:
         return adapted(self.file.tensors(), stored=self.stored, wanted=self.model)
 
 
-def find_checkpoint(source: str | os.PathLike[str], *, name: str | None = None) -> Checkpoint:
-    """The checkpoint of a model name, a `.safetensors` file, or a folder with config.json and model.safetensors.
+def find_checkpoint(
+    source: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    from_hub: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Checkpoint:
+    """The checkpoint of a model name, a repository on the Hub, a `.safetensors` file, or a folder.
 
+    source: a name of the table, `hf-hub:organization/model[@revision]`, a path of a file, or of a folder that holds
+        config.json and model.safetensors (timm's `local-dir:` may stand before it).
     name: which row of the table a bare file is, where its shape fits several.
-    Raises UnknownModelError, WeightsError. Never touches the network, and never takes other weights instead.
+    from_hub: fetch what the Hub's cache lacks. Else the network is never touched.
+    cache_dir: the Hub's cache; None: the user's own.
+
+    Raises UnknownModelError, WeightsError, InputError. Never takes other weights instead.
     """
     text = os.fspath(source)
-    if is_path(text):
-        path = Path(text)
-        if path.is_dir():
-            if name is not None:
-                raise InputError(
-                    f"name={name!r} is for a bare .safetensors file; {path} says in its config.json what it is"
-                )
-            return _from_folder(path)
-        return _from_file(path, name)
+    repo = Repo.parse(text)
+    if repo or is_path(text):
+        path = Path(text[len(LOCAL_PREFIX) :] if text.lower().startswith(LOCAL_PREFIX) else text)
+        if not repo and not path.exists() and _REPO_ID.fullmatch(text):
+            raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
+        if not repo and not path.is_dir():
+            return _from_file(path, name)
+        if name is not None:
+            raise InputError(
+                f"name={name!r} is for a bare .safetensors file; {text} says in its config.json what it is"
+            )
+        return _from_repo(repo, from_hub, cache_dir) if repo else _from_folder(path, path.resolve().name)
     full_name, variant, pretrained = find_model(text)
     if pretrained is None:
         raise WeightsError(f"{full_name} was never published with weights; train it, and load the folder or file")
-    path = EMBEDDED_WEIGHTS if full_name == EMBEDDED_MODEL else cached_weights(f"timm/{full_name}")
+    if full_name == EMBEDDED_MODEL:
+        weights = EMBEDDED_WEIGHTS
+    else:
+        weights = find_in_repo(hub_repo(full_name), WEIGHTS_FILE, from_hub=from_hub, cache_dir=cache_dir)
     return Checkpoint(
         name=full_name,
-        file=TensorFile(path),
+        file=TensorFile(weights),
         model=variant.of(pretrained),
         data=pretrained.data,
         pretrained=pretrained,
@@ -103,9 +127,34 @@ def find_checkpoint(source: str | os.PathLike[str], *, name: str | None = None) 
     )
 
 
+def preferred_model() -> str:
+    """PREFERRED_MODEL where the Hub's cache holds its weights, else the embedded one. Never touches the network."""
+    return PREFERRED_MODEL if cached(hub_repo(PREFERRED_MODEL), WEIGHTS_FILE) else EMBEDDED_MODEL
+
+
+def hub_repo(full_name: str) -> Repo:
+    """Where timm publishes the weights of a pretrained model of the table."""
+    return Repo(f"timm/{full_name}", known_as=full_name)
+
+
+def find_in_repo(
+    repo: Repo, filename: str, *, from_hub: bool = False, cache_dir: str | os.PathLike[str] | None = None
+) -> Path:
+    """A file of a repository: as the cache holds it, else from the Hub, if that is wanted. Raises WeightsError."""
+    if path := cached(repo, filename, cache_dir=cache_dir):
+        return path
+    if from_hub:
+        return fetch(repo, filename, cache_dir=cache_dir)
+    raise WeightsError(
+        f"{repo}: {filename} is not on this machine (looked in {cache_folder(cache_dir)}); fetch it by "
+        f"gmixer pull {repo}, or pass the folder or the .safetensors file that holds it"
+    )
+
+
 def is_path(text: str) -> bool:
     """Whether this means a file or a folder rather than the name of a model."""
-    return os.sep in text or text.endswith(".safetensors") or os.path.isdir(text)
+    prefixed = text.lower().startswith(LOCAL_PREFIX)
+    return prefixed or os.sep in text or text.endswith(".safetensors") or os.path.isdir(text)
 
 
 def _from_file(path: Path, name: str | None) -> Checkpoint:
@@ -151,12 +200,41 @@ def _from_file(path: Path, name: str | None) -> Checkpoint:
     return Checkpoint(name=path.stem, file=file, model=model, data=data)
 
 
-def _from_folder(folder: Path) -> Checkpoint:
+def _from_repo(repo: Repo, from_hub: bool, cache_dir: str | os.PathLike[str] | None) -> Checkpoint:
+    """Both files of one commit, also where the branch moves on between them."""
+    config = find_in_repo(repo, CONFIG_FILE, from_hub=from_hub, cache_dir=cache_dir)
+    commit = Repo(repo.id, config.parent.name)
+    find_in_repo(commit, WEIGHTS_FILE, from_hub=from_hub, cache_dir=cache_dir)
+    return _from_folder(config.parent, str(repo))
+
+
+def pull(source: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Checkpoint:
+    """What the Hub holds now of a pretrained model's name or `hf-hub:organization/model[@revision]`, in the cache.
+
+    Every file's checksum is compared with the Hub's, also of one that was there before.
+    Raises UnknownModelError, WeightsError, InputError.
+    """
+    if repo := Repo.parse(source):
+        config = fetch(repo, CONFIG_FILE, cache_dir=cache_dir)
+        fetch(Repo(repo.id, config.parent.name), WEIGHTS_FILE, cache_dir=cache_dir)
+    elif is_path(source):
+        raise InputError(
+            f"{source!r} is neither a model's name nor hf-hub:organization/model; a repository of that name on the Hub "
+            f"would be hf-hub:{source}, and a file or folder needs no pull"
+        )
+    else:
+        full_name, _, pretrained = find_model(source)
+        if pretrained and full_name != EMBEDDED_MODEL:
+            fetch(hub_repo(full_name), WEIGHTS_FILE, cache_dir=cache_dir)
+    return find_checkpoint(source, cache_dir=cache_dir)
+
+
+def _from_folder(folder: Path, name: str) -> Checkpoint:
     """config.json says what the model is; model.safetensors is held to it."""
-    config = read_timm_config(folder / "config.json")
+    config = read_timm_config(folder / CONFIG_FILE)
     return Checkpoint(
-        name=folder.resolve().name,
-        file=TensorFile(folder / "model.safetensors"),
+        name=name,
+        file=TensorFile(folder / WEIGHTS_FILE),
         model=config.model,
         data=config.data,
         class_names=config.class_names,
