@@ -46,6 +46,7 @@ def load(
     compile: bool = False,
     orientation: Orientation = "apply",
     limits: Limits | None = None,
+    allow_pickle: bool = False,
 ) -> Predictor:
     """A Predictor of a model name, a repository on the Hub (`hf-hub:organization/model`, with `@revision` or
     without), a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
@@ -59,6 +60,8 @@ def load(
     device, precision, compile: of the torch runtime. device: None is "cpu"; else "cuda", "cuda:1", …; precision:
         "fp32", "bf16" or "fp16", of the products; compile: by torch.compile, at the first batch.
     orientation: "apply" turns pictures as their EXIF says; "ignore" is timm's behaviour.
+    allow_pickle: take a `.pth` file too (extra `gmixer[torch]`), read with weights_only=True; of a checkpoint with
+        averaged weights those.
 
     Raises UnknownModelError, WeightsError, EngineError, InputError, MissingExtraError. Never falls back to another
     model, runtime, device or precision.
@@ -68,7 +71,8 @@ def load(
         {"threads": threads, "isa": isa, "device": device, "compile": compile or None},
         precision,
     )
-    checkpoint = find_checkpoint(model, name=name, from_hub=True).adapted(image_px=image_px, in_chans=in_chans)
+    checkpoint = find_checkpoint(model, name=name, from_hub=True, allow_pickle=allow_pickle)
+    checkpoint = checkpoint.adapted(image_px=image_px, in_chans=in_chans)
     source = str(checkpoint.path)
     engine: Runtime
     if runtime == "native":

@@ -22,6 +22,7 @@ def classify(
     image_size: options.ImageSize = None,
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
+    allow_pickle: options.AllowPickle = False,
     debug: options.Debug = False,
 ) -> None:
     """Name what pictures show: the most probable classes of each.
@@ -39,6 +40,7 @@ def classify(
         image_size=image_size,
         threads=threads,
         orientation=orientation,
+        allow_pickle=allow_pickle,
         chatty=not (as_json or as_csv),
     )
     predictor.require_classes()

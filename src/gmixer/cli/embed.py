@@ -23,6 +23,7 @@ def embed(
     image_size: options.ImageSize = None,
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
+    allow_pickle: options.AllowPickle = False,
     debug: options.Debug = False,
 ) -> None:
     """Turn pictures into vectors: an .npz file for numpy.load.
@@ -53,7 +54,13 @@ def embed(
     failures: list[tuple[str, ImageError]] = []
     try:
         predictor = options.open_predictor(
-            model, name=name, image_size=image_size, threads=threads, orientation=orientation, chatty=True
+            model,
+            name=name,
+            image_size=image_size,
+            threads=threads,
+            orientation=orientation,
+            allow_pickle=allow_pickle,
+            chatty=True,
         )
         inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
         with open_progress(inputs):

@@ -27,6 +27,7 @@ def info(
         ),
     ] = options.AUTO,
     cite: Annotated[bool, typer.Option("--cite", help="What to cite for it, as BibTeX; nothing else.")] = False,
+    allow_pickle: options.AllowPickle = False,
     debug: options.Debug = False,
 ) -> None:
     """Show what a model is, where its weights lie, and what this machine runs it on."""
@@ -39,11 +40,11 @@ def info(
 
     name = preferred_model() if model == options.AUTO else model
     if cite:
-        print(_to_cite(name))
+        print(_to_cite(name, allow_pickle))
         return
     facts: list[tuple[str, str]] = []
     try:
-        checkpoint = find_checkpoint(name)
+        checkpoint = find_checkpoint(name, allow_pickle=allow_pickle)
     except WeightsError as error:
         if is_path(name) or Repo.parse(name):
             raise
@@ -75,14 +76,14 @@ def info(
     Console().print(table)
 
 
-def _to_cite(name: str) -> str:
+def _to_cite(name: str, allow_pickle: bool) -> str:
     from gmixer.citation import bibtex
     from gmixer.config import find_model
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 
     if is_path(name) or Repo.parse(name):
-        return bibtex(find_checkpoint(name).model)
+        return bibtex(find_checkpoint(name, allow_pickle=allow_pickle).model)
     full_name, variant, _ = find_model(name)
     return bibtex(variant.model, tag=full_name.partition(".")[2])
 
@@ -122,7 +123,8 @@ def _of_file(checkpoint: Checkpoint) -> Facts:
     size_mib = checkpoint.path.stat().st_size / 2**20
     with open(checkpoint.path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    yield "weights", f"{checkpoint.path} ({size_mib:.1f} MiB, {', '.join(checkpoint.file.dtypes)})"
+    part = f", its {checkpoint.file.part}" if checkpoint.file.part else ""
+    yield "weights", f"{checkpoint.path}{part} ({size_mib:.1f} MiB, {', '.join(checkpoint.file.dtypes)})"
     yield "SHA-256", sha256
 
 

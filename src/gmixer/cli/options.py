@@ -67,6 +67,10 @@ Name = Annotated[
     str | None,
     typer.Option("--name", help="Which pretrained model a bare .safetensors file is, where its shape fits several."),
 ]
+AllowPickle = Annotated[
+    bool,
+    typer.Option("--allow-pickle", help="Let the model be a .pth file: a pickle, so only from whom you trust."),
+]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
 
 
@@ -77,6 +81,7 @@ def open_predictor(
     image_size: int | None,
     threads: int | None,
     orientation: Orientation,
+    allow_pickle: bool,
     chatty: bool,
 ) -> Predictor:
     """Loads the model. chatty: say on stderr which one `auto` took and how good it is, and what loading warns of.
@@ -90,7 +95,14 @@ def open_predictor(
     source = preferred_model() if model == AUTO else model
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        predictor = load(source, name=name, image_px=image_size, threads=threads, orientation=orientation.value)
+        predictor = load(
+            source,
+            name=name,
+            image_px=image_size,
+            threads=threads,
+            orientation=orientation.value,
+            allow_pickle=allow_pickle,
+        )
     if predictor.model.in_chans not in (1, 3):
         raise InputError(
             f"{predictor.name} takes {predictor.model.in_chans} channels; picture files have 1 or 3: in Python, pass "

@@ -23,11 +23,11 @@ from gmixer.models.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, variants_of
-from gmixer.weights.find import LOCAL_PREFIX, find_in_repo
+from gmixer.weights.find import LOCAL_PREFIX, find_in_repo, open_weights
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
 from gmixer.weights.state_dict import read_state_dict
-from gmixer.weights.tensor_file import TensorFile
 from gmixer.weights.timm_config import TimmConfig, read_timm_config
+from gmixer.weights.weights_file import WeightsFile
 
 _CLASS_VALUED = ("block_layer", "mlp_layer", "norm_layer", "act_layer")
 _OF_THE_VARIANT = ("patch_size", "num_blocks", "embed_dim", "mlp_ratio")
@@ -57,6 +57,7 @@ def create_model(
     out_indices: int | Sequence[int] | None = None,
     device: Device = None,
     dtype: torch.dtype | None = None,
+    allow_pickle: bool = False,
     **unknown: object,
 ) -> nn.Module:
     """The model of a name (`variant` or `variant.tag`), of a repository on the Hub (`hf-hub:organization/model`, with
@@ -69,6 +70,7 @@ def create_model(
     pretrained_cfg_overlay: changes to it, in timm's keys: {"file": "my.safetensors"} loads other weights.
     checkpoint_path: a .safetensors file to load after building, which must fit whole.
     cache_dir: the Hub's cache; None: the user's own.
+    allow_pickle: let the files named above be `.pth`, which torch then reads with weights_only=True.
     scriptable, exportable, no_jit: accepted and without effect: the model is always exportable.
     features_only: maps (B, C, G, G) of the blocks at out_indices (default: the last three) instead of logits.
     The rest: see Mixer. None means the model's own.
@@ -93,7 +95,7 @@ def create_model(
     )
     fitting: Checkpoint | None = None  # before anything is drawn, so that what cannot be loaded fails at once
     if pretrained and not cfg.state_dict:
-        fitting = _weights_of(cfg, cache_dir).adapted(image_px=config.image_px, in_chans=config.in_chans)
+        fitting = _weights_of(cfg, cache_dir, allow_pickle).adapted(image_px=config.image_px, in_chans=config.in_chans)
     model = Mixer(
         config,
         global_pool="avg" if global_pool is None else global_pool,
@@ -111,7 +113,7 @@ def create_model(
     if fitting:
         _copy_in(model, fitting.tensors(), num_classes=fitting.model.num_classes, source=str(fitting.path))
     if checkpoint_path:
-        _load_whole(model, TensorFile(Path(checkpoint_path)))
+        _load_whole(model, open_weights(Path(checkpoint_path), allow_pickle=allow_pickle))
     return FeatureMaps(model, 3 if out_indices is None else out_indices) if features_only else model
 
 
@@ -179,12 +181,12 @@ def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
     return cfg
 
 
-def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None) -> Checkpoint:
+def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None, allow_pickle: bool) -> Checkpoint:
     """A file goes before the Hub's repository, as in timm."""
     if cfg.source == "hf-hub":
         return find_checkpoint(f"hf-hub:{cfg.hf_hub_id}", from_hub=True, cache_dir=cache_dir)
     if cfg.source == "local-dir":
-        return find_checkpoint(f"{LOCAL_PREFIX}{cfg.file}")
+        return find_checkpoint(f"{LOCAL_PREFIX}{cfg.file}", allow_pickle=allow_pickle)
     if cfg.file:
         path = Path(cfg.file)
     elif cfg.hf_hub_id:
@@ -193,7 +195,7 @@ def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None) ->
         )
     else:
         raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
-    return find_checkpoint(path.absolute(), name=cfg.architecture)
+    return find_checkpoint(path.absolute(), name=cfg.architecture, allow_pickle=allow_pickle)
 
 
 def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
@@ -205,7 +207,7 @@ def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
     _copy_in(model, fitting, num_classes=stored.num_classes, source=source)
 
 
-def _load_whole(model: Mixer, file: TensorFile) -> None:
+def _load_whole(model: Mixer, file: WeightsFile) -> None:
     check_file(file, model.config)
     _copy_in(model, file.tensors(), num_classes=model.num_classes, source=str(file.path))
 

@@ -6,9 +6,11 @@
     architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
     timm_config.py     timm's config.json
     state_dict.py      a torch state dict: its architecture, and its tensors as float32
+    weights_file.py    what every kind of weights file tells
     tensor_file.py     a safetensors file: header first, then one tensor at a time as float32
+    pickle_file.py     a .pth file, where the caller allows pickles
 
-Nothing here unpickles.
+Nothing unpickles unless it is told to.
 """
 
 from gmixer.weights.find import Checkpoint, find_checkpoint, is_path, preferred_model, pull

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import InputError, WeightsError
-from gmixer.weights.tensor_file import TensorFile
+from gmixer.weights.weights_file import WeightsFile
 
 
 def infer_architecture(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> ModelConfig:
@@ -56,7 +56,7 @@ def variants_of(config: ModelConfig) -> list[str]:
     ]
 
 
-def check_file(file: TensorFile, wanted: ModelConfig) -> None:
+def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
     """Compares names, shapes and dtypes with the architecture. Raises WeightsError: got, wanted, way out."""
     shapes = wanted.tensor_shapes()
     missing = [name for name in shapes if name not in file.headers]

@@ -18,14 +18,18 @@ from gmixer.errors import InputError, WeightsError
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, cache_folder, cached, fetch
+from gmixer.weights.pickle_file import PICKLE_SUFFIXES, PickleFile, is_pickle
 from gmixer.weights.tensor_file import TensorFile
 from gmixer.weights.timm_config import read_timm_config
+from gmixer.weights.weights_file import WeightsFile
 
 # A token MLP's weights grow with the patches: at this many, those of gmixer_24_224 would already be 0.2 GB.
 MAX_PATCHES = 64 * 64
 
 # What `--model auto` takes where its weights are on this machine, instead of the embedded model.
 PREFERRED_MODEL = "gmixer_24_224.ra3_in1k"
+
+PICKLED_WEIGHTS_FILE = "pytorch_model.bin"  # timm's name, beside or instead of model.safetensors
 
 LOCAL_PREFIX = "local-dir:"  # timm's, in any case
 _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # organization/model
@@ -38,7 +42,7 @@ class Checkpoint:
     """Weights whose header has been checked: every tensor is there, in the shape and a dtype that the model wants."""
 
     name: str  # variant.tag, or the folder's or file's own name
-    file: TensorFile
+    file: WeightsFile
     model: ModelConfig
     data: DataConfig
     stored: ModelConfig | None = None  # the file's own, where `model` is an adaptation of it
@@ -86,6 +90,7 @@ def find_checkpoint(
     name: str | None = None,
     from_hub: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    allow_pickle: bool = False,
 ) -> Checkpoint:
     """The checkpoint of a model name, a repository on the Hub, a `.safetensors` file, or a folder.
 
@@ -94,8 +99,9 @@ def find_checkpoint(
     name: which row of the table a bare file is, where its shape fits several.
     from_hub: fetch what the Hub's cache lacks. Else the network is never touched.
     cache_dir: the Hub's cache; None: the user's own.
+    allow_pickle: read a `.pth` file too, or a folder's pytorch_model.bin where it holds no model.safetensors.
 
-    Raises UnknownModelError, WeightsError, InputError. Never takes other weights instead.
+    Raises UnknownModelError, WeightsError, InputError, MissingExtraError. Never takes other weights instead.
     """
     text = os.fspath(source)
     repo = Repo.parse(text)
@@ -104,12 +110,12 @@ def find_checkpoint(
         if not repo and not path.exists() and _REPO_ID.fullmatch(text):
             raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
         if not repo and not path.is_dir():
-            return _from_file(path, name)
+            return _from_file(path, name, allow_pickle)
         if name is not None:
             raise InputError(
                 f"name={name!r} is for a bare .safetensors file; {text} says in its config.json what it is"
             )
-        return _from_repo(repo, from_hub, cache_dir) if repo else _from_folder(path, path.resolve().name)
+        return _from_repo(repo, from_hub, cache_dir) if repo else _from_folder(path, path.resolve().name, allow_pickle)
     full_name, variant, pretrained = find_model(text)
     if pretrained is None:
         raise WeightsError(f"{full_name} was never published with weights; train it, and load the folder or file")
@@ -154,12 +160,26 @@ def find_in_repo(
 def is_path(text: str) -> bool:
     """Whether this means a file or a folder rather than the name of a model."""
     prefixed = text.lower().startswith(LOCAL_PREFIX)
-    return prefixed or os.sep in text or text.endswith(".safetensors") or os.path.isdir(text)
+    return prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES)) or os.path.isdir(text)
 
 
-def _from_file(path: Path, name: str | None) -> Checkpoint:
+def open_weights(path: Path, *, allow_pickle: bool = False) -> WeightsFile:
+    """A `.safetensors` file, or, where it is allowed, a pickle. Raises WeightsError, MissingExtraError."""
+    if not is_pickle(path):
+        return TensorFile(path)
+    if not path.exists():
+        raise WeightsError(f"{path}: no such file")
+    if not allow_pickle:
+        raise WeightsError(
+            f"{path}: is a pickle, which may run code when it is read; take the weights as .safetensors, or, where you "
+            f"trust whom it is from, pass allow_pickle=True (on the command line --allow-pickle)"
+        )
+    return PickleFile(path)
+
+
+def _from_file(path: Path, name: str | None, allow_pickle: bool) -> Checkpoint:
     """The architecture follows from the tensors; how pictures are fed follows from the table's row of that shape."""
-    file = TensorFile(path)
+    file = open_weights(path, allow_pickle=allow_pickle)
     model = infer_architecture(file.shapes, source=str(path))
     if name is not None:
         full_name, variant, row = find_model(name)
@@ -205,7 +225,7 @@ def _from_repo(repo: Repo, from_hub: bool, cache_dir: str | os.PathLike[str] | N
     config = find_in_repo(repo, CONFIG_FILE, from_hub=from_hub, cache_dir=cache_dir)
     commit = Repo(repo.id, config.parent.name)
     find_in_repo(commit, WEIGHTS_FILE, from_hub=from_hub, cache_dir=cache_dir)
-    return _from_folder(config.parent, str(repo))
+    return _from_folder(config.parent, str(repo), allow_pickle=False)
 
 
 def pull(source: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Checkpoint:
@@ -229,12 +249,13 @@ def pull(source: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Che
     return find_checkpoint(source, cache_dir=cache_dir)
 
 
-def _from_folder(folder: Path, name: str) -> Checkpoint:
-    """config.json says what the model is; model.safetensors is held to it."""
+def _from_folder(folder: Path, name: str, allow_pickle: bool) -> Checkpoint:
+    """config.json says what the model is; the weights beside it are held to that."""
     config = read_timm_config(folder / CONFIG_FILE)
+    pickled = not (folder / WEIGHTS_FILE).exists() and (folder / PICKLED_WEIGHTS_FILE).exists()
     return Checkpoint(
         name=name,
-        file=TensorFile(folder / WEIGHTS_FILE),
+        file=open_weights(folder / (PICKLED_WEIGHTS_FILE if pickled else WEIGHTS_FILE), allow_pickle=allow_pickle),
         model=config.model,
         data=config.data,
         class_names=config.class_names,

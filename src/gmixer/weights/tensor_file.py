@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from gmixer.errors import WeightsError
+from gmixer.weights.weights_file import TensorHeader, WeightsFile
 
 # safetensors' dtype → numpy's view of the stored bytes. Widening to float32 is exact for each.
 _STORED: dict[str, np.dtype[np.generic]] = {
@@ -22,19 +22,13 @@ _STORED: dict[str, np.dtype[np.generic]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TensorHeader:
-    shape: tuple[int, ...]
-    dtype: str  # safetensors' name, such as "F16"
-    offset_bytes: int  # from the start of the file
-
-
-class TensorFile:
+class TensorFile(WeightsFile):
     """An opened header. Raises WeightsError where the file is missing or is not safetensors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.headers: dict[str, TensorHeader] = {}
+        headers: dict[str, TensorHeader] = {}
+        self._offsets_bytes: dict[str, int] = {}  # from the start of the file
         try:
             # safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. So the
             # offsets follow from the sizes; reading them ourselves spares the pages that its memory map would keep.
@@ -42,23 +36,14 @@ class TensorFile:
                 offset_bytes = 8 + int.from_bytes(file.read(8), "little")
                 for name in checked.offset_keys():
                     part = checked.get_slice(name)
-                    header = TensorHeader(tuple(part.get_shape()), part.get_dtype(), offset_bytes)
-                    self.headers[name] = header
+                    header = headers[name] = TensorHeader(tuple(part.get_shape()), part.get_dtype())
+                    self._offsets_bytes[name] = offset_bytes
                     offset_bytes += math.prod(header.shape) * _bits_per_value(header.dtype) // 8
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: {_reason(path, error)}") from error
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {name: header.shape for name, header in self.headers.items()}
-
-    @property
-    def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that occur, sorted."""
-        return tuple(sorted({header.dtype for header in self.headers.values()}))
+        self.headers = headers
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every tensor as float32, in file order. Each array is valid until the next one is asked for."""
         largest = max((math.prod(h.shape) for h in self.headers.values()), default=0)
         stored_buffer = bytearray(largest * 4)
         widened_buffer = np.empty(largest, np.float32)
@@ -67,7 +52,7 @@ class TensorFile:
                 count = math.prod(header.shape)
                 stored_dtype = _STORED[header.dtype]
                 view = memoryview(stored_buffer)[: count * stored_dtype.itemsize]
-                file.seek(header.offset_bytes)
+                file.seek(self._offsets_bytes[name])
                 if file.readinto(view) != len(view):
                     raise WeightsError(f"{self.path}: ends inside {name}; the file changed while it was read")
                 stored = np.frombuffer(view, stored_dtype)

@@ -1,0 +1,147 @@
+"""A `.pth` file, as torch.save writes it: read only where the caller allows pickles, and by torch's restricted reader.
+
+`weights_only=True` builds tensors and plain containers and calls nothing else. It has had holes (GHSA-63cw-57p8-fm3p,
+memory corruption, mended in torch 2.10), so it is no wall against a hostile file: safetensors is. Sizes are checked
+before and after, since neither the ZIP around the pickle nor a tensor's shape has to tell the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.errors import WeightsError, needing_torch
+from gmixer.weights.weights_file import TensorHeader, WeightsFile
+
+if TYPE_CHECKING:
+    import torch
+
+PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
+
+_SAFE_TORCH = (2, 10)  # GHSA-63cw-57p8-fm3p
+_PARTS = ("state_dict_ema", "model_ema", "state_dict", "model")  # timm's order: the averaged weights first
+_PREFIXES = ("_orig_mod.", "module.", "_orig_mod.")  # torch.compile in or around DistributedDataParallel
+_SAFETENSORS_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file is to be read as torch.save writes it: by its first bytes, or by its name."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(9)
+    except OSError:
+        return path.name.endswith(PICKLE_SUFFIXES)
+    if head[8:] == b"{":  # safetensors, whose first bytes are a length and may look like anything
+        return False
+    return head.startswith((b"PK\x03\x04", b"\x80")) or path.name.endswith(PICKLE_SUFFIXES)
+
+
+class PickleFile(WeightsFile):
+    """All tensors of the file, in memory. Raises WeightsError, MissingExtraError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part, self._state = _unwrapped(_load(path), path)
+        self.headers = {name: _header(path, name, tensor) for name, tensor in self._state.items()}
+        claimed = sum(tensor.numel() * tensor.element_size() for tensor in self._state.values())
+        if claimed > (held := path.stat().st_size):  # a stride of 0 makes a terabyte of four bytes
+            raise WeightsError(
+                f"{path}: its tensors claim {claimed:,} bytes, and the whole file holds {held:,}; it is no checkpoint "
+                f"that torch.save wrote of a model"
+            )
+
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for name, tensor in self._state.items():
+            yield name, tensor.detach().float().contiguous().numpy()
+
+
+def _load(path: Path) -> Any:
+    with needing_torch(f"{path} is a pickle, and reading it"):
+        import torch
+    version = tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2])
+    if version < _SAFE_TORCH:
+        raise WeightsError(
+            f"{path}: torch {torch.__version__} reads pickles unsafely; wanted 2.10 or newer: pip install -U torch"
+        )
+    _check_zip(path)
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):  # timm's arguments
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the bytes decide what is raised
+        raise WeightsError(f"{path}: {_reason(error)}") from error
+
+
+def _check_zip(path: Path) -> None:
+    """torch.save compresses nothing; a compressed entry can be a thousand times what it takes on disk."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return  # torch's older form; torch.load says what is wrong with anything else
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    unpacked = sum(entry.file_size for entry in entries)
+    if any(entry.compress_type for entry in entries) or unpacked > path.stat().st_size:
+        raise WeightsError(
+            f"{path}: is a compressed archive of {unpacked:,} bytes unpacked; wanted what torch.save writes, which is "
+            f"not compressed"
+        )
+
+
+def _unwrapped(loaded: Any, path: Path) -> tuple[str | None, dict[str, torch.Tensor]]:
+    """The name of the entry that held the state dict, if any, and its tensors without training's prefixes."""
+    import torch
+
+    part = None
+    if isinstance(loaded, Mapping):
+        part = next((name for name in _PARTS if isinstance(loaded.get(name), Mapping)), None)
+    state = loaded[part] if part else loaded
+    if not isinstance(state, Mapping) or not state:
+        raise WeightsError(f"{path}: holds a {type(loaded).__name__}, no state dict; wanted model.state_dict(), saved")
+    tensors: dict[str, torch.Tensor] = {}
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f"{path}: {key!r} is a {type(value).__name__}, not a tensor; wanted a state dict, or one under "
+                f"{', '.join(_PARTS)}"
+            )
+        name = key
+        for prefix in _PREFIXES:
+            name = name.removeprefix(prefix)
+        if name in tensors:
+            raise WeightsError(f"{path}: holds {name} twice, once with a prefix; save one model alone")
+        tensors[name] = value
+    return part, tensors
+
+
+def _header(path: Path, name: str, tensor: torch.Tensor) -> TensorHeader:
+    import torch
+
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        kind = "quantized" if tensor.is_quantized else f"{tensor.layout} on {tensor.device.type}".removeprefix("torch.")
+        raise WeightsError(f"{path}: {name} is {kind}; wanted plain tensors: save model.float().state_dict()")
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return TensorHeader(tuple(tensor.shape), _SAFETENSORS_DTYPES.get(dtype, dtype))
+
+
+def _reason(error: Exception) -> str:
+    """torch's own sentence, without its advice to try again with weights_only=False."""
+    paragraphs = [" ".join(part.split()) for part in str(error).split("\n\n")]
+    said = next((p for p in paragraphs if p and not p.startswith(("Weights only load failed", "Check the doc"))), "")
+    if blocked := re.search(r"GLOBAL (\S+)", said):
+        return (
+            f"was refused: it asks for {blocked[1]}, which no weights need and which might run anything; take the "
+            f"weights as .safetensors, from someone you trust"
+        )
+    return (
+        f"is no checkpoint that torch can read safely ({type(error).__name__}: {said[:200]}); take a .safetensors file"
+    )

@@ -1,0 +1,38 @@
+"""What every kind of weights file tells: its tensors' names, shapes and dtypes, and then the tensors one at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TensorHeader:
+    shape: tuple[int, ...]
+    dtype: str  # safetensors' name, such as "F16"
+
+
+class WeightsFile(ABC):
+    """tensor_file.py and pickle_file.py are the two kinds."""
+
+    path: Path
+    headers: Mapping[str, TensorHeader]
+    part: str | None = None  # which entry of a checkpoint the tensors were taken from, where it has several
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: header.shape for name, header in self.headers.items()}
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes that occur, sorted."""
+        return tuple(sorted({header.dtype for header in self.headers.values()}))
+
+    @abstractmethod
+    def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Every tensor as float32, in file order. Each array is valid until the next one is asked for."""
