@@ -139,6 +139,14 @@ def test_stdin(photos: list[Path]) -> None:
     assert empty.returncode == 1
 
 
+def test_a_file_cannot_command_the_terminal(tmp_path: Path) -> None:
+    """An error quotes the names of unknown tensors, which may be anything."""
+    shapes = VARIANTS["gmixer_8_64"].model.tensor_shapes() | {"\x1b]0;mine\x07": (1,)}
+    save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, tmp_path / "x.safetensors")
+    said = run("info", tmp_path / "x.safetensors").stderr
+    assert "holds the unknown \\x1b]0;mine\\x07;" in said and "\x1b" not in said
+
+
 def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "folder.npz"
     folder.mkdir()

@@ -112,7 +112,13 @@ def test_timm_folder_with_its_own_classes_channels_and_size(tmp_path: Path) -> N
         ({"architecture": "gmixer_24_224"}, "model.safetensors: lacks blocks.12.norm1.weight"),
         ({"pretrained_cfg": {"mean": [0.5]}}, "mean is .* and std .*; wanted 3 numbers each"),
         ({"pretrained_cfg": {"crop_pct": 2}}, "crop_fraction is 2"),
+        ({"pretrained_cfg": {"crop_pct": 1e-9}}, "crop_fraction is 1e-09; wanted 0.0625 to 1"),
         ({"pretrained_cfg": None}, "config.json: .*wanted timm's config.json"),
+        ({"model_args": {"num_blocks": 10**9}}, "a model of 1,000,000,000 blocks .* wanted at most 1,000 blocks"),
+        ({"model_args": {"img_size": 2**40}}, "wanted at most .* parameters"),
+        ({"num_classes": 10**12, "model_args": {}}, "wanted at most .* parameters"),
+        ({"label_names": "x" * 1000}, "label_names is no list of texts"),
+        ({"label_names": list(range(1000))}, "label_names is no list of texts"),
     ],
 )
 def test_a_config_that_does_not_fit(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -128,6 +134,12 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
         find_checkpoint(folder)
     (folder / "config.json").write_text("[]")
     with pytest.raises(WeightsError, match=r"config.json: .*wanted timm's config.json"):
+        find_checkpoint(folder)
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(WeightsError, match=r"config.json: .*wanted timm's config.json"):
+        find_checkpoint(folder)
+    (folder / "config.json").write_text(text + " " * 2**24)
+    with pytest.raises(WeightsError, match=r"config.json: holds [\d,]+ bytes, more than 16,777,216"):
         find_checkpoint(folder)
     (folder / "config.json").unlink()
     with pytest.raises(WeightsError, match=r"holds no config.json; .*pass the path of the .safetensors file"):

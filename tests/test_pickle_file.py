@@ -166,7 +166,7 @@ def test_the_command_says_it_in_one_line(state: Any, tmp_path: Path, photos: lis
     refused = run("classify", photos[0], "--model", "good.pth")
     assert refused.returncode == 2 and refused.stderr.startswith("gmixer: good.pth: is a pickle")
     assert run("classify", photos[0], "--model", "good.pth", "--allow-pickle", "--json").returncode == 0
-    assert "good.pth, its state_dict_ema (11.0 MiB, F16)" in run("info", "good.pth", "--allow-pickle").stdout
+    assert "good.pth, its state_dict_ema (23.5 MiB, F16)" in run("info", "good.pth", "--allow-pickle").stdout
 
 
 def test_sizes_that_are_not_true(state: Any, tmp_path: Path) -> None:

@@ -79,6 +79,16 @@ def test_damage_is_refused_and_the_file_named(damage, tmp_path: Path) -> None:  
         TensorFile(path)
 
 
+@pytest.mark.parametrize("tensors", [70_000, 1], ids=["tensors by the thousand", "a text that explodes"])
+def test_a_header_that_costs_more_than_any_model_needs(tensors: int, tmp_path: Path) -> None:
+    """Refused by its length, before anybody parses it."""
+    empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = {"__metadata__": {"x": "y" * (5_000_000 // tensors)}} | {f"tensor_{i}": empty for i in range(tensors)}
+    path = write(tmp_path / "x.safetensors", header)
+    with pytest.raises(WeightsError, match=r"x.safetensors: has a header of [\d,]+ bytes; wanted at most 4,194,304"):
+        TensorFile(path)
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"absent.safetensors: no such file"):
         TensorFile(tmp_path / "absent.safetensors")

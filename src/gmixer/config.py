@@ -144,6 +144,9 @@ def for_channels(numbers: Sequence[float], in_chans: int) -> tuple[float, ...]:
     return (fmean(numbers),) if in_chans == 1 else tuple(islice(cycle(numbers), in_chans))
 
 
+SMALLEST_CROP = 1 / 16  # guessed: published configs keep 0.8 and more
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
     """How a picture becomes a tensor: resize, crop, scale to 0…1, normalise."""
@@ -164,8 +167,8 @@ class DataConfig:
         _numbers("crop_fraction", (self.crop_fraction,))
         _numbers("mean", self.mean)
         _numbers("std", self.std)
-        if not 0 < self.crop_fraction <= 1:
-            raise InputError(f"crop_fraction is {self.crop_fraction!r}; wanted a number above 0, at most 1")
+        if not SMALLEST_CROP <= self.crop_fraction <= 1:  # the picture is resized to image_px / crop_fraction
+            raise InputError(f"crop_fraction is {self.crop_fraction!r}; wanted {SMALLEST_CROP:g} to 1")
         if {len(self.mean), len(self.std)} - {self.in_chans} or min(self.std) <= 0:
             raise InputError(
                 f"mean is {self.mean!r} and std {self.std!r}; wanted {self.in_chans} numbers each, one a channel, "

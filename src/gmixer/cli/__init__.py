@@ -76,7 +76,9 @@ def main() -> None:
     except (GmixerError, OSError) as error:  # OSError: a full disk, a device that refuses
         if options.debug_wanted():
             raise
-        typer.echo(f"gmixer: {error}", err=True)
+        from gmixer.cli.report import printable
+
+        typer.echo(f"gmixer: {printable(str(error))}", err=True)  # it may quote a hostile file's own words
         os._exit(2)  # at a normal exit Python would try to write what could not be written once more, and complain
     except KeyboardInterrupt:
         sys.exit(130)

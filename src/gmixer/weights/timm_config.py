@@ -12,6 +12,10 @@ from typing import Any
 from gmixer.config import DataConfig, ModelConfig, find_model
 from gmixer.errors import GmixerError, InputError, WeightsError
 
+MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each are 3 MB
+MAX_BLOCKS = 1_000  # the largest published Mixer has 32, and
+MAX_PARAMETERS = 2**32  # 0.2 billion
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimmConfig:
@@ -24,13 +28,15 @@ class TimmConfig:
 def read_timm_config(path: Path) -> TimmConfig:
     """Raises WeightsError where the file is missing, damaged, or of a model that gmixer does not know."""
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise InputError(f"holds {size:,} bytes, more than {MAX_BYTES:,}")
         return _understand(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise WeightsError(
             f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors, "
             f"or pass the path of the .safetensors file itself"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, GmixerError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, GmixerError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WeightsError(f"{path}: {what}; wanted timm's config.json of a Mixer") from error
 
@@ -58,6 +64,11 @@ def _understand(config: Mapping[str, Any]) -> TimmConfig:
         in_chans=arguments.pop("in_chans", data.in_chans),
         num_classes=arguments.pop("num_classes", config.get("num_classes", 1000)),
     )
+    if model.blocks > MAX_BLOCKS or model.parameters > MAX_PARAMETERS:
+        raise InputError(
+            f"a model of {model.blocks:,} blocks of {model.channels:,} channels; wanted at most {MAX_BLOCKS:,} blocks "
+            f"and {MAX_PARAMETERS:,} parameters"
+        )
     if arguments:
         raise InputError(f"model_args {', '.join(map(repr, arguments))} mean nothing to gmixer")
     return TimmConfig(
@@ -86,6 +97,8 @@ def _class_names(config: Mapping[str, Any], num_classes: int) -> tuple[str, ...]
     names = config.get("label_names")
     if names is None:
         return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError("label_names is no list of texts")
     if len(names) != num_classes:
         raise InputError(f"label_names holds {len(names)} names for {num_classes} classes")
     descriptions = config.get("label_descriptions") or {}
