@@ -42,7 +42,7 @@ def test_quota_is_the_tightest_of_the_groups_above(
     tmp_path: Path, membership: str, files: dict[str, str], quota: float | None
 ) -> None:
     root, own = groups(tmp_path, membership, **files)
-    assert threads._cgroup_quota(root, own) == quota
+    assert threads.cgroup_quota(root, own) == quota
 
 
 @pytest.mark.parametrize(("allowed", "quota", "expected"), [(8, None, 8), (8, 2.5, 3), (2, 16.0, 2), (4, 0.2, 1)])
@@ -50,7 +50,7 @@ def test_default_respects_affinity_and_quota(
     allowed: int, quota: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
-    monkeypatch.setattr(threads, "_cgroup_quota", lambda: quota)
+    monkeypatch.setattr(threads, "cgroup_quota", lambda: quota)
     assert threads.default_threads() == expected
 
 

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import classify, embed, info, models, options, pull
+from gmixer.cli import classify, doctor, embed, info, models, options, pull
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ app.command()(embed.embed)
 app.command()(info.info)
 app.command()(models.models)
 app.command()(pull.pull)
+app.command()(doctor.doctor)
 
 
 def main() -> None:

@@ -14,9 +14,13 @@ MOST_THREADS = 1024
 
 def default_threads() -> int:
     """The processors of this process's affinity mask, at most the CPU quota of its control group; at least 1."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
+    allowed, quota = allowed_processors(), cgroup_quota()
     return max(1, min(allowed, math.ceil(quota)) if quota is not None else allowed)
+
+
+def allowed_processors() -> int:
+    """The processors of this process's affinity mask; where there is no such thing, all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_threads(threads: int | None) -> int:
@@ -27,7 +31,7 @@ def check_threads(threads: int | None) -> int:
     return threads
 
 
-def _cgroup_quota(root: Path = _CGROUP_ROOT, membership: Path = Path("/proc/self/cgroup")) -> float | None:
+def cgroup_quota(root: Path = _CGROUP_ROOT, membership: Path = Path("/proc/self/cgroup")) -> float | None:
     """CPUs' worth of time a period, the tightest of this process's groups and those above; None: no limit."""
     quotas = []
     for line in _lines(membership):

@@ -1,0 +1,72 @@
+"""Write src/gmixer/doctor/golden.json: what timm and torch make of `gmixer doctor`'s picture with the embedded weights.
+
+    python tools/make_golden.py > src/gmixer/doctor/golden.json
+
+The transform is timm's, the network timm's MlpMixer in float64; only the picture's formula, the architecture and the
+weights are gmixer's. Needed anew when the embedded weights or the picture change; tests/test_doctor.py says so.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import PIL
+import timm
+import torch
+from PIL import Image
+from timm.data import create_transform
+from timm.layers import GluMlp
+from timm.models.mlp_mixer import MlpMixer
+from torch import nn
+
+from gmixer.config import EMBEDDED_MODEL
+from gmixer.doctor.embedded import FEATURES, PIXELS, png
+from gmixer.weights import find_checkpoint
+
+
+def timm_model() -> MlpMixer:
+    """gmixer_8_64 as timm builds it, with the embedded weights."""
+    checkpoint = find_checkpoint(EMBEDDED_MODEL)
+    c = checkpoint.model
+    model = MlpMixer(
+        num_classes=c.num_classes,
+        img_size=c.image_px,
+        patch_size=c.patch_px,
+        num_blocks=c.blocks,
+        embed_dim=c.channels,
+        mlp_ratio=(c.token_fc1 / c.channels, c.channel_fc1 / c.channels),
+        mlp_layer=GluMlp,
+        act_layer=nn.SiLU,
+    )
+    model.load_state_dict({name: torch.tensor(values) for name, values in checkpoint.tensors()})
+    return model.eval()
+
+
+def main() -> None:
+    data = find_checkpoint(EMBEDDED_MODEL).data.to_timm()
+    transform = create_transform(**data, is_training=False)
+    x_BCHW = transform(Image.open(io.BytesIO(png())))[None]
+    model = timm_model()
+    with torch.inference_mode():
+        plain = [model.forward_head(model.forward_features(x_BCHW), pre_logits=True), model(x_BCHW)]
+        model.double()
+        exact = [model.forward_head(model.forward_features(x_BCHW.double()), pre_logits=True), model(x_BCHW.double())]
+    errors = [float((a.double() - b).abs().max()) for a, b in zip(plain, exact, strict=True)]
+    features_C, logits_K = (values[0].numpy() for values in exact)
+    log_probability_K = torch.log_softmax(exact[1][0], dim=0)
+    golden = {
+        "recipe": "tools/make_golden.py",
+        "made_with": {"timm": timm.__version__, "torch": torch.__version__.split("+")[0], "pillow": PIL.__version__},
+        "tensor": np.round(x_BCHW[0].numpy()[PIXELS].astype(np.float64), 6).tolist(),
+        "features": np.round(features_C[FEATURES], 9).tolist(),
+        "features_fp32_error": float(f"{errors[0]:.2e}"),  # PyTorch's float32 from float64, the worst element
+        "top5": [[int(i), round(float(log_probability_K[i]), 9)] for i in np.argsort(-logits_K)[:5]],
+        "logits_fp32_error": float(f"{errors[1]:.2e}"),
+    }
+    print(json.dumps(golden, indent=1))
+
+
+if __name__ == "__main__":
+    main()
