@@ -27,8 +27,9 @@ def doctor(
 ) -> None:
     """Check that gmixer is well on this machine, and say what to do where it is not.
 
-    Looks at the installation, the native core, the embedded model, threads, the Hub's cache, and the Hub itself, which
-    HF_HUB_OFFLINE=1 leaves out.
+    Looks at the installation, the native core, the embedded model, threads, free disk and the Hub's cache.
+
+    Asks the Hub whether it can be reached, unless HF_HUB_OFFLINE=1; nothing else touches the network.
 
     Exit status: 0 all works (there may be warnings), 1 something is broken, 2 the command could not run.
     """
