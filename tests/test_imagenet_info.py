@@ -11,7 +11,7 @@ from timm.data.imagenet_info import infer_imagenet_subset as timm_infer
 from timm.models import PretrainedCfg
 
 from gmixer.config import VARIANTS
-from gmixer.data import ImageNetInfo, imagenet_1k, infer_imagenet_subset
+from gmixer.data import ImageNetInfo, infer_imagenet_subset, labels_for
 from gmixer.errors import InputError
 
 torch.set_num_threads(1)
@@ -32,23 +32,25 @@ def test_the_same_methods_with_the_same_parameters():
         ]
 
 
-def test_whole_lists():
-    assert OURS.num_classes() == TIMMS.num_classes() == 1000
-    assert OURS.label_names() == TIMMS.label_names()
-    assert OURS.label_indices() == TIMMS.label_indices()
+@pytest.mark.parametrize(
+    ("subset", "classes"),
+    [("imagenet-1k", 1000), ("imagenet-21k", 21843), ("imagenet-21k-goog", 21843), ("imagenet-21k-miil", 11221)],
+)
+def test_every_answer(subset, classes):
+    ours, timms = ImageNetInfo(subset), timm.data.ImageNetInfo(subset)
+    assert ours.num_classes() == timms.num_classes() == classes
+    assert ours.label_names() == timms.label_names()
+    assert ours.label_indices() == timms.label_indices()
     for detailed in (False, True):
         for as_dict in (False, True):
-            got = OURS.label_descriptions(detailed, as_dict)
-            assert got == TIMMS.label_descriptions(detailed, as_dict)
-            assert list(got) == list(TIMMS.label_descriptions(detailed=detailed, as_dict=as_dict))
-
-
-@pytest.mark.parametrize("detailed", [False, True])
-def test_one_by_one(detailed):
-    for index, name in enumerate(TIMMS.label_names()):
-        assert OURS.index_to_label_name(index) == name
-        assert OURS.index_to_description(index, detailed) == TIMMS.index_to_description(index, detailed)
-        assert OURS.label_name_to_description(name, detailed) == TIMMS.label_name_to_description(name, detailed)
+            got = ours.label_descriptions(detailed, as_dict)
+            assert got == timms.label_descriptions(detailed, as_dict)
+            assert list(got) == list(timms.label_descriptions(detailed=detailed, as_dict=as_dict))
+        for index, name in enumerate(timms.label_names()):
+            assert ours.index_to_label_name(index) == name
+            assert ours.index_to_description(index, detailed) == timms.index_to_description(index, detailed)
+            assert ours.label_name_to_description(name, detailed) == timms.label_name_to_description(name, detailed)
+    assert ours.has_label(classes - 1) and not ours.has_label(classes)
 
 
 def test_the_two_cranes():
@@ -81,6 +83,8 @@ def test_has_label(index):
 def test_unknown_synset():
     with pytest.raises(InputError, match="'tabby' is no class of imagenet-1k; wanted a synset such as 'n01440764'"):
         OURS.label_name_to_description("tabby")
+    with pytest.raises(InputError, match="'n99' is no class of imagenet-21k-miil; wanted a synset such as 'n00005787'"):
+        ImageNetInfo("ImageNet 21k MIIL").label_name_to_description("n99")
 
 
 def test_the_list_is_the_callers_own():
@@ -88,14 +92,14 @@ def test_the_list_is_the_callers_own():
     assert OURS.num_classes() == len(OURS.label_names()) == 1000
 
 
-@pytest.mark.parametrize("subset", ["imagenet-1k", "ImageNet-1K", "imagenet1k", "imagenet_1k", "imagenet 1k"])
+@pytest.mark.parametrize("subset", ["ImageNet-1K", "imagenet1k", "imagenet_1k", "imagenet 1k", "ImageNet_21k-MIIL"])
 def test_spellings_of_the_subset(subset):
     assert ImageNetInfo(subset).label_names() == timm.data.ImageNetInfo(subset).label_names()
 
 
-@pytest.mark.parametrize("subset", ["imagenet-22k", "imagenet-12k", "imagenet-21k-goog", "imagenet", "", None, 1000])
+@pytest.mark.parametrize("subset", ["imagenet-22k", "imagenet-22k-ms", "imagenet-12k", "imagenet", "", None, 1000])
 def test_other_subsets(subset):
-    with pytest.raises(InputError, match=r"no ImageNet subset .*; there is imagenet-1k"):
+    with pytest.raises(InputError, match=r"no ImageNet subset .*; there is imagenet-1k, .*-21k-goog, .*-21k-miil"):
         ImageNetInfo(subset)
 
 
@@ -109,6 +113,8 @@ class Model:
     [
         {"num_classes": 1000},
         {"num_classes": 10},
+        {"num_classes": 11221},
+        {"num_classes": 21843},
         {"num_classes": None},
         {},
         Model(num_classes=1000),
@@ -132,6 +138,8 @@ def test_infer_where_timm_cannot_or_we_have_none():
     assert infer_imagenet_subset(1000) == "imagenet-1k"
     assert infer_imagenet_subset(Model(pretrained_cfg=PretrainedCfg(num_classes=1000))) == "imagenet-1k"
     assert infer_imagenet_subset(None) is None
-    for count in (0, 11221, 21843):  # timm names larger subsets; ImageNetInfo would refuse them
+    for count in (0, 11821, 21841, 21842):  # timm names these subsets; ImageNetInfo would refuse them
         assert infer_imagenet_subset(count) is infer_imagenet_subset({"num_classes": count}) is None
-    assert len(imagenet_1k()) == ImageNetInfo(infer_imagenet_subset(1000)).num_classes()
+    for count in (1000, 11221, 21843):
+        names = ImageNetInfo(infer_imagenet_subset(count)).label_names()
+        assert names == [label.synset for label in labels_for(count)]

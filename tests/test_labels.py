@@ -12,26 +12,36 @@ import pytest
 from timm.data import ImageNetInfo
 
 from gmixer.data import Label, imagenet_1k, labels_for
+from gmixer.data.labels import imagenet_21k_goog, imagenet_21k_miil
 from gmixer.errors import InputError
 
-TSV = resources.files("gmixer.data").joinpath("imagenet_1k.tsv")
-TOOL = Path(__file__).parents[1] / "tools" / "make_imagenet_labels.py"
+DATA = resources.files("gmixer.data")
+TOOL = Path(__file__).parents[1] / "tools" / "make_imagenet_tables.py"
 WORDNET = Path("/usr/share/wordnet/data.noun")
 
 
-def test_equal_to_timm():
-    info = ImageNetInfo("imagenet-1k")
-    labels = imagenet_1k()
-    assert len(labels) == info.num_classes() == 1000
-    assert [label.index for label in labels] == list(range(1000))
+@pytest.mark.parametrize(
+    ("labels", "subset", "classes"),
+    [
+        (imagenet_1k, "imagenet-1k", 1000),
+        (imagenet_21k_goog, "imagenet-21k-goog", 21843),
+        (imagenet_21k_miil, "imagenet-21k-miil", 11221),
+    ],
+)
+def test_equal_to_timm(labels, subset, classes):
+    info = ImageNetInfo(subset)
+    labels = labels()
+    assert len(labels) == info.num_classes() == classes
+    assert [label.index for label in labels] == list(range(classes))
     for i, label in enumerate(labels):
         assert label.synset == info.index_to_label_name(i)
         assert label.name == info.index_to_description(i)
         assert f"{label.name}: {label.definition}" == info.index_to_description(i, detailed=True)
 
 
-def test_order_is_that_of_the_ids():
-    synsets = [label.synset for label in imagenet_1k()]
+@pytest.mark.parametrize("labels", [imagenet_1k, imagenet_21k_goog, imagenet_21k_miil])
+def test_order_is_that_of_the_ids(labels):
+    synsets = [label.synset for label in labels()]
     assert synsets == sorted(set(synsets))
 
 
@@ -45,23 +55,26 @@ def test_read_once():
     assert imagenet_1k() is imagenet_1k()
 
 
-def test_file_names_its_source():
-    head = TSV.read_text(encoding="utf-8").splitlines()[:2]
-    assert all(line.startswith("#") for line in head) and "WordNet 3.0" in " ".join(head)
+@pytest.mark.parametrize("file", ["imagenet_1k.tsv", "imagenet_21k.tsv"])
+def test_file_names_its_source(file):
+    lines = DATA.joinpath(file).read_text(encoding="utf-8").splitlines()
+    assert "WordNet 3.0" in " ".join(line for line in lines[:3] if line.startswith("#"))
 
 
 @pytest.mark.skipif(not WORDNET.exists(), reason="WordNet is not installed (Debian: wordnet-base)")
-def test_the_tool_makes_this_file():
-    with resources.as_file(TSV) as path:
-        made = subprocess.run([sys.executable, TOOL, path], check=True, capture_output=True).stdout
-        assert made == path.read_bytes()
+def test_the_tool_makes_the_tables(tmp_path):
+    subprocess.run([sys.executable, TOOL, tmp_path], check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hypernyms.tsv", "imagenet_1k.tsv", "imagenet_21k.tsv"]
+    for made in tmp_path.iterdir():
+        assert made.read_bytes() == DATA.joinpath(made.name).read_bytes(), made.name
 
 
 def test_labels_for():
     assert labels_for(1000) is imagenet_1k()
     assert labels_for(2, ["cat", "dog"]) == (Label(0, "", "cat", ""), Label(1, "", "dog", ""))
     assert labels_for(1000, [f"c{i}" for i in range(1000)])[7] == Label(7, "", "c7", "")
-    assert labels_for(21843)[17] == Label(17, "", "class 17", "")
+    assert labels_for(21843) is imagenet_21k_goog() and labels_for(11221) is imagenet_21k_miil()
+    assert labels_for(21841)[17] == Label(17, "", "class 17", "")
     assert labels_for(0) == labels_for(0, []) == ()
 
 

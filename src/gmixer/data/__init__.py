@@ -4,6 +4,7 @@ preprocess.py     Preprocess: uint8 pixels of any size → the float32 tensor th
 transforms.py     create_transform: the same as a torch transform, timm's drop-in, and for training; torch when called
 resolve.py        resolve_model_data_config: how a model wants its pictures, in timm's words
 labels.py         Label, imagenet_1k, labels_for: class index → synset, name, definition
+hypernyms.py      what WordNet has above the classes
 imagenet_info.py  ImageNetInfo, infer_imagenet_subset: the labels behind timm's names
 """
 

@@ -11,21 +11,29 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, SupportsIndex, SupportsInt, overload
 
-from gmixer.data.labels import Label, imagenet_1k
+from gmixer.data.labels import Label, imagenet_1k, imagenet_21k_goog, imagenet_21k_miil
 from gmixer.errors import InputError
 
-_SUBSETS = {"imagenet-1k": imagenet_1k}
+_SUBSETS = {
+    "imagenet-1k": imagenet_1k,
+    "imagenet-21k": imagenet_21k_goog,
+    "imagenet-21k-goog": imagenet_21k_goog,
+    "imagenet-21k-miil": imagenet_21k_miil,
+}
+_SUBSET_OF_COUNT = {1000: "imagenet-1k", 11221: "imagenet-21k-miil", 21843: "imagenet-21k-goog"}
 
 
 class ImageNetInfo:
     """Class index → synset, such as n02123045, and synset → words.
 
-    subset: "imagenet-1k", the 1,000 classes of ILSVRC 2012; capitals, "-", "_" and spaces do not count. timm's larger
-        subsets are not here. Raises InputError for them.
+    subset: "imagenet-1k", the 1,000 classes of ILSVRC 2012; "imagenet-21k-goog" or "imagenet-21k", the 21,843 of
+        Google's weights; "imagenet-21k-miil", the 11,221 of MIIL's. Capitals, "-", "_" and spaces do not count. timm's
+        other subsets are not here. Raises InputError for them.
     """
 
     def __init__(self, subset: str = "imagenet-1k") -> None:
-        self._labels = _labels_of(subset)
+        self._subset = _subset_named(subset)
+        self._labels = _SUBSETS[self._subset]()
         self._by_name = {label.synset: label for label in self._labels}
 
     def num_classes(self) -> int:
@@ -67,7 +75,7 @@ class ImageNetInfo:
         """Synset → as index_to_description. Raises InputError for a synset that is none of the subset's classes."""
         if label not in self._by_name:
             raise InputError(
-                f"{label!r} is no class of imagenet-1k; wanted a synset such as {self._labels[0].synset!r}"
+                f"{label!r} is no class of {self._subset}; wanted a synset such as {self._labels[0].synset!r}"
             )
         return _describe(self._by_name[label], detailed)
 
@@ -93,13 +101,13 @@ def infer_imagenet_subset(model_or_cfg: object) -> str | None:
         count = _get(model_or_cfg, "num_classes")
         if not count and not isinstance(model_or_cfg, Mapping):
             count = _get(getattr(model_or_cfg, "pretrained_cfg", None), "num_classes")
-    return "imagenet-1k" if count == 1000 else None
+    return next((subset for classes, subset in _SUBSET_OF_COUNT.items() if count == classes), None)
 
 
-def _labels_of(subset: str) -> tuple[Label, ...]:
-    for name, labels in _SUBSETS.items():
+def _subset_named(subset: str) -> str:
+    for name in _SUBSETS:
         if isinstance(subset, str) and _plain(subset) == _plain(name):
-            return labels()
+            return name
     raise InputError(f"no ImageNet subset {subset!r}; there is {', '.join(_SUBSETS)}")
 
 

@@ -1,11 +1,11 @@
 """Class index → what it is called.
 
-imagenet_1k.tsv is made by tools/make_imagenet_labels.py from WordNet 3.0 (licence: NOTICE).
+imagenet_1k.tsv and imagenet_21k.tsv are made by tools/make_imagenet_tables.py from WordNet 3.0 (licence: NOTICE).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -26,21 +26,50 @@ class Label:
 @cache
 def imagenet_1k() -> tuple[Label, ...]:
     """The 1,000 classes of ILSVRC 2012 in the order of the logits; read once, at the first call."""
-    text = resources.files("gmixer.data").joinpath("imagenet_1k.tsv").read_text(encoding="utf-8")
-    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
-    return tuple(Label(index, synset, name, definition) for index, (synset, name, definition) in enumerate(rows))
+    return _numbered(_rows("imagenet_1k.tsv"))
+
+
+@cache
+def imagenet_21k_goog() -> tuple[Label, ...]:
+    """The 21,843 classes of Google's weights, from ImageNet-21k, in the order of the logits; read once, when called."""
+    return _numbered((synset, name, definition) for synset, _, name, definition in _rows("imagenet_21k.tsv"))
+
+
+@cache
+def imagenet_21k_miil() -> tuple[Label, ...]:
+    """The 11,221 classes of MIIL's weights, ImageNet-21k-P, in the order of the logits; read once, when called."""
+    rows = _rows("imagenet_21k.tsv")
+    return _numbered((synset, name, definition) for synset, miil, name, definition in rows if miil)
+
+
+_BY_COUNT: dict[int, Callable[[], tuple[Label, ...]]] = {
+    1000: imagenet_1k,
+    11221: imagenet_21k_miil,
+    21843: imagenet_21k_goog,
+}
 
 
 def labels_for(num_classes: int, class_names: Sequence[str] | None = None) -> tuple[Label, ...]:
     """The labels of a model with `num_classes` outputs.
 
-    class_names, where given, name them in order; without names 1,000 classes are ImageNet's, and those of any other
-    count are called "class 17". Raises InputError where the names are not as many as the classes.
+    class_names, where given, name them in order; without names 1,000 classes are ImageNet-1k's, 11,221 and 21,843 those
+    of MIIL's and Google's ImageNet-21k, and those of any other count are called "class 17". Raises InputError where the
+    names are not as many as the classes.
     """
     if class_names is not None:
         if isinstance(class_names, str) or len(class_names) != num_classes:
             raise InputError(f"class_names has {len(class_names)} entries; wanted a list of {num_classes}, one a class")
         return tuple(Label(index, "", name, "") for index, name in enumerate(class_names))
-    if num_classes == 1000:
-        return imagenet_1k()
+    if num_classes in _BY_COUNT:
+        return _BY_COUNT[num_classes]()
     return tuple(Label(index, "", f"class {index}", "") for index in range(num_classes))
+
+
+def _rows(file: str) -> Iterator[list[str]]:
+    text = resources.files("gmixer.data").joinpath(file).read_text(encoding="utf-8")
+    return (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+
+
+def _numbered(rows: Iterable[Sequence[str]]) -> tuple[Label, ...]:
+    """rows: synset, name, definition of each class."""
+    return tuple(Label(index, synset, name, definition) for index, (synset, name, definition) in enumerate(rows))
