@@ -127,6 +127,46 @@ def test_threshold_keeps_the_row(photos: list[Path]) -> None:
     assert any(not row["predictions"] for row in rows)
 
 
+def test_rollup_in_every_form(folder: Path, photos: list[Path], predictor: gmixer.Predictor) -> None:
+    paths = (*photos, folder / "z.png")
+    rows = [json.loads(line) for line in run("classify", *paths, "--json", "--rollup").stdout.splitlines()]
+    assert list(rows[0]) == ["path", "model", "predictions", "rollup"] and list(rows[-1]) == ["path", "error"]
+    assert list(rows[0]["rollup"][0]) == ["label", "probability"]
+    wanted = [predictor.classify(path, rollup_at=0.5) for path in photos]
+    assert rows[:-1] == [{"path": str(path)} | want.to_dict() for path, want in zip(photos, wanted, strict=True)]
+
+    lines = [line.split("\t") for line in run("classify", *paths, "--rollup").stdout.splitlines()]
+    cells = list(csv.DictReader(io.StringIO(run("classify", *paths, "--csv", "--rollup", "-k", 2).stdout)))
+    assert lines[-1][1] == "error" and cells[-1]["rollup"] == ""
+    for line, row, want in zip(lines, cells, wanted, strict=False):
+        assert line[6:] == ["rollup", *(f"{a.probability:.4f} {a.label}" for a in want.rollup)]
+        assert row["rollup"] == "; ".join(f"{a.probability:.6f} {a.label}" for a in want.rollup)
+        assert list(row)[-2:] == ["probability_2", "rollup"]
+
+
+def test_rollup_at_means_rollup_and_not_the_classes_own_threshold(photos: list[Path]) -> None:
+    plain, low, high = (
+        json.loads(run("classify", photos[0], "--json", "--threshold", 0.9, *options).stdout)
+        for options in ((), ("--rollup-at", 0.1), ("--rollup", "--rollup-at", 1))
+    )
+    assert "rollup" not in plain and plain["predictions"] == low["predictions"] == []
+    assert len(low["rollup"]) > len(high["rollup"]) and all(a["probability"] >= 0.1 for a in low["rollup"])
+    assert high["rollup"] == [{"label": "entity", "probability": 1.0}]
+
+
+def test_rollup_is_refused_before_anything_is_written(photos: list[Path], tmp_path: Path) -> None:
+    shapes = replace(VARIANTS["gmixer_8_64"].model, num_classes=7).tensor_shapes()
+    save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, tmp_path / "seven.safetensors")
+    for options, message in [
+        (("--rollup-at", 0), "rollup_at is 0.0; wanted a probability above 0, at most 1"),
+        (("--rollup-at", "nan"), "rollup"),
+        (("--rollup-at", 1.5), "--rollup-at"),
+        (("--rollup", "--model", tmp_path / "seven.safetensors"), "class 0, 'class 0', is none of ImageNet's"),
+    ]:
+        finished = run("classify", photos[0], "--csv", *options)
+        assert finished.returncode == 2 and finished.stdout == "" and message in finished.stderr, options
+
+
 def test_stdin(photos: list[Path]) -> None:
     finished = run("classify", "-", "--json", stdin=photos[0].read_bytes())
     from_file = json.loads(run("classify", photos[0], "--json").stdout)
@@ -199,6 +239,21 @@ def test_terminal_shows_bars_within_its_width(columns: int, photos: list[Path]) 
     assert all("█" in line or re.search("[▏▎▍▌▋▊▉]", line) for line in bars)
     assert "no such file" in shown and "1 of 4 could not be read" in shown
     assert status == 1
+
+
+@pytest.mark.parametrize("columns", [36, 60, 100])
+def test_terminal_shows_the_rollup_below_the_classes(
+    columns: int, photos: list[Path], predictor: gmixer.Predictor
+) -> None:
+    photo = next(path for path in photos if path.name == "rocket.jpg")
+    shown, _ = run_in_terminal("classify", photo, "-k", 2, "--rollup", columns=columns)
+    lines = [line for line in shown.splitlines() if re.match(r" {2,}", line)]
+    assert len(lines) > 2 and max(map(len, lines)) <= columns
+    deepest, *others = predictor.classify(photo, rollup_at=0.5).rollup
+    assert lines[2].startswith(f"{deepest.probability:8.1%} {deepest.label} ·")
+    assert all(re.match(r" {9}\d+\.\d% \w", line) for line in lines[3:]), "a line breaks between two ancestors"
+    told = " ".join(line.strip() for line in lines[2:])
+    assert told.split(" · ")[1:] == [f"{a.probability:.1%} {a.label}" for a in others]
 
 
 def test_terminal_shows_progress_for_more_than_a_handful(photos: list[Path]) -> None:
@@ -344,6 +399,8 @@ def test_info_says_what_the_card_says() -> None:
     for fact in ("24,721,096", "5.260", "5.279", "14.453 M", "3 × 224 × 224", "78.048", "apache-2.0", "0.485, 0.456"):
         assert fact in shown, fact
     assert "1,000: tench" in shown
+    assert "21,843: organism, being; benthos" in run("info", "mixer_b16_224.goog_in21k").stdout
+    assert "11,221: benthos; cell" in run("info", "mixer_b16_224.miil_in21k").stdout
     facts = dict(line.split("\t") for line in run("info").stdout.splitlines())
     assert facts["parameters"] == "3,670,248"
     assert facts["SHA-256"] == "dfa9b53d23e9f20354089f83fd4b79b1b3f15566be1cb8a27ac44a83f911561f"

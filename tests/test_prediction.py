@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gmixer.data import labels_for
-from gmixer.results import Class, Embedding, Prediction, Result, softmax, top_k
+from gmixer.results import Ancestor, Class, Embedding, Prediction, Result, softmax, top_k
 
 
 @given(arrays.arrays(np.float32, (3, 7), elements=st.floats(-1e4, 1e4, width=32)))
@@ -50,6 +50,18 @@ def test_prediction_is_a_sequence_that_prints_and_travels() -> None:
     }
     with pytest.raises(dataclasses.FrozenInstanceError):
         prediction.model = "other"  # type: ignore[misc]
+
+
+def test_prediction_says_its_rollup_where_it_has_one() -> None:
+    rollup = (Ancestor("n02084071", "dog", 0.93), Ancestor("n00001740", "entity", 1.0))
+    prediction = Prediction((Class(3, "n1", "pug", 0.25),), "mine", rollup)
+    assert prediction.above(0.5) == Prediction((), "mine", rollup)
+    assert "in all: dog 93.0%, entity 100.0%" in repr(prediction)
+    assert prediction.to_dict()["rollup"] == [
+        {"label": "dog", "probability": 0.93},
+        {"label": "entity", "probability": 1.0},
+    ]
+    assert list(Prediction((), "mine").to_dict()) == ["model", "predictions"]
 
 
 def test_embedding_is_an_array_for_numpy() -> None:

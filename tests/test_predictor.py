@@ -62,6 +62,46 @@ def test_every_kind_of_image_gives_the_same_answer(predictor: gmixer.Predictor, 
         np.testing.assert_array_equal(other.embedding.vectors, first.embedding.vectors)
 
 
+def test_rollup_comes_with_every_answer_where_asked_for(predictor: gmixer.Predictor, photos: list[Path]) -> None:
+    single = [predictor.classify(photo, rollup_at=0.5) for photo in photos]
+    assert all(p.rollup[-1].label == "entity" and p.rollup[0].probability >= 0.5 for p in single)
+    assert predictor.classify(photos, rollup_at=0.5) == single, "the same bits alone and in a batch"
+    assert [r.prediction for r in predictor.predict(photos, rollup_at=0.5)] == single
+    streamed = predictor.stream([photos[0], b"", *photos[1:]], rollup_at=0.5)
+    assert [r.prediction for r in streamed if isinstance(r, Result)] == single
+    assert all(replace(p, rollup=()) == predictor.classify(photo) for p, photo in zip(single, photos, strict=True))
+
+
+@pytest.mark.parametrize("at", [0, -0.1, 1.001, float("nan"), True, "0.5"])
+def test_rollup_at_is_a_probability(predictor: gmixer.Predictor, photos: list[Path], at: Any) -> None:
+    for ask in (predictor.classify, predictor.predict):
+        with pytest.raises(InputError, match=f"rollup_at is {at!r}; wanted a probability above 0, at most 1"):
+            ask(photos[0], rollup_at=at)
+
+
+@pytest.mark.parametrize(("classes", "reason"), [(7, "'class 0', is none of ImageNet's"), (0, "has no classes")])
+def test_rollup_needs_imagenets_classes(classes: int, reason: str, photos: list[Path], tmp_path: Path) -> None:
+    model = drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, num_classes=classes))
+    save_file(model.state_dict(), tmp_path / "own.safetensors")
+    own = gmixer.load(tmp_path / "own.safetensors")
+    with pytest.raises(InputError, match=reason):
+        own.predict(photos[0], rollup_at=0.5)
+    assert own.predict(photos[0]).prediction.rollup == ()
+
+
+def test_who_does_not_roll_up_reads_no_table_for_it(photos: list[Path]) -> None:
+    program = f"""
+import sys
+import gmixer
+from gmixer.data import labels
+gmixer.load("gmixer_8_64").classify({str(photos[0])!r})
+print([name for name in sys.modules if "rollup" in name or "hypernyms" in name])
+print(labels.imagenet_21k_goog.cache_info().misses + labels.imagenet_21k_miil.cache_info().misses)
+"""
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout.splitlines() == ["[]", "0"]
+
+
 def test_one_in_one_out_and_a_list_in_a_list_out(predictor: gmixer.Predictor, photos: list[Path]) -> None:
     assert predictor.classify(photos[0]).model == "gmixer_8_64.distill_in1k"
     assert len(predictor.classify(photos[0], k=3)) == 3

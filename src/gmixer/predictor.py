@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
@@ -24,6 +25,7 @@ from gmixer.weights import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
     from gmixer.models.torch_engine import TorchEngine
+    from gmixer.results.rollup import RollUp
 
 OnError = Literal["raise", "return"]
 RuntimeName = Literal["native", "torch"]
@@ -128,21 +130,37 @@ class Predictor:
         return f"<Predictor {self.name} on {self.engine!r}>"
 
     @overload  # a str is one image, although it is also a sequence of str
-    def classify(self, images: ImageLike, k: int = 5) -> Prediction: ...  # type: ignore[overload-overlap]
+    def classify(  # type: ignore[overload-overlap]
+        self, images: ImageLike, k: int = 5, *, rollup_at: float | None = None
+    ) -> Prediction: ...
     @overload
     def classify(
-        self, images: Sequence[ImageLike], k: int = 5, *, on_error: Literal["raise"] = "raise"
+        self,
+        images: Sequence[ImageLike],
+        k: int = 5,
+        *,
+        rollup_at: float | None = None,
+        on_error: Literal["raise"] = "raise",
     ) -> list[Prediction]: ...
     @overload
     def classify(
-        self, images: Sequence[ImageLike], k: int = 5, *, on_error: OnError
+        self, images: Sequence[ImageLike], k: int = 5, *, rollup_at: float | None = None, on_error: OnError
     ) -> list[Prediction] | list[Prediction | ImageError]: ...
     def classify(
-        self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        k: int = 5,
+        *,
+        rollup_at: float | None = None,
+        on_error: OnError = "raise",
     ) -> Prediction | list[Prediction] | list[Prediction | ImageError]:
-        """The k most probable classes of each image."""
+        """The k most probable classes of each image.
+
+        rollup_at: also list, in Prediction.rollup, what WordNet has above the classes, such as dog above all breeds,
+            where the classes below sum to this probability or more; for models with ImageNet's classes.
+        """
         self.require_classes()
-        results = self.predict(images, k, on_error=on_error)
+        results = self.predict(images, k, rollup_at=rollup_at, on_error=on_error)
         if isinstance(results, Result):
             return results.prediction
         return [r.prediction if isinstance(r, Result) else r for r in results]
@@ -158,40 +176,62 @@ class Predictor:
         return Embedding(vectors_BC, self.name)
 
     @overload
-    def predict(self, images: ImageLike, k: int = 5) -> Result: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self, images: ImageLike, k: int = 5, *, rollup_at: float | None = None
+    ) -> Result: ...
     @overload
     def predict(
-        self, images: Sequence[ImageLike], k: int = 5, *, on_error: Literal["raise"] = "raise"
+        self,
+        images: Sequence[ImageLike],
+        k: int = 5,
+        *,
+        rollup_at: float | None = None,
+        on_error: Literal["raise"] = "raise",
     ) -> list[Result]: ...
     @overload
     def predict(
-        self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        k: int = 5,
+        *,
+        rollup_at: float | None = None,
+        on_error: OnError = "raise",
     ) -> Result | list[Result] | list[Result | ImageError]: ...
     def predict(
-        self, images: ImageLike | Sequence[ImageLike], k: int = 5, *, on_error: OnError = "raise"
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        k: int = 5,
+        *,
+        rollup_at: float | None = None,
+        on_error: OnError = "raise",
     ) -> Result | list[Result] | list[Result | ImageError]:
-        """Classes and embedding of each image, from one pass."""
+        """Classes and embedding of each image, from one pass. rollup_at: as in `classify`."""
         if on_error not in ("raise", "return"):
             raise InputError(f"on_error is {on_error!r}; wanted 'raise' or 'return'")
         as_list, many = _as_list(images)
         results: list[Result | ImageError] = []
-        for result in self.stream(as_list, k):
+        for result in self.stream(as_list, k, rollup_at=rollup_at):
             if isinstance(result, ImageError) and (on_error == "raise" or not many):
                 raise result
             results.append(result)
         return results if many else results[0]  # type: ignore[return-value] # one that failed was raised
 
-    def stream(self, images: Iterable[ImageLike], k: int = 5) -> Iterator[Result | ImageError]:
+    def stream(
+        self, images: Iterable[ImageLike], k: int = 5, *, rollup_at: float | None = None
+    ) -> Iterator[Result | ImageError]:
         """A result for each image of any iterable, in its order, as they come; memory does not grow with their number.
 
-        A picture that cannot be read gives its ImageError in its place, and costs no other result.
+        A picture that cannot be read gives its ImageError in its place, and costs no other result. rollup_at: as in
+        `classify`.
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise InputError(f"k is {k!r}; wanted a whole number, 1 or more")
+        if rollup_at is not None:
+            self.require_rollup(rollup_at)
         for batch in _batches(images, BATCH):
             tensors = [self._try_transform(image) for image in batch]
             good = [t for t in tensors if not isinstance(t, ImageError)]
-            answers = iter(self._answers(good, k))
+            answers = iter(self._answers(good, k, rollup_at))
             for tensor in tensors:
                 yield tensor if isinstance(tensor, ImageError) else next(answers)
 
@@ -199,6 +239,19 @@ class Predictor:
         """Raises InputError for a model without a classifier."""
         if self.model.num_classes == 0:
             raise InputError(f"{self.name} has no classes (num_classes 0); it can only embed")
+
+    def require_rollup(self, at: float) -> None:
+        """Raises InputError for a model whose classes are not ImageNet's, and where `at` is not above 0, at most 1."""
+        self.require_classes()
+        if isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at <= 1:
+            raise InputError(f"rollup_at is {at!r}; wanted a probability above 0, at most 1")
+        self._rollup  # noqa: B018 - made here, where it can be refused
+
+    @cached_property
+    def _rollup(self) -> RollUp:
+        from gmixer.results.rollup import RollUp
+
+        return RollUp(self.labels)
 
     def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
         """The exact tensor the model sees: float32 (in_chans, image_px, image_px); of a list (B, in_chans, …)."""
@@ -221,12 +274,13 @@ class Predictor:
             return np.stack(tensors)
         return np.empty((0, self.model.in_chans, self.model.image_px, self.model.image_px), np.float32)
 
-    def _answers(self, tensors: list[NDArray[np.float32]], k: int) -> list[Result]:
+    def _answers(self, tensors: list[NDArray[np.float32]], k: int, rollup_at: float | None) -> list[Result]:
         if not tensors:
             return []
         output = self.engine.forward(self._stack(tensors))
         if self.model.num_classes:
-            predictions = top_k(output.logits, k, self.labels, self.name)
+            rollup = None if rollup_at is None else partial(self._rollup.above, at=rollup_at)
+            predictions = top_k(output.logits, k, self.labels, self.name, rollup)
         else:
             predictions = [Prediction((), self.name)] * len(tensors)
         return [

@@ -17,6 +17,18 @@ def classify(
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Show only classes with at least this probability.")
     ] = 0.0,
+    rollup: Annotated[
+        bool,
+        typer.Option("--rollup", help="Also show what the classes have in common, such as dog, by their sum."),
+    ] = False,
+    rollup_at: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The sum from which --rollup shows it; default 0.5. Said alone, it means --rollup too.",
+        ),
+    ] = None,
     model: options.Model = options.AUTO,
     name: options.Name = None,
     image_size: options.ImageSize = None,
@@ -44,8 +56,13 @@ def classify(
         chatty=not (as_json or as_csv),
     )
     predictor.require_classes()
+    if rollup and rollup_at is None:
+        rollup_at = 0.5
+    if rollup_at is not None:
+        predictor.require_rollup(rollup_at)
     inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
-    with open_report(inputs, k=min(k, predictor.model.num_classes), as_json=as_json, as_csv=as_csv) as report:
-        for path, result in inputs.results(predictor, k):
+    classes = min(k, predictor.model.num_classes)
+    with open_report(inputs, k=classes, rollup=rollup_at is not None, as_json=as_json, as_csv=as_csv) as report:
+        for path, result in inputs.results(predictor, k, rollup_at=rollup_at):
             report.row(path, result.prediction.above(threshold) if not isinstance(result, Exception) else result)
     raise typer.Exit(1 if inputs.failed else 0)

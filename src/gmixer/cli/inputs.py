@@ -35,7 +35,9 @@ class Inputs:
         """How many files there are to look at: a walk over the folders that opens none of them."""
         return sum(1 for _ in self._found())
 
-    def results(self, predictor: Predictor, k: int) -> Iterator[tuple[str, Result | ImageError]]:
+    def results(
+        self, predictor: Predictor, k: int, *, rollup_at: float | None = None
+    ) -> Iterator[tuple[str, Result | ImageError]]:
         """(path as typed, its result or why there is none), in order, one for each input."""
         waiting: deque[Found] = deque()  # ahead of the stream by a batch at most
 
@@ -54,7 +56,7 @@ class Inputs:
                 assert folder.error is not None
                 yield folder.path, self._counted(folder.error)
 
-        for result in predictor.stream(images(), k):
+        for result in predictor.stream(images(), k, rollup_at=rollup_at):
             yield from unreadable_folders()
             yield waiting.popleft().path, self._counted(result)
         yield from unreadable_folders()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -15,7 +15,7 @@ from gmixer.errors import ImageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gmixer.results import Prediction
+    from gmixer.results import Ancestor, Prediction
 
 HANDFUL = 5  # more pictures than this get a progress bar
 WIDEST_COLUMNS = 100  # a wider terminal only moves the names away from their numbers
@@ -28,13 +28,16 @@ class Report(Protocol):
 
 
 @contextmanager
-def open_report(inputs: Inputs, *, k: int, as_json: bool, as_csv: bool) -> Iterator[Report]:
-    """The report that the options and the terminal ask for; on leaving, one summary line on stderr."""
+def open_report(inputs: Inputs, *, k: int, rollup: bool, as_json: bool, as_csv: bool) -> Iterator[Report]:
+    """The report that the options and the terminal ask for; on leaving, one summary line on stderr.
+
+    k, rollup: what the predictions hold, for those that need to know it before the first.
+    """
     console = _console(sys.stdout) if not (as_json or as_csv) and sys.stdout.isatty() else None
     if as_json:
         report: Report = JsonLines()
     elif as_csv:
-        report = Csv(k)
+        report = Csv(k, rollup=rollup)
     elif console:
         report = Blocks(console)
     else:
@@ -73,7 +76,10 @@ def _console(stream: TextIO) -> Console:
 
 
 class JsonLines:
-    """{"path", "model", "predictions": […]} or {"path", "error": {"kind", "message"}}, one object a line."""
+    """{"path", "model", "predictions": […]} or {"path", "error": {"kind", "message"}}, one object a line.
+
+    With a roll-up also "rollup": [{"label", "probability"}], the deepest first.
+    """
 
     def row(self, path: str, answer: Prediction | ImageError) -> None:
         if isinstance(answer, ImageError):
@@ -84,13 +90,17 @@ class JsonLines:
 
 
 class Csv:
-    """One row a picture: path, error_kind, error_message, then index, synset, label and probability of each class."""
+    """One row a picture: path, error_kind, error_message, then index, synset, label and probability of each class.
 
-    def __init__(self, k: int) -> None:
+    rollup: then also one cell, "0.545000 structure; 0.944000 artifact", the deepest first.
+    """
+
+    def __init__(self, k: int, *, rollup: bool) -> None:
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
         names = [f"{name}_{i}" for i in range(1, k + 1) for name in ("index", "synset", "label", "probability")]
         self._columns = 3 + len(names)
-        self._writer.writerow(["path", "error_kind", "error_message", *names])
+        self._writer.writerow(["path", "error_kind", "error_message", *names, *(["rollup"] if rollup else [])])
+        self._rollup = rollup
 
     def row(self, path: str, answer: Prediction | ImageError) -> None:
         if isinstance(answer, ImageError):
@@ -99,22 +109,30 @@ class Csv:
             cells = [path, "", ""]
             for c in answer:
                 cells += [c.index, c.synset, c.label, f"{c.probability:.6f}"]
-        self._writer.writerow(cells + [""] * (self._columns - len(cells)))
+        cells += [""] * (self._columns - len(cells))
+        if self._rollup:
+            ancestors = () if isinstance(answer, ImageError) else answer.rollup
+            cells.append("; ".join(f"{a.probability:.6f} {a.label}" for a in ancestors))
+        self._writer.writerow(cells)
 
 
 class Lines:
-    """For pipes: path, then each class, tab-separated; a failed picture says `error` and why."""
+    """For pipes: path, then each class, then `rollup` and each ancestor if asked for, tab-separated; a failed picture
+    says `error` and why.
+    """
 
     def row(self, path: str, answer: Prediction | ImageError) -> None:
         if isinstance(answer, ImageError):
             cells = ["error", answer.reason]
         else:
             cells = [f"{c.probability:.4f} {printable(c.label)}" for c in answer]
+            if answer.rollup:
+                cells += ["rollup", *(f"{a.probability:.4f} {a.label}" for a in answer.rollup)]
         print("\t".join([printable(path), *cells]))
 
 
 class Blocks:
-    """For people: the path, then a line with a bar for each class."""
+    """For people: the path, then a line with a bar for each class, then what they have in common if asked for."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -138,6 +156,28 @@ class Blocks:
             line = Table.grid(padding=(0, 1))
             line.add_row(f"{c.probability:{PERCENT_COLUMNS}.1%}", bar, label)
             self._console.print(line)
+        if not isinstance(answer, ImageError) and answer.rollup:
+            self._print_rollup(answer.rollup)
+
+    def _print_rollup(self, ancestors: Sequence[Ancestor]) -> None:
+        """The deepest where a class has its percentage; the others run on, a line breaks only between two."""
+        import textwrap
+
+        from rich.text import Text
+
+        deepest, *others = ancestors
+        percent = f"{deepest.probability:{PERCENT_COLUMNS}.1%} "
+        items = [deepest.label, *(f"{a.probability:.1%} {a.label}" for a in others)]
+        lines = textwrap.fill(
+            "\xa0· ".join(item.replace(" ", "\xa0") for item in items),
+            width=self._columns,
+            initial_indent=percent,
+            subsequent_indent=" " * len(percent),
+            break_on_hyphens=False,
+        )
+        text = Text(lines.replace("\xa0", " "), style="dim")
+        text.stylize("bold not dim", 0, len(percent) + len(deepest.label))
+        self._console.print(text)
 
 
 def printable(text: str) -> str:

@@ -5,8 +5,8 @@ B images, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
@@ -33,12 +33,25 @@ class Class:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """What several classes have in common, such as dog, with the sum of their probabilities, 0 … 1."""
+
+    synset: str
+    label: str
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"label": self.label, "probability": self.probability}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction(Sequence[Class]):
     """The most probable classes of one image, the best first: `prediction[0].label`."""
 
     classes: tuple[Class, ...]
     model: str
+    rollup: tuple[Ancestor, ...] = ()  # the deepest first, entity last; empty where it was not asked for
 
     @overload
     def __getitem__(self, index: int) -> Class: ...
@@ -54,15 +67,20 @@ class Prediction(Sequence[Class]):
         return iter(self.classes)
 
     def above(self, threshold: float) -> Prediction:
-        """Only the classes with at least this probability."""
-        return Prediction(tuple(c for c in self.classes if c.probability >= threshold), self.model)
+        """Only the classes with at least this probability; the roll-up stays."""
+        return replace(self, classes=tuple(c for c in self.classes if c.probability >= threshold))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"model": self.model, "predictions": [c.to_dict() for c in self.classes]}
+        fields: dict[str, Any] = {"model": self.model, "predictions": [c.to_dict() for c in self.classes]}
+        if self.rollup:
+            fields["rollup"] = [ancestor.to_dict() for ancestor in self.rollup]
+        return fields
 
     def __repr__(self) -> str:
-        lines = "".join(f"\n  {c.probability:6.1%}  {c.label}" for c in self.classes)
-        return f"<Prediction by {self.model}{lines or ' (no class)'}>"
+        lines = "".join(f"\n  {c.probability:6.1%}  {c.label}" for c in self.classes) or " (no class)"
+        if self.rollup:
+            lines += "\n  in all: " + ", ".join(f"{a.label} {a.probability:.1%}" for a in self.rollup)
+        return f"<Prediction by {self.model}{lines}>"
 
 
 def softmax(logits_BK: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -74,14 +92,24 @@ def softmax(logits_BK: NDArray[np.float32]) -> NDArray[np.float64]:
     return exponentials
 
 
-def top_k(logits_BK: NDArray[np.float32], k: int, labels: Sequence[Label], model: str) -> list[Prediction]:
-    """The k most probable classes of each image; of equal ones the lower index comes first."""
+def top_k(
+    logits_BK: NDArray[np.float32],
+    k: int,
+    labels: Sequence[Label],
+    model: str,
+    rollup: Callable[[NDArray[np.float64]], tuple[Ancestor, ...]] | None = None,
+) -> list[Prediction]:
+    """The k most probable classes of each image; of equal ones the lower index comes first.
+
+    rollup: what to say of the ancestors, from the probabilities (K,) of one image.
+    """
     probability_BK = softmax(logits_BK)
     order_BK = np.argsort(-probability_BK, axis=1, kind="stable")[:, :k]
     return [
         Prediction(
             tuple(Class(int(i), labels[i].synset, labels[i].name, float(probability_K[i])) for i in order_K),
             model,
+            rollup(probability_K) if rollup else (),
         )
         for probability_K, order_K in zip(probability_BK, order_BK, strict=True)
     ]

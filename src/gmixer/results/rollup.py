@@ -1,0 +1,61 @@
+"""Probabilities of classes → those of what WordNet has above them: no breed may win, and yet it is a dog.
+
+K classes, A ancestors, M pairs of a class and an ancestor of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.data import Label
+from gmixer.data.hypernyms import ancestors_of, depth_of, is_known, name_of
+from gmixer.errors import InputError
+from gmixer.results.prediction import Ancestor
+
+
+class RollUp:
+    """The ancestors of a model's classes: the synsets that have one or more of them below.
+
+    A class counts once for each of its ancestors, whatever the number of ways up to it. A class that is an ancestor of
+    others, as many of ImageNet-21k's are, counts for itself too; one that is not is never listed.
+    Raises InputError for classes that are not ImageNet's.
+    """
+
+    def __init__(self, labels: Sequence[Label]) -> None:
+        for label in labels:
+            if not is_known(label.synset):
+                raise InputError(
+                    f"class {label.index}, {label.name!r}, is none of ImageNet's: only those have a place in WordNet's "
+                    "hierarchy, and roll up"
+                )
+        above_K = [ancestors_of(label.synset) for label in labels]
+        # The order that the list has at the end, but for probabilities.
+        self._synset_A = sorted(set().union(*above_K), key=lambda synset: (-depth_of(synset), name_of(synset), synset))
+        self._depth_A = np.array([depth_of(synset) for synset in self._synset_A])
+        place = {synset: a for a, synset in enumerate(self._synset_A)}
+        pairs = [
+            (k, place[synset])
+            for k, (label, above) in enumerate(zip(labels, above_K, strict=True))
+            for synset in (*above, label.synset)
+            if synset in place
+        ]
+        self._class_M, self._ancestor_M = np.array(pairs, np.intp).T.copy()
+
+    def above(self, probability_K: NDArray[np.float64], at: float) -> tuple[Ancestor, ...]:
+        """The ancestors whose classes sum to `at` or more: the deepest first, then the most probable, then by name.
+
+        entity holds every class and is always among them, last.
+        """
+        sum_A = self._sums(probability_K)
+        reached = np.flatnonzero(sum_A >= at)
+        reached = reached[np.lexsort((-sum_A[reached], -self._depth_A[reached]))]
+        return tuple(Ancestor(self._synset_A[a], name_of(self._synset_A[a]), float(sum_A[a])) for a in reached)
+
+    def _sums(self, probability_K: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(A,): added one by one in the order of the classes, so that none exceeds one above it, to the last bit."""
+        sum_A = np.bincount(self._ancestor_M, probability_K[self._class_M], len(self._synset_A))
+        share_A: NDArray[np.float64] = sum_A / sum_A.max()  # entity has all classes: exactly 1
+        return share_A
