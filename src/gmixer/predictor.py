@@ -49,6 +49,7 @@ def load(
     orientation: Orientation = "apply",
     limits: Limits | None = None,
     allow_pickle: bool = False,
+    allow_urls: bool = False,
 ) -> Predictor:
     """A Predictor of a model name, a repository on the Hub (`hf-hub:organization/model`, with `@revision` or
     without), a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
@@ -64,6 +65,7 @@ def load(
     orientation: "apply" turns pictures as their EXIF says; "ignore" is timm's behaviour.
     allow_pickle: take a `.pth` file too (extra `gmixer[torch]`), read with weights_only=True; of a checkpoint with
         averaged weights those.
+    allow_urls: whether an image may be an http or https URL; only public addresses are asked.
 
     Raises UnknownModelError, WeightsError, EngineError, InputError, MissingExtraError. Never falls back to another
     model, runtime, device or precision.
@@ -88,15 +90,16 @@ def load(
             compile=compile,
             source=source,
         )
-    return Predictor(checkpoint, engine, orientation=orientation, limits=limits)
+    return Predictor(checkpoint, engine, orientation=orientation, limits=limits, allow_urls=allow_urls)
 
 
 class Predictor:
     """A model with its transform, its labels and the runtime that it runs on. `gmixer.load` makes one.
 
-    An image is a path, bytes, a PIL image or a uint8 array (H, W, 3). One image in, one result out; a list in, a list
-    out. A picture that cannot be read raises ImageError; with on_error="return" the error stands in its place in the
-    list, and every other result is exactly what it would have been without it.
+    An image is a path, bytes, a PIL image or a uint8 array (H, W, 3). A path may lead into a tar or zip archive
+    (`photos.tar::cat.jpg`); with allow_urls a URL will do. One image in, one result out; a list in, a list out. A
+    picture that cannot be read raises ImageError; with on_error="return" the error stands in its place in the list, and
+    every other result is exactly what it would have been without it.
     """
 
     def __init__(
@@ -106,12 +109,15 @@ class Predictor:
         *,
         orientation: Orientation = "apply",
         limits: Limits | None = None,
+        allow_urls: bool = False,
     ) -> None:
         if engine.config != checkpoint.model:
             raise InputError(f"{engine!r} holds another model than {checkpoint.name}; make it of checkpoint.model")
         self.checkpoint = checkpoint
         self.engine = engine
-        self.preprocess = Preprocess(checkpoint.data, limits=limits or Limits(), orientation=orientation)
+        self.preprocess = Preprocess(
+            checkpoint.data, limits=limits or Limits(), orientation=orientation, allow_urls=allow_urls
+        )
         self.labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
 
     @property

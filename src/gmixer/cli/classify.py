@@ -54,6 +54,7 @@ def classify(
         orientation=orientation,
         allow_pickle=allow_pickle,
         chatty=not (as_json or as_csv),
+        allow_urls=True,
     )
     predictor.require_classes()
     if rollup and rollup_at is None:

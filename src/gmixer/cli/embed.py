@@ -61,6 +61,7 @@ def embed(
             orientation=orientation,
             allow_pickle=allow_pickle,
             chatty=True,
+            allow_urls=True,
         )
         inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
         with open_progress(inputs):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from gmixer.errors import ImageError
 
 if TYPE_CHECKING:
-    from gmixer.images import Found
+    from gmixer.images import Found, Limits
     from gmixer.predictor import Predictor
     from gmixer.results import Result
 
@@ -27,39 +27,32 @@ class Inputs:
         self._max_bytes = max_bytes
         self.answered = 0  # rows given, good and bad
         self.failed = 0
-        self.skipped = 0  # files in folders that are no images
+        self.skipped = 0  # files in folders and archives that are no images
         self.on_progress: Callable[[int], None] = lambda files: None
 
     @cached_property
-    def files(self) -> int:
-        """How many files there are to look at: a walk over the folders that opens none of them."""
+    def files(self) -> int | None:
+        """How many files there are to look at: a walk over the folders that opens none of them. None with an archive,
+        which would have to be read through for it.
+        """
+        from gmixer.images import is_archive
+
+        if any(is_archive(path) for path in self._paths if path != STDIN):
+            return None
         return sum(1 for _ in self._found())
 
     def results(
         self, predictor: Predictor, k: int, *, rollup_at: float | None = None
     ) -> Iterator[tuple[str, Result | ImageError]]:
         """(path as typed, its result or why there is none), in order, one for each input."""
-        waiting: deque[Found] = deque()  # ahead of the stream by a batch at most
+        from gmixer.predictor import BATCH
 
-        def images() -> Iterator[str | bytes]:
-            for found in self._found():
-                if found.error is None and not found.named and not self._is_image(found.path):
-                    continue
-                waiting.append(found)
-                if found.error is None:
-                    yield self._stdin() if found.path == STDIN else found.path
-
-        def unreadable_folders() -> Iterator[tuple[str, ImageError]]:
-            """Those that stand before the next picture."""
-            while waiting and waiting[0].error is not None:
-                folder = waiting.popleft()
-                assert folder.error is not None
-                yield folder.path, self._counted(folder.error)
-
-        for result in predictor.stream(images(), k, rollup_at=rollup_at):
-            yield from unreadable_folders()
-            yield waiting.popleft().path, self._counted(result)
-        yield from unreadable_folders()
+        images = self._images(predictor.preprocess.limits)
+        while batch := list(islice(images, BATCH)):
+            good = (image for _, image in batch if not isinstance(image, ImageError))
+            answers = predictor.stream(good, k, rollup_at=rollup_at)
+            for path, image in batch:
+                yield path, self._counted(image if isinstance(image, ImageError) else next(answers))
 
     def summary(self) -> str:
         """One line on what did not get an answer; empty where every file named got one."""
@@ -81,15 +74,30 @@ class Inputs:
             else:
                 yield from find_images(path)
 
+    def _images(self, limits: Limits) -> Iterator[tuple[str, str | bytes | ImageError]]:
+        """(path as typed, what to give to the predictor or why there is nothing), images only."""
+        for found in self._found():
+            if found.error is not None:
+                yield found.path, found.error
+            elif not found.named and not self._is_image(found):
+                continue
+            elif found.member is not None:  # read at once: it is gone when the next one is asked for
+                try:
+                    yield found.path, found.member.read(limits)
+                except ImageError as error:
+                    yield found.path, error
+            else:
+                yield found.path, self._stdin() if found.path == STDIN else found.path
+
     def _stdin(self) -> bytes:
         if sys.stdin is None:  # closed by the shell
             return b""
         return sys.stdin.buffer.read(self._max_bytes + 1)  # one byte too many is refused as too large
 
-    def _is_image(self, path: str) -> bool:
+    def _is_image(self, found: Found) -> bool:
         from gmixer.images import is_image_file
 
-        if is_image_file(path):
+        if found.member.is_image if found.member is not None else is_image_file(found.path):
             return True
         self.skipped += 1
         return False

@@ -38,7 +38,10 @@ class Orientation(StrEnum):
 
 Paths = Annotated[
     list[str],
-    typer.Argument(help="Pictures, folders of pictures (searched through and through), or - for one picture on stdin."),
+    typer.Argument(
+        help="Pictures, folders of pictures (searched through and through), tar or zip archives of pictures or one of "
+        "their members (photos.tar::cat.jpg), http and https URLs, or - for one picture on stdin."
+    ),
 ]
 Model = Annotated[
     str,
@@ -83,9 +86,11 @@ def open_predictor(
     orientation: Orientation,
     allow_pickle: bool,
     chatty: bool,
+    allow_urls: bool = False,
 ) -> Predictor:
     """Loads the model. chatty: say on stderr which one `auto` took and how good it is, and what loading warns of.
 
+    allow_urls: fetch what a URL among the paths leads to.
     Raises InputError for a model that takes neither grey nor RGB pictures.
     """
     from gmixer.errors import InputError
@@ -102,6 +107,7 @@ def open_predictor(
             threads=threads,
             orientation=orientation.value,
             allow_pickle=allow_pickle,
+            allow_urls=allow_urls,
         )
     if predictor.model.in_chans not in (1, 3):
         raise InputError(

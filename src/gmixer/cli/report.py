@@ -54,7 +54,7 @@ def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
     """
     if console is None and sys.stderr.isatty():
         console = _console(sys.stderr)
-    if console is None or inputs.files <= HANDFUL:
+    if console is None or (inputs.files is not None and inputs.files <= HANDFUL):
         yield
     else:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

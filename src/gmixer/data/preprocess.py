@@ -33,13 +33,14 @@ _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BI
 class Preprocess:
     """The evaluation transform of one DataConfig; call it with a picture.
 
-    limits, orientation: how pictures are decoded, see gmixer.images.decode.
+    limits, orientation, allow_urls: how pictures are read and decoded, see gmixer.images.decode.
     """
 
     config: DataConfig
     _: KW_ONLY
     limits: Limits = field(default_factory=Limits)
     orientation: Orientation = "apply"
+    allow_urls: bool = False
 
     def __call__(self, image: ImageLike, *, name: str | None = None) -> NDArray[np.float32]:
         """A path, a file's bytes, a PIL image or a uint8 array → float32 (C, S, S), C-contiguous.
@@ -48,7 +49,12 @@ class Preprocess:
         Raises as `decode` and `crop` do: ImageError of any kind, InputError.
         """
         pixels_HWC = decode(
-            image, name=name, limits=self.limits, orientation=self.orientation, channels=self.config.in_chans
+            image,
+            name=name,
+            limits=self.limits,
+            orientation=self.orientation,
+            channels=self.config.in_chans,
+            allow_urls=self.allow_urls,
         )
         return self.from_pixels(pixels_HWC, name=name or name_of(image))
 

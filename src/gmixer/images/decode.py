@@ -19,7 +19,7 @@ from gmixer.images.limits import DEFAULT_LIMITS, Limits
 from gmixer.images.modes import Pixels, to_pixels, to_rgb
 from gmixer.images.orient import orientation_of, upright
 from gmixer.images.quiet import quiet, silence_libtiff
-from gmixer.images.read import read_file, too_many_bytes
+from gmixer.images.read import read, too_many_bytes
 from gmixer.images.sniff import HEAD_BYTES, sniff, why_not
 
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
@@ -47,11 +47,13 @@ def decode(
     limits: Limits = DEFAULT_LIMITS,
     orientation: Orientation = "apply",
     channels: int = 3,
+    allow_urls: bool = False,
 ) -> Pixels:
     """A picture → uint8 (H, W, channels), C-contiguous; treat it as read-only, it may be a view of another's memory.
 
     source: a path (str or os.PathLike), a file's bytes, a PIL image, or a uint8 array (H, W, 3), (H, W, 4), (H, W) or
-        (H, W, 1). Of an animation the first frame is taken, of a PIL image the one it stands at.
+        (H, W, 1). Of an animation the first frame is taken, of a PIL image the one it stands at. A path may lead into
+        a tar or zip archive: `photos.tar::cat.jpg`.
     name: what errors call the picture; else the path as given, "<bytes>", "<image>" or "<array>".
     limits: a file that holds more is refused before it is decoded; of a PIL image only the pixels count, of an array
         nothing does.
@@ -59,6 +61,7 @@ def decode(
         turned either way: Pillow does it while decoding.)
     channels: 3 is RGB; 1 is the grey of that RGB, as Pillow's convert("L") gives it, and grey stays as it is. For any
         other number a uint8 array (H, W, channels) is taken as it is: 4 are four planes, not RGBA.
+    allow_urls: whether a str that is a URL is fetched, from public addresses only (see web.py), or refused.
 
     Modes other than RGB become RGB by the table in modes.py. An upright RGB file is bit-identical to
     `PIL.Image.open(source).convert("RGB")`. Safe to call from many threads.
@@ -72,7 +75,7 @@ def decode(
         raise InputError(f"channels is {channels!r}; wanted a whole number above 0")
     try:
         with quiet():
-            return _decode(source, name or name_of(source), limits, orientation, channels)
+            return _decode(source, name or name_of(source), limits, orientation, channels, allow_urls)
     except ImageError as error:
         failure = error
     # Raised anew, outside the `except`: an error that a long run keeps must not keep the file's bytes alive, which
@@ -98,7 +101,9 @@ def name_of(source: object) -> str:
     return "source"
 
 
-def _decode(source: Any, name: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
+def _decode(
+    source: Any, name: str, limits: Limits, orientation: Orientation, channels: int, allow_urls: bool
+) -> Pixels:
     match source:
         case np.ndarray():
             return from_array(source, source=name, channels=channels)
@@ -109,7 +114,7 @@ def _decode(source: Any, name: str, limits: Limits, orientation: Orientation, ch
         case bytes() | bytearray() | memoryview():
             return _from_bytes(bytes(source), name, limits, orientation, channels)
         case str() | os.PathLike():
-            data = read_file(source, source=name, limits=limits)
+            data = read(source, source=name, limits=limits, allow_urls=allow_urls)
             return _from_bytes(data, name, limits, orientation, channels)
     got = f"{name}: got a {type(source).__name__}"
     raise InputError(f"{got}; wanted a path, bytes, a PIL image or a uint8 array (height, width, 3)")

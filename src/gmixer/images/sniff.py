@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, TypeVar
 
 from gmixer.errors import ImageErrorKind
 
-HEAD_BYTES = 32  # enough for every signature below
+HEAD_BYTES = 512  # the header of a tar; 32 are enough for every other signature below
 READABLE = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, PPM"
+
+_Name = TypeVar("_Name", bound=str)
 
 _PNM = re.compile(rb"P[1-6](\s+\d|\s*#)")  # stricter than Pillow's "P6": a text may begin so
 _BMP_HEADER_BYTES = range(12, 125)  # BITMAPCOREHEADER … BITMAPV5HEADER; a text that begins with "BM" is out of range
@@ -23,10 +26,20 @@ _OTHER_IMAGES = {
     b"v/1\x01": "OpenEXR",
     b"FUJIFILMCCD-RAW": "a Fujifilm raw file",
 }
+ArchiveFormat = Literal["tar", "zip", "gzip", "bzip2", "xz"]
+_ARCHIVES: dict[bytes, ArchiveFormat] = {
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",  # with nothing in it
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+}
+_TAR_CHECKSUM = re.compile(rb"[0 ]*([0-7]{1,6})[\0 ]*")
 _NOT_IMAGES = {
     b"%PDF": "PDF",
-    b"PK\x03\x04": "a ZIP archive or an office document",
-    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
     b"\x00" * 16: "nothing but zeros",
 }
 _TEXTS = {
@@ -71,10 +84,34 @@ def other_image(head: bytes) -> str | None:
     return _lookup(head, _OTHER_IMAGES)
 
 
+def is_image(head: bytes) -> bool:
+    """Whether it begins like an image, be it of a format that gmixer knows of but does not read."""
+    return sniff(head) is not None or other_image(head) is not None
+
+
+def archive_format(head: bytes) -> ArchiveFormat | None:
+    """What a file that begins with `head` (HEAD_BYTES of it) may be, other than an image; gzip, bzip2 and xz may pack
+    a tar, or anything else.
+
+    A tar begins with the name of its first member, which may look like an image; its checksum decides.
+    """
+    checksum = _TAR_CHECKSUM.fullmatch(head[148:156])
+    if checksum and int(checksum[1], 8) == sum(head[:148]) + 8 * ord(" ") + sum(head[156:512]):
+        return "tar"
+    if is_image(head):
+        return None
+    return "tar" if head[257:262] == b"ustar" else _lookup(head, _ARCHIVES)
+
+
 def why_not(head: bytes) -> tuple[ImageErrorKind, str]:
-    """For a head that `sniff` does not know: the kind of error, and the sentence."""
+    """For a head (HEAD_BYTES) that `sniff` does not know: the kind of error, and the sentence."""
     if image := other_image(head):
         return "unsupported", f"is {image}, which gmixer does not read: convert it to one of {READABLE}"
+    if archive := archive_format(head):
+        reason = (
+            f"starts like a {archive} archive, not like an image: gmixer reads {READABLE}, also inside tar and zip "
+        )
+        return "not_image", reason + "archives, as in photos.zip::cat.jpg"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     like = _lookup(head, _NOT_IMAGES) or _lookup(text, _TEXTS) or ("a video" if _brands(head) else None)
     starts = f"starts like {like}, not like an image" if like else "does not start like an image"
@@ -89,5 +126,5 @@ def _brands(head: bytes) -> set[bytes]:
     return {box[8:12], *(box[i : i + 4] for i in range(16, len(box), 4))}
 
 
-def _lookup(head: bytes, names: dict[bytes, str]) -> str | None:
+def _lookup(head: bytes, names: dict[bytes, _Name]) -> _Name | None:
     return next((name for magic, name in names.items() if head.startswith(magic)), None)
