@@ -37,7 +37,6 @@ FREE_BYTES = 2**30
 MAX_RATIO = 100
 
 _CHUNK_BYTES = 2**16
-_BUFFER_BYTES = 2**20  # above every single read, so that the last byte read is always still there to go back to
 _TAIL_BYTES = 2**20  # read behind the end of a compressed tar, where its checksum stands
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -185,10 +184,10 @@ class _Tar:
     def entries(self) -> Iterator[_Entry]:
         """All members from the first on; read one before the next. Raises whatever tarfile and the unpackers do."""
         self._file.seek(0)
-        if self._packed == "tar":
-            reader = _TarReader(_Plain(self._file))
-        else:
-            reader = _TarReader(_Forward(_unpacker(self._file, self._packed), self._file, self._path), _BUFFER_BYTES)
+        raw: io.RawIOBase = _Plain(self._file)
+        if self._packed != "tar":
+            raw = _Forward(_unpacker(self._file, self._packed), self._file, self._path)
+        reader = _TarReader(raw)
         tar = tarfile.TarFile(fileobj=reader, mode="r")
         end = -1
         while info := tar.next():
@@ -330,15 +329,19 @@ class _Forward(io.RawIOBase):
 
 
 class _TarReader(io.BufferedReader):
-    """allowance: how much may still be read; tarfile itself would read a name of any length."""
+    """allowance: how much may still be read; tarfile itself would read a name of any length.
+    last: what was read last; going back for it is not always possible.
+    """
 
     allowance: float = MAX_HEADER_BYTES
+    last: bytes = b""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or not 0 <= size <= self.allowance:
             raise tarfile.ReadError(f"a header takes more than {MAX_HEADER_BYTES:,} bytes")
         self.allowance -= size
-        return super().read(size)
+        self.last = super().read(size)
+        return self.last
 
 
 class _ZipReader(io.BufferedReader):
@@ -359,8 +362,7 @@ class _ZipReader(io.BufferedReader):
 
 def _check_end(offset: int, reader: _TarReader) -> None:
     """tarfile ends without a word where a header is damaged or missing. Raises ReadError."""
-    reader.seek(offset)
-    block = reader.read(tarfile.BLOCKSIZE)
+    block = reader.last  # where tarfile found no header
     if len(block) < tarfile.BLOCKSIZE:
         raise tarfile.ReadError("the blocks of zeros that close a tar are missing")
     if any(block):
