@@ -67,7 +67,7 @@ class InputError(GmixerError, ValueError):
 
 
 class EngineError(GmixerError):
-    """A runtime, native or torch, cannot run as asked."""
+    """A runtime, native or torch, cannot run as asked; or no process to decode in can be started (isolate)."""
 
 
 class MissingExtraError(GmixerError, ImportError):

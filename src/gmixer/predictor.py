@@ -50,6 +50,7 @@ def load(
     limits: Limits | None = None,
     allow_pickle: bool = False,
     allow_urls: bool = False,
+    isolate: bool = False,
 ) -> Predictor:
     """A Predictor of a model name, a repository on the Hub (`hf-hub:organization/model`, with `@revision` or
     without), a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
@@ -66,6 +67,8 @@ def load(
     allow_pickle: take a `.pth` file too (extra `gmixer[torch]`), read with weights_only=True; of a checkpoint with
         averaged weights those.
     allow_urls: whether an image may be an http or https URL; only public addresses are asked.
+    isolate: decode files in processes of their own, to the same pixels, so that one which hangs or crashes the decoder,
+        or fills the memory, costs only its own result; limits has the time and the memory. For pictures from strangers.
 
     Raises UnknownModelError, WeightsError, EngineError, InputError, MissingExtraError. Never falls back to another
     model, runtime, device or precision.
@@ -90,7 +93,7 @@ def load(
             compile=compile,
             source=source,
         )
-    return Predictor(checkpoint, engine, orientation=orientation, limits=limits, allow_urls=allow_urls)
+    return Predictor(checkpoint, engine, orientation=orientation, limits=limits, allow_urls=allow_urls, isolate=isolate)
 
 
 class Predictor:
@@ -110,13 +113,18 @@ class Predictor:
         orientation: Orientation = "apply",
         limits: Limits | None = None,
         allow_urls: bool = False,
+        isolate: bool = False,
     ) -> None:
         if engine.config != checkpoint.model:
             raise InputError(f"{engine!r} holds another model than {checkpoint.name}; make it of checkpoint.model")
         self.checkpoint = checkpoint
         self.engine = engine
         self.preprocess = Preprocess(
-            checkpoint.data, limits=limits or Limits(), orientation=orientation, allow_urls=allow_urls
+            checkpoint.data,
+            limits=limits or Limits(),
+            orientation=orientation,
+            allow_urls=allow_urls,
+            isolate=isolate,
         )
         self.labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from gmixer.config import DataConfig
 from gmixer.errors import ImageError, InputError
 from gmixer.images import ImageLike, Limits, Orientation, decode
 from gmixer.images.decode import name_of
+
+if TYPE_CHECKING:
+    from gmixer.images.isolate import Workers
 
 # A centre crop brings the short side to 256, so a 1x65535 line would become 256x16.7 million: 17 GB, to keep a 224x224
 # window of it. As many as Limits lets be decoded, unless told otherwise: 1:1358 still passes, in 356 MB.
@@ -34,6 +38,7 @@ class Preprocess:
     """The evaluation transform of one DataConfig; call it with a picture.
 
     limits, orientation, allow_urls: how pictures are read and decoded, see gmixer.images.decode.
+    isolate: files are decoded in processes of their own, see gmixer.images.isolate; they end with this object.
     """
 
     config: DataConfig
@@ -41,6 +46,7 @@ class Preprocess:
     limits: Limits = field(default_factory=Limits)
     orientation: Orientation = "apply"
     allow_urls: bool = False
+    isolate: bool = False
 
     def __call__(self, image: ImageLike, *, name: str | None = None) -> NDArray[np.float32]:
         """A path, a file's bytes, a PIL image or a uint8 array → float32 (C, S, S), C-contiguous.
@@ -55,6 +61,7 @@ class Preprocess:
             orientation=self.orientation,
             channels=self.config.in_chans,
             allow_urls=self.allow_urls,
+            workers=self._workers if self.isolate else None,
         )
         return self.from_pixels(pixels_HWC, name=name or name_of(image))
 
@@ -137,6 +144,12 @@ class Preprocess:
         top, left = (side - height) // 2, (side - width) // 2
         pixels_SSC[top : top + height, left : left + width] = pixels_HWC
         return pixels_SSC
+
+    @cached_property
+    def _workers(self) -> Workers:
+        from gmixer.images.isolate import Workers
+
+        return Workers()
 
     @cached_property
     def _normalised(self) -> NDArray[np.float32]:

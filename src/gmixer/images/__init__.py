@@ -1,22 +1,26 @@
 """Step 1: a path, bytes, a PIL image or an array → Pixels, uint8 (H, W, 3) RGB, or with other channels.
 
-decode.py  decode: the one way in; whatever goes wrong inside a decoder comes out as one ImageError
-limits.py  Limits: how many bytes, pixels and frames a file may hold, checked before it is decoded
-sniff.py   sniff: the format by the first bytes; a file's extension is never consulted
-read.py    a path, a URL or a member of an archive → its bytes; pipes and devices are refused
-web.py     a URL → the bytes there, from public addresses only
-archive.py tar and zip archives → their members, in order, never unpacked to disk
-modes.py   Pillow's modes → RGB, with the table; RGB → Pixels
-orient.py  EXIF orientation
-arrays.py  uint8 arrays → Pixels
-quiet.py   Pillow's warnings stay off the user's terminal
-files.py   find_images: files, folders, archives → the pictures to read, in order
+decode.py   decode: the one way in; whatever goes wrong inside a decoder comes out as one ImageError
+limits.py   Limits: how many bytes, pixels and frames a file may hold, checked before it is decoded
+sniff.py    sniff: the format by the first bytes; a file's extension is never consulted
+read.py     a path, a URL or a member of an archive → its bytes; pipes and devices are refused
+web.py      a URL → the bytes there, from public addresses only
+archive.py  tar and zip archives → their members, in order, never unpacked to disk
+picture.py  a file's bytes → a picture in RGB: Pillow's decoders, and the boundary around them
+frames.py   how many frames a file holds
+modes.py    Pillow's modes → RGB, with the table
+orient.py   EXIF orientation
+pixels.py   RGB → Pixels
+arrays.py   uint8 arrays → Pixels
+isolate.py  Workers: the decoders in processes that may be killed; worker.py is what runs in them
+quiet.py    Pillow's warnings stay off the user's terminal
+files.py    find_images: files, folders, archives → the pictures to read, in order
 """
 
 from gmixer.images.decode import ImageLike, Orientation, decode
 from gmixer.images.files import Found, find_images, is_archive, is_image_file
 from gmixer.images.limits import Limits
-from gmixer.images.modes import Pixels
+from gmixer.images.pixels import Pixels
 from gmixer.images.sniff import sniff
 
 __all__ = [

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.errors import InputError
-from gmixer.images.modes import Pixels, over_white, to_pixels
+from gmixer.images.modes import over_white
+from gmixer.images.pixels import Pixels, to_pixels
 
 
 def from_array(array: NDArray[Any], *, source: str, channels: int) -> Pixels:

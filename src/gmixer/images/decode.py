@@ -1,13 +1,9 @@
-"""Anything that is a picture → Pixels, uint8 (H, W, C), RGB by default. The one boundary around Pillow's decoders."""
+"""Anything that is a picture → Pixels, uint8 (H, W, C), RGB by default."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
-from io import BytesIO
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,27 +12,18 @@ from PIL import Image, features
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.limits import DEFAULT_LIMITS, Limits
-from gmixer.images.modes import Pixels, to_pixels, to_rgb
-from gmixer.images.orient import orientation_of, upright
+from gmixer.images.picture import as_image_error, check_pixels, read_picture, upright_rgb
+from gmixer.images.pixels import Pixels, to_pixels
 from gmixer.images.quiet import quiet, silence_libtiff
 from gmixer.images.read import read, too_many_bytes
 from gmixer.images.sniff import HEAD_BYTES, sniff, why_not
 
+if TYPE_CHECKING:
+    from gmixer.images.isolate import Workers
+
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 Orientation: TypeAlias = Literal["apply", "ignore"]
 
-# One decoder each, called by name: Image.open would import all of Pillow's, try them in turn, hide their reasons,
-# and refuse by its own limit of pixels before gmixer could read the size.
-_DECODERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "jpeg_factory"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
-}
 _OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
 
 
@@ -48,6 +35,7 @@ def decode(
     orientation: Orientation = "apply",
     channels: int = 3,
     allow_urls: bool = False,
+    workers: Workers | None = None,
 ) -> Pixels:
     """A picture → uint8 (H, W, channels), C-contiguous; treat it as read-only, it may be a view of another's memory.
 
@@ -62,6 +50,8 @@ def decode(
     channels: 3 is RGB; 1 is the grey of that RGB, as Pillow's convert("L") gives it, and grey stays as it is. For any
         other number a uint8 array (H, W, channels) is taken as it is: 4 are four planes, not RGBA.
     allow_urls: whether a str that is a URL is fetched, from public addresses only (see web.py), or refused.
+    workers: processes of their own (isolate.py) in which files are decoded, to the same pixels; a PIL image, which is
+        open in this process already, is decoded in it all the same.
 
     Modes other than RGB become RGB by the table in modes.py. An upright RGB file is bit-identical to
     `PIL.Image.open(source).convert("RGB")`. Safe to call from many threads.
@@ -75,7 +65,7 @@ def decode(
         raise InputError(f"channels is {channels!r}; wanted a whole number above 0")
     try:
         with quiet():
-            return _decode(source, name or name_of(source), limits, orientation, channels, allow_urls)
+            return _decode(source, name or name_of(source), limits, orientation, channels, allow_urls, workers)
     except ImageError as error:
         failure = error
     # Raised anew, outside the `except`: an error that a long run keeps must not keep the file's bytes alive, which
@@ -102,7 +92,13 @@ def name_of(source: object) -> str:
 
 
 def _decode(
-    source: Any, name: str, limits: Limits, orientation: Orientation, channels: int, allow_urls: bool
+    source: Any,
+    name: str,
+    limits: Limits,
+    orientation: Orientation,
+    channels: int,
+    allow_urls: bool,
+    workers: Workers | None,
 ) -> Pixels:
     match source:
         case np.ndarray():
@@ -112,15 +108,17 @@ def _decode(
         case Image.Image():
             return _from_pil(source, name, limits, orientation, channels)
         case bytes() | bytearray() | memoryview():
-            return _from_bytes(bytes(source), name, limits, orientation, channels)
+            return _from_bytes(bytes(source), name, limits, orientation, channels, workers)
         case str() | os.PathLike():
             data = read(source, source=name, limits=limits, allow_urls=allow_urls)
-            return _from_bytes(data, name, limits, orientation, channels)
+            return _from_bytes(data, name, limits, orientation, channels, workers)
     got = f"{name}: got a {type(source).__name__}"
     raise InputError(f"{got}; wanted a path, bytes, a PIL image or a uint8 array (height, width, 3)")
 
 
-def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
+def _from_bytes(
+    data: bytes, source: str, limits: Limits, orientation: Orientation, channels: int, workers: Workers | None
+) -> Pixels:
     if not data:
         raise ImageError("empty", "is empty: it holds no bytes at all", source)
     if len(data) > limits.max_bytes:
@@ -130,77 +128,21 @@ def _from_bytes(data: bytes, source: str, limits: Limits, orientation: Orientati
         raise ImageError(*why_not(data[:HEAD_BYTES]), source)
     if image_format in _OPTIONAL and not features.check(image_format.lower()):
         raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
-    with _as_image_error(f"decoded as {image_format}", source):
-        image = _open(image_format, data)
-        _check_pixel_count(image, source, limits)
-        if _has_more_frames(image, image_format, data, limits.max_frames):
-            reason = (
-                f"holds more than {limits.max_frames:,} frames, which is the limit, set by Limits.max_frames: cut it"
-            )
-            raise ImageError("too_large", reason, source)
-        return _to_pixels(image, source, orientation, channels)
+    turn = orientation == "apply"
+    if workers is not None:
+        return workers.decode(data, image_format, source=source, limits=limits, turn=turn, channels=channels)
+    if image_format == "TIFF":
+        silence_libtiff()
+    picture = read_picture(
+        data, image_format, source=source, max_pixels=limits.max_pixels, max_frames=limits.max_frames, turn=turn
+    )
+    with as_image_error(f"decoded as {image_format}", source):
+        return to_pixels(picture, channels)
 
 
 def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
     if 0 in image.size:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
-    _check_pixel_count(image, source, limits)
-    with _as_image_error("decoded", source):  # it may have been opened but not yet read
-        return _to_pixels(image, source, orientation, channels)
-
-
-def _to_pixels(image: Image.Image, source: str, orientation: Orientation, channels: int) -> Pixels:
-    image.load()
-    turn = orientation_of(image) if orientation == "apply" else 1  # before to_rgb, which may drop the EXIF
-    return to_pixels(upright(to_rgb(image, source=source), turn), channels)
-
-
-def _open(image_format: str, data: bytes) -> Image.Image:
-    """Reads the header only."""
-    if image_format == "TIFF":
-        silence_libtiff()
-    module, decoder = _DECODERS[image_format]
-    image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")
-    return image
-
-
-def _check_pixel_count(image: Image.Image, source: str, limits: Limits) -> None:
-    pixels = image.width * image.height
-    if pixels > limits.max_pixels:
-        size = f"{pixels:,} pixels ({image.width}x{image.height})"
-        reason = f"holds {size}; the limit is {limits.max_pixels:,}, set by Limits.max_pixels: make it smaller"
-        raise ImageError("too_large", reason, source)
-
-
-def _has_more_frames(image: Image.Image, image_format: str, data: bytes, max_frames: int) -> bool:
-    if image_format in {"GIF", "TIFF"}:  # counted by walking through the file, which leaves `image` elsewhere
-        image = _open(image_format, data)
-    with suppress(Exception):  # a damaged later frame is no reason to refuse the first
-        if image_format == "TIFF":  # Pillow counts pages in quadratic time: go no further than the limit
-            image.seek(max_frames)
-            return True
-        frames: int = getattr(image, "n_frames", 1)
-        return frames > max_frames
-    return False
-
-
-@contextmanager
-def _as_image_error(what: str, source: str) -> Iterator[None]:
-    """Every exception of a decoder → one ImageError. They raise far more than OSError; see tests/test_decode.py."""
-    try:
-        yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:  # WebP, GIF and TIFF ask Pillow's own limit, twice the default here
-        reason = "holds more pixels than Pillow itself allows, twice PIL.Image.MAX_IMAGE_PIXELS"
-        raise ImageError("too_large", reason, source) from error
-    except MemoryError as error:
-        raise ImageError("corrupt", f"cannot be {what}: it asks for more memory than there is", source) from error
-    except Exception as error:
-        reason = f"cannot be {what}: {_sentence(error)}; it is cut short, damaged or of a rare kind"
-        raise ImageError("corrupt", reason, source) from error
-
-
-def _sentence(error: Exception) -> str:
-    """Pillow's own words, on one line; some of its exceptions have none."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    check_pixels(image, source, limits.max_pixels)
+    with as_image_error("decoded", source):  # it may have been opened but not yet read
+        return to_pixels(upright_rgb(image, source=source, turn=orientation == "apply"), channels)

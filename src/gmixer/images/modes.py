@@ -18,23 +18,24 @@ Pillow turns it back while decoding.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.errors import ImageError
 
-Pixels: TypeAlias = NDArray[np.uint8]
-"""uint8 (H, W, C), C-contiguous. C = 3 is RGB, 1 grey; any other number is planes, whatever they may be."""
+STRIP_PIXELS = 2**22
 
 _BY_PILLOW = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
 
 
 def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
-    """The picture in mode RGB, as the table above says. Raises ImageError "unsupported" with `source`."""
+    """The picture in mode RGB, as the table above says; the same object if it is RGB already.
+
+    Raises ImageError "unsupported" with `source`.
+    """
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _sixteen_bit_grey(image, source)
     if image.mode not in _BY_PILLOW | _WITH_ALPHA:
@@ -42,33 +43,47 @@ def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
         raise _unsupported(f"holds {pixels}, whose range is unknown", source)
     if image.has_transparency_data:
         return over_white(image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # a copy costs 356 MB at the most pixels
 
 
-def to_pixels(rgb: Image.Image, channels: int) -> Pixels:
-    """A picture in mode RGB → (H, W, 3), or its grey (H, W, 1), by Pillow's weights: what was grey keeps its values."""
-    return np.atleast_3d(np.asarray(rgb if channels == 3 else rgb.convert("L")))
+def in_channels(rgb: Image.Image, channels: int) -> Image.Image:
+    """A picture in mode RGB, or for 1 channel its grey, by Pillow's weights: what was grey keeps its values."""
+    return rgb if channels == 3 else rgb.convert("L")
+
+
+def strips(picture: Image.Image) -> Iterator[Image.Image]:
+    """The picture from top to bottom, in parts of at most STRIP_PIXELS where it has more rows than one.
+
+    Pillow copies twice what it hands out at once: 534 MB for the most pixels that Limits allows.
+    """
+    rows = max(1, STRIP_PIXELS // picture.width)
+    if rows >= picture.height:
+        yield picture
+        return
+    for top in range(0, picture.height, rows):
+        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
 
 
 def over_white(image: Image.Image) -> Image.Image:
     """RGB of a picture with transparency; each value is (colour * alpha + 255 * (255 - alpha)) / 255, rounded."""
     if image.mode == "La":
         image = image.convert("LA")  # Pillow has no direct way
-    rgba = image.convert("RGBA")
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
-    white.paste(rgba, mask=rgba.getchannel("A"))
+    white.paste(rgba, mask=rgba)  # by its alpha
     return white
 
 
 def _sixteen_bit_grey(image: Image.Image, source: str) -> Image.Image:
-    grey_HW = np.asarray(image).astype(np.int32)
-    low, high = int(grey_HW.min()), int(grey_HW.max())
+    clear = image.info.get("transparency")
+    image = image.convert("I")  # from any byte order
+    low, high = cast("tuple[int, int]", image.getextrema())
     if low < 0 or high > 65535:
         raise _unsupported(f"holds 32-bit grey values from {low:,} to {high:,}, more than 16 bits", source)
-    scaled_HW = ((grey_HW + 128) // 257).astype(np.uint8)  # 65535 = 257 * 255, and no value falls on a half
-    if isinstance(clear := image.info.get("transparency"), int):
-        scaled_HW[grey_HW == clear] = 255
-    return Image.fromarray(scaled_HW).convert("RGB")
+    scaled = [(value + 128) // 257 for value in range(65536)]  # 65535 = 257 * 255, and no value falls on a half
+    if isinstance(clear, int) and clear in range(65536):
+        scaled[clear] = 255
+    return image.point(scaled, "L").convert("RGB")
 
 
 def _unsupported(what: str, source: str) -> ImageError:

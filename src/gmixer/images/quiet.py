@@ -49,7 +49,9 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 def silence_libtiff() -> None:
     """libtiff writes a line to stderr for every damaged strip, past Python; it offers no other way to stop that.
 
-    For the whole process and once, before the first TIFF. Found through Pillow's module, which is linked to it.
+    The command could do without (cli/terminal.py), a program that uses the library could not; Pillow itself does the
+    same with libtiff's warnings. For the whole process and once, before the first TIFF. Found through Pillow's module,
+    which is linked to it.
     """
     import ctypes  # only a TIFF needs it
 
