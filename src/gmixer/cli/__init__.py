@@ -3,6 +3,7 @@
     options.py    the options that subcommands share, and the model they open
     inputs.py     PATHS… → images in order, with what was skipped
     report.py     where rows and progress go: terminal, pipe, JSON lines, CSV
+    terminal.py   whose words reach stderr
 
 Modules here import the library only inside the commands, so that --help stays quick.
 """
@@ -17,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import classify, doctor, embed, info, models, options, pull
+from gmixer.cli import classify, doctor, embed, info, models, options, pull, terminal
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -64,7 +65,9 @@ def main() -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
-    sys.stdout = sys.stdout or nowhere  # None where the shell closed it
+    if sys.stderr is None:  # the shell closed it
+        terminal.lead_nowhere(terminal.STDERR)  # or the next file opened would get what C libraries say
+    sys.stdout = sys.stdout or nowhere
     sys.stderr = sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # a path that is no valid text must be printed all the same
         if isinstance(stream, io.TextIOWrapper):

@@ -35,6 +35,7 @@ def classify(
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
     allow_pickle: options.AllowPickle = False,
+    isolate: options.Isolate = False,
     debug: options.Debug = False,
 ) -> None:
     """Name what pictures show: the most probable classes of each.
@@ -43,6 +44,7 @@ def classify(
     """
     from gmixer.cli.inputs import Inputs
     from gmixer.cli.report import open_report
+    from gmixer.cli.terminal import own_stderr
 
     if as_json and as_csv:
         raise typer.BadParameter("take one of --json and --csv")
@@ -53,6 +55,7 @@ def classify(
         threads=threads,
         orientation=orientation,
         allow_pickle=allow_pickle,
+        isolate=isolate,
         chatty=not (as_json or as_csv),
         allow_urls=True,
     )
@@ -63,7 +66,10 @@ def classify(
         predictor.require_rollup(rollup_at)
     inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
     classes = min(k, predictor.model.num_classes)
-    with open_report(inputs, k=classes, rollup=rollup_at is not None, as_json=as_json, as_csv=as_csv) as report:
+    with (
+        own_stderr(),
+        open_report(inputs, k=classes, rollup=rollup_at is not None, as_json=as_json, as_csv=as_csv) as report,
+    ):
         for path, result in inputs.results(predictor, k, rollup_at=rollup_at):
             report.row(path, result.prediction.above(threshold) if not isinstance(result, Exception) else result)
     raise typer.Exit(1 if inputs.failed else 0)

@@ -24,6 +24,7 @@ def embed(
     threads: options.Threads = None,
     orientation: options.Orient = options.Orientation.apply,
     allow_pickle: options.AllowPickle = False,
+    isolate: options.Isolate = False,
     debug: options.Debug = False,
 ) -> None:
     """Turn pictures into vectors: an .npz file for numpy.load.
@@ -37,7 +38,8 @@ def embed(
     import numpy as np
 
     from gmixer.cli.inputs import Inputs
-    from gmixer.cli.report import open_progress, printable
+    from gmixer.cli.report import HANDFUL, open_progress, printable
+    from gmixer.cli.terminal import own_stderr
     from gmixer.errors import ImageError
 
     if output.suffix != ".npz":
@@ -60,11 +62,12 @@ def embed(
             threads=threads,
             orientation=orientation,
             allow_pickle=allow_pickle,
+            isolate=isolate,
             chatty=True,
             allow_urls=True,
         )
         inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
-        with open_progress(inputs):
+        with own_stderr(), open_progress(inputs):
             for path, result in inputs.results(predictor, k=1):
                 if isinstance(result, ImageError):
                     failures.append((path, result))
@@ -86,9 +89,10 @@ def embed(
         os.replace(unfinished.name, output)
     finally:
         Path(unfinished.name).unlink(missing_ok=True)
-    for path, failure in failures:
+    for path, failure in failures if len(failures) <= HANDFUL else ():  # the file names them all
         typer.echo(f"{printable(path)}: {failure.reason}", err=True)
-    typer.echo(f"{output}: {len(vectors)} × {predictor.model.channels} float32", err=True)
+    written = f"{output}: {len(vectors)} × {predictor.model.channels} float32"
+    typer.echo("; ".join(filter(None, [written, inputs.summary()])), err=True)
     raise typer.Exit(1 if failures else 0)
 
 

@@ -66,6 +66,13 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute wit
 Orient = Annotated[
     Orientation, typer.Option("--orientation", help="Turn pictures as their EXIF says, or ignore it, as timm does.")
 ]
+Isolate = Annotated[
+    bool,
+    typer.Option(
+        "--isolate",
+        help="Decode in a process of its own, so that a file made to crash or hang it costs only its own row.",
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Option("--name", help="Which pretrained model a bare .safetensors file is, where its shape fits several."),
@@ -85,6 +92,7 @@ def open_predictor(
     threads: int | None,
     orientation: Orientation,
     allow_pickle: bool,
+    isolate: bool,
     chatty: bool,
     allow_urls: bool = False,
 ) -> Predictor:
@@ -108,6 +116,7 @@ def open_predictor(
             orientation=orientation.value,
             allow_pickle=allow_pickle,
             allow_urls=allow_urls,
+            isolate=isolate,
         )
     if predictor.model.in_chans not in (1, 3):
         raise InputError(

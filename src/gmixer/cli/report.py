@@ -44,11 +44,13 @@ def open_report(inputs: Inputs, *, k: int, rollup: bool, as_json: bool, as_csv: 
         report = Lines()
     with open_progress(inputs, console):
         yield report
+    if summary := inputs.summary():
+        print(summary, file=sys.stderr)
 
 
 @contextmanager
 def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[None]:
-    """A progress bar for more than a handful of pictures, then one summary line, both on stderr.
+    """A progress bar on stderr for more than a handful of pictures.
 
     console: the terminal that also gets the rows, which then scroll above the bar.
     """
@@ -64,8 +66,6 @@ def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
             task = progress.add_task("", total=inputs.files)
             inputs.on_progress = lambda done: progress.update(task, completed=done)
             yield
-    if summary := inputs.summary():
-        print(summary, file=sys.stderr)
 
 
 def _console(stream: TextIO) -> Console:
