@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from functools import cache
@@ -185,12 +186,21 @@ def test_border_fill_is_the_mean():
     assert Preprocess(config).crop(noise(40, 20))[0, 0].tolist() == [124, 255, 0]
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 65535), (65535, 1), (2, 100_000), (1, 1359)])
-def test_too_elongated_is_refused(height, width):
-    with pytest.raises(ImageError, match="elongated") as caught:
-        Preprocess(CONFIG).from_pixels(noise(height, width), name="line.png")
-    assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
-    assert_bit_equal(replace(CONFIG, crop_mode="squash"), noise(height, width))
+@pytest.mark.parametrize(("height", "width"), [(1, 65535), (65535, 1), (2, 100_000), (1, 1359), (2**21, 1)])
+def test_of_the_most_elongated_only_the_window_is_computed(height, width):
+    """timm would fill 17 GB for 1:65535. See test_window.py for the bits."""
+    pixels_HWC = noise(height, width)
+    tracemalloc.start()
+    pixels = Preprocess(CONFIG).crop(pixels_HWC)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+    # A line is enlarged 256 times: one pixel of it and parts of its neighbours are all that the window shows.
+    middle_HWC = pixels_HWC[height // 2 - 2 : height // 2 + 3, width // 2 - 2 : width // 2 + 3]
+    assert pixels.shape == (224, 224, 3)
+    assert np.abs(pixels[112, 112].astype(int) - middle_HWC.reshape(-1, 3)).min() < 40
+    if height < 100_000:
+        assert_bit_equal(replace(CONFIG, crop_mode="squash"), pixels_HWC)
 
 
 def test_squash_by_way_of_too_many_pixels():
@@ -203,10 +213,11 @@ def test_squash_by_way_of_too_many_pixels():
 
 def test_the_limit_is_where_it_says(monkeypatch):
     monkeypatch.setattr(preprocess, "MAX_RESIZED_PIXELS", 72 * 144)
-    run = Preprocess(CONFIGS[1])
-    assert run.crop(noise(10, 20)).shape == (64, 64, 3)
-    with pytest.raises(ImageError, match="takes 10,512 pixels, at most 10,368"):
-        run.crop(noise(36, 73))  # to 72x146
+    run = Preprocess(replace(CONFIGS[1], crop_mode="squash"))
+    assert run.crop(noise(144, 20)).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match="takes 10,440 pixels, at most 10,368") as caught:
+        run.crop(noise(145, 20), name="line.png")
+    assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
 
 
 def test_channels_are_not_mixed_up():
@@ -354,8 +365,9 @@ def test_a_plane_is_padded_with_its_own_mean():
 @pytest.mark.parametrize("in_chans", [1, 2, 5])
 def test_guards_whatever_the_channels(in_chans, monkeypatch):
     config = with_planes(CONFIG, [(0.5, 0.5)] * in_chans)
+    squash = Preprocess(replace(config, crop_mode="squash"))
     with pytest.raises(ImageError, match="elongated") as caught:
-        Preprocess(config).from_pixels(noise(1, 1359, channels=in_chans), name="line.png")
+        squash.from_pixels(noise(400_000, 1, channels=in_chans), name="line.png")
     assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
     with pytest.raises(ImageError, match="use crop_mode") as caught:
         Preprocess(replace(config, crop_fraction=1.0, crop_mode="border"))(noise(1, 1000, channels=in_chans))
@@ -434,16 +446,17 @@ def test_limits():
 
 def test_what_errors_call_the_picture(tmp_path):
     """The same name from the resize as from the decoder."""
+    run = Preprocess(replace(CONFIG, crop_mode="border"))
     line = Image.fromarray(noise(1, 1400))
     path = tmp_path / "line.png"
     line.save(path)
     names = {"<image>": line, "<array>": noise(1, 1400), "<bytes>": path.read_bytes(), str(path): path}
     for name, image in names.items():
         with pytest.raises(ImageError) as caught:
-            Preprocess(CONFIG)(image)
+            run(image)
         assert caught.value.source == name
         with pytest.raises(ImageError) as caught:
-            Preprocess(CONFIG)(image, name="mine")
+            run(image, name="mine")
         assert caught.value.source == "mine"
 
 

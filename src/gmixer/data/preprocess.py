@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.config import DataConfig
+from gmixer.data.window import resize_window
 from gmixer.errors import ImageError, InputError
 from gmixer.images import ImageLike, Limits, Orientation, decode
 from gmixer.images.decode import name_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from gmixer.images.isolate import Workers
 
 # A centre crop brings the short side to 256, so a 1x65535 line would become 256x16.7 million: 17 GB, to keep a 224x224
-# window of it. As many as Limits lets be decoded, unless told otherwise: 1:1358 still passes, in 356 MB.
+# window of it. Beyond as many as Limits lets be decoded (1:1358, 356 MB), only the window is computed.
 MAX_RESIZED_PIXELS = 89_000_000
 
 _COLOURS = {1: ", grey", 3: ", RGB"}
@@ -81,36 +82,38 @@ class Preprocess:
         """Decoded pixels, uint8 (H, W, C) → what the model sees of them, resized and cropped: uint8 (S, S, C).
 
         Raises InputError for an array of another type or shape; ImageError for a picture so elongated that crop mode
-        "border" would shrink its short side to nothing ("unsupported"), or that resizing it would take more than
-        MAX_RESIZED_PIXELS ("too_large").
+        "border" would shrink its short side to nothing ("unsupported"), or that squashing it or shrinking a long one
+        would take more than MAX_RESIZED_PIXELS ("too_large").
         """
         channels = self.config.in_chans
         _check_pixels(pixels_HWC, channels)
         resized = self._resized_size(*pixels_HWC.shape[:2], name=name)
         # Pillow holds 3 channels or 1, and resizes each on its own: planes go one by one, and RGB could, but slower.
         pictures = [pixels_HWC] if channels == 3 else [pixels_HWC[:, :, c] for c in range(channels)]
-        return self._pad(np.dstack([self._resize_and_crop(Image.fromarray(p), resized, name=name) for p in pictures]))
+        return self._pad(np.dstack([self._resize_and_crop(pixels, resized, name=name) for pixels in pictures]))
 
-    def _resize_and_crop(self, picture: Image.Image, resized: tuple[int, int], *, name: str) -> NDArray[np.uint8]:
-        """An RGB or grey picture → (H, W, 3) or (H, W), at most S a side. resized: (height, width) before the crop."""
+    def _resize_and_crop(self, pixels: NDArray[np.uint8], resized: tuple[int, int], *, name: str) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) or (H, W) → the same, at most S a side. resized: (height, width) before the crop."""
         height, width = resized
-        if picture.size != (width, height):
-            pixels = width * max(height, picture.height)  # Pillow resizes the width first, at the height it came with
-            if pixels > MAX_RESIZED_PIXELS:
-                raise ImageError(
-                    "too_large",
-                    f"{picture.width}x{picture.height} is too elongated: resizing it to {width}x{height} takes "
-                    f"{pixels:,} pixels, at most {MAX_RESIZED_PIXELS:,} are allowed; cut it to a squarer shape",
-                    name,
-                )
-            try:
-                picture = picture.resize((width, height), _FILTERS[self.config.interpolation])
-            except MemoryError as error:
-                reason = f"resizing it to {width}x{height} takes more memory than there is; cut it to a squarer shape"
-                raise ImageError("too_large", reason, name) from error
-        side = self.config.image_px
-        top, left = _crop_offset(height, side), _crop_offset(width, side)
-        return np.asarray(picture.crop((left, top, left + min(width, side), top + min(height, side))))
+        (top, bottom), (left, right) = (_centre(length, self.config.image_px) for length in resized)
+        if pixels.shape[:2] == resized:
+            return pixels[top:bottom, left:right]
+        taken = width * max(height, len(pixels))  # Pillow resizes the width first, at the height it came with
+        if taken > MAX_RESIZED_PIXELS:
+            if self.config.crop_mode == "center" and height >= len(pixels):
+                return resize_window(pixels, resized, slice(top, bottom), slice(left, right), self.config.interpolation)
+            raise ImageError(
+                "too_large",
+                f"{pixels.shape[1]}x{len(pixels)} is too elongated: resizing it to {width}x{height} takes "
+                f"{taken:,} pixels, at most {MAX_RESIZED_PIXELS:,} are allowed; cut it to a squarer shape",
+                name,
+            )
+        try:
+            picture = Image.fromarray(pixels).resize((width, height), _FILTERS[self.config.interpolation])
+        except MemoryError as error:
+            reason = f"resizing it to {width}x{height} takes more memory than there is; cut it to a squarer shape"
+            raise ImageError("too_large", reason, name) from error
+        return np.asarray(picture.crop((left, top, right, bottom)))
 
     def _resized_size(self, height: int, width: int, *, name: str) -> tuple[int, int]:
         """(height, width) after the resize. Source: torchvision _compute_resized_output_size, timm ResizeKeepRatio."""
@@ -168,6 +171,7 @@ def _check_pixels(pixels_HWC: NDArray[np.uint8], channels: int) -> None:
         raise InputError(f"pixels are {pixels_HWC.dtype} {pixels_HWC.shape}; wanted uint8 {wanted}")
 
 
-def _crop_offset(length: int, side: int) -> int:
-    """Where a centred window of `side` begins. round() takes halves to the even number, as torchvision does."""
-    return max(round((length - side) / 2), 0)
+def _centre(length: int, side: int) -> tuple[int, int]:
+    """From where to where a centred window of `side` goes. round() takes halves to the even number, as torchvision."""
+    offset = max(round((length - side) / 2), 0)
+    return offset, offset + min(length, side)
