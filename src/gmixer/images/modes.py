@@ -9,11 +9,12 @@
 | LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white |
 | any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are clear | laid over white |
 | I;16 in any byte order | 16-bit grey | scaled, value * 255 / 65535 rounded; never clipped |
+| I;16 of a TIFF | its 12 bits, or white as 0, which Pillow leaves | scaled by 255 / 4095; turned round |
 | I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | scaled likewise |
 | I beyond that, F, others | no known range | ImageError "unsupported" |
 
-16-bit colour never gets here: Pillow's decoders keep the upper 8 bits. CMYK of Adobe's JPEGs is stored inverted;
-Pillow turns it back while decoding.
+16-bit colour never gets here: Pillow's decoders keep the upper 8 bits. CMYK JPEGs are stored inverted, with Adobe's
+marker or without, as browsers have it too; Pillow turns them back while decoding. For users: docs/pictures.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,26 @@ STRIP_PIXELS = 2**22
 
 _BY_PILLOW = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
+
+_PNG_SCALES = {"L;2": 85, "L;4": 17}  # Pillow's names of what a file holds: its values times this are 8 bits
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF's
+
+
+def mend_transparency(image: Image.Image) -> None:
+    """For an opened picture that is not yet decoded: what is clear in it, where Pillow misreads that.
+
+    A PNG's clear colour is compared as it is stored with pixels scaled to 8 bits, so that none or the wrong one is
+    found in 2, 4 and 16 bits. (Of 16-bit colour all is clear now that shares its upper 8 bits.) An animated WebP that
+    declares no alpha is black where its first frame leaves the canvas free; the decoder knows that it is clear.
+    """
+    stored = image.tile[0].args if image.format == "PNG" and image.tile else None  # type: ignore[attr-defined]
+    match image.info.get("transparency"):
+        case int(clear) if stored in _PNG_SCALES:
+            image.info["transparency"] = clear * _PNG_SCALES[stored]
+        case (red, green, blue) if stored == "RGB;16B":
+            image.info["transparency"] = (red >> 8, green >> 8, blue >> 8)
+    if image.format == "WEBP" and getattr(image, "is_animated", False) and image.mode == "RGB":
+        image.rawmode = image._mode = "RGBA"  # type: ignore[attr-defined]
 
 
 def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
@@ -75,12 +96,16 @@ def over_white(image: Image.Image) -> Image.Image:
 
 
 def _sixteen_bit_grey(image: Image.Image, source: str) -> Image.Image:
-    clear = image.info.get("transparency")
+    clear, tags = image.info.get("transparency"), getattr(image, "tag_v2", {})
+    white = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
     image = image.convert("I")  # from any byte order
     low, high = cast("tuple[int, int]", image.getextrema())
     if low < 0 or high > 65535:
         raise _unsupported(f"holds 32-bit grey values from {low:,} to {high:,}, more than 16 bits", source)
-    scaled = [(value + 128) // 257 for value in range(65536)]  # 65535 = 257 * 255, and no value falls on a half
+    # Rounded; no value falls on a half. Twelve bits end at `white`.
+    scaled = [min(255, (510 * value + white) // (2 * white)) for value in range(65536)]
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        scaled = [255 - value for value in scaled]
     if isinstance(clear, int) and clear in range(65536):
         scaled[clear] = 255
     return image.point(scaled, "L").convert("RGB")

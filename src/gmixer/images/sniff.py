@@ -23,6 +23,7 @@ _OTHER_IMAGES = {
     b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"8BPS": "Photoshop",
+    b"MM\x00+": "BigTIFF in big-endian order",
     b"v/1\x01": "OpenEXR",
     b"FUJIFILMCCD-RAW": "a Fujifilm raw file",
 }
@@ -63,7 +64,7 @@ def sniff(head: bytes) -> str | None:
         return "WEBP"
     if _brands(head) & _AVIF_BRANDS:
         return "AVIF"
-    if head.startswith((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")):  # + is BigTIFF
+    if head.startswith((b"II*\x00", b"MM\x00*", b"II+\x00")):  # + is BigTIFF; Pillow misreads MM\x00+
         return "TIFF"
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
         return "BMP"
