@@ -23,7 +23,7 @@ ImageErrorKind = Literal[
     "empty",  # zero bytes
     "not_image",  # the first bytes are of no image format
     "unsupported",  # an image, but in a form that gmixer does not read
-    "too_large",  # more bytes, pixels or frames than the limits allow; known before decoding
+    "too_large",  # more bytes, pixels, frames or pieces than the limits allow; known before decoding
     "corrupt",  # the decoder gave up: truncated or damaged
     "refused",  # gmixer will not read from there: a private address, a link inside an archive
     "timeout",  # fetching or decoding took longer than the limit

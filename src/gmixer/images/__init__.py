@@ -3,6 +3,7 @@
 decode.py   decode: the one way in; whatever goes wrong inside a decoder comes out as one ImageError
 limits.py   Limits: how many bytes, pixels and frames a file may hold, checked before it is decoded
 sniff.py    sniff: the format by the first bytes; a file's extension is never consulted
+pieces.py   files of very many very small pieces are refused before a decoder walks over them
 read.py     a path, a URL or a member of an archive → its bytes; pipes and devices are refused
 web.py      a URL → the bytes there, from public addresses only
 archive.py  tar and zip archives → their members, in order, never unpacked to disk

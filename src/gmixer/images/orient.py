@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from gmixer.images.pieces import MAX_EXIF_BYTES
+
 _TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -19,6 +21,8 @@ _TURNS = {
 def orientation_of(image: Image.Image) -> int:
     """1…8 as EXIF counts them; 1, upright, where nothing (or nothing readable) is said."""
     try:
+        if len(image.info.get("exif") or image.info.get("Raw profile type exif") or "") > 2 * MAX_EXIF_BYTES:
+            return 1  # the latter is as text, two letters a byte
         orientation = image.getexif().get(_TAG, 1)
     except Exception:  # damaged EXIF costs the picture its turn, not its life
         return 1

@@ -14,8 +14,9 @@ from PIL import Image
 
 from gmixer.errors import ImageError
 from gmixer.images.frames import MAX_GIF_STEPS, has_more_frames, says_more_frames
-from gmixer.images.modes import to_rgb
+from gmixer.images.modes import mend_transparency, to_rgb
 from gmixer.images.orient import orientation_of, upright
+from gmixer.images.pieces import check_pieces
 
 # One decoder each, called by name: Image.open would import all of Pillow's, try them in turn, hide their reasons,
 # and refuse by its own limit of pixels before gmixer could read the size.
@@ -29,6 +30,7 @@ DECODERS = {
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
 }
+_UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pixel mode")  # in Pillow's own words
 
 
 def read_picture(
@@ -36,9 +38,10 @@ def read_picture(
 ) -> Image.Image:
     """Decodes a file of that format. turn: as its EXIF says. Raises ImageError; whatever a decoder raises becomes one.
 
-    More pixels or frames than the limits are refused before anything is decoded.
+    More pixels, frames or pieces than the limits are refused before anything is decoded.
     """
     with as_image_error(f"decoded as {image_format}", source):
+        check_pieces(data, image_format, source=source, max_pixels=max_pixels)
         if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, which walks over comments and the like
             _check_frames(has_more_frames(data, image_format, max_frames), source, max_frames)
         module, decoder = DECODERS[image_format]
@@ -46,6 +49,7 @@ def read_picture(
         check_pixels(image, source, max_pixels)
         if image_format not in {"GIF", "TIFF"}:
             _check_frames(says_more_frames(image, max_frames), source, max_frames)
+        mend_transparency(image)
         return upright_rgb(image, source=source, turn=turn)
 
 
@@ -87,7 +91,11 @@ def as_image_error(what: str, source: str) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError("corrupt", f"cannot be {what}: it asks for more memory than there is", source) from error
     except Exception as error:
-        reason = f"cannot be {what}: {_sentence(error)}; it is cut short, damaged or of a rare kind"
+        sentence = _sentence(error)
+        if any(words in sentence.lower() for words in _UNSUPPORTED):
+            reason = f"cannot be {what}: {sentence}; save it with 8 or 16 bits a channel"
+            raise ImageError("unsupported", reason, source) from error
+        reason = f"cannot be {what}: {sentence}; it is cut short, damaged or of a rare kind"
         raise ImageError("corrupt", reason, source) from error
 
 
