@@ -417,6 +417,13 @@ def test_corrupt_exif_costs_nothing(odd: str) -> None:
     assert np.array_equal(decode(in_png(chunk(b"tEXt", raw), 1)), decode(PNG))
 
 
+def test_exif_that_is_too_long_costs_the_turn_only() -> None:
+    turned = exif((0x112, 3, 1, 6))
+    longest = 2 * pieces.MAX_EXIF_BYTES - len(b"Exif\0\0")  # which Pillow puts in front
+    assert decode(in_png(chunk(b"eXIf", turned.ljust(longest, b"\0")), 1)).shape == (7, 9, 3)
+    assert decode(in_png(chunk(b"eXIf", turned.ljust(longest + 1, b"\0")), 1)).shape == (9, 7, 3)
+
+
 def test_a_thumbnail_in_exif_is_not_the_picture() -> None:
     thumbnail = encoded(flat("RGB", "red"), "JPEG")
     data = in_jpeg(segment(0xE1, b"Exif\0\0" + exif((0x201, 4, 1, 40), (0x202, 4, 1, len(thumbnail))) + thumbnail))
