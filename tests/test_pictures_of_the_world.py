@@ -17,6 +17,7 @@ from PIL import Image
 
 from gmixer.errors import IMAGE_ERROR_KINDS, ImageError
 from gmixer.images import Limits, decode, modes, pieces
+from gmixer.images.frames import MAX_GIF_STEPS
 from gmixer.images.sniff import READABLE
 from handmade import SHORT, Tags, adobe, chunk, encoded, flat, png, segments, tiff, with_marker
 
@@ -441,7 +442,7 @@ def test_the_page_names_every_mode_of_the_table() -> None:
 def test_the_page_says_the_limits_as_they_are() -> None:
     limits = Limits()
     shown = {limits.max_pixels, limits.max_frames}
-    shown |= {value for name, value in vars(pieces).items() if name.startswith("MAX_")}
+    shown |= {MAX_GIF_STEPS} | {value for name, value in vars(pieces).items() if name.startswith("MAX_")}
     for value in shown:
         assert f"{value:,}" in PAGE, value
     assert limits.max_bytes == 64 * 2**20 and "64 MiB" in PAGE
