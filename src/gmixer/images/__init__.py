@@ -10,6 +10,7 @@ archive.py  tar and zip archives → their members, in order, never unpacked to 
 picture.py  a file's bytes → a picture in RGB: Pillow's decoders, and the boundary around them
 frames.py   how many frames a file holds
 modes.py    Pillow's modes → RGB, with the table
+misread.py  TIFFs that Pillow decodes to other pixels than they hold are refused
 orient.py   EXIF orientation
 pixels.py   RGB → Pixels
 arrays.py   uint8 arrays → Pixels
