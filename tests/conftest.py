@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 # Before huggingface_hub reads them: no test asks the real Hub, nor finds what the developer has in the cache.
@@ -20,6 +21,18 @@ import gmixer
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 
 torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., None]:
+    """Skips a test whose tool is not installed, and says how to get it. In CI, where $CI is set, that is a failure."""
+
+    def check(found: object, what: str, *, debian: str) -> None:
+        if not found:
+            missing = pytest.fail if os.environ.get("CI") else pytest.skip
+            missing(f"{what} is not installed (Debian: apt install {debian})")
+
+    return check
 
 
 @pytest.fixture(scope="session")

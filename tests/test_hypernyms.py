@@ -66,9 +66,9 @@ def test_file_names_its_source():
     assert "WordNet 3.0" in " ".join(line for line in text.splitlines()[:3] if line.startswith("#"))
 
 
-@pytest.mark.skipif(not WORDNET.exists(), reason="WordNet is not installed (Debian: wordnet-base)")
-def test_equal_to_all_ways_up_in_wordnet():
+def test_equal_to_all_ways_up_in_wordnet(need):
     """Every way up is walked to its end, over WordNet's own file and by other code than the tool's."""
+    need(WORDNET.exists(), "WordNet", debian="wordnet-base")
     nouns = dict(re.findall(r"^(\d{8}) (.*)$", WORDNET.read_text(encoding="ascii"), re.MULTILINE))
 
     def ways_up(offset: str) -> list[list[str]]:

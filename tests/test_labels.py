@@ -61,8 +61,8 @@ def test_file_names_its_source(file):
     assert "WordNet 3.0" in " ".join(line for line in lines[:3] if line.startswith("#"))
 
 
-@pytest.mark.skipif(not WORDNET.exists(), reason="WordNet is not installed (Debian: wordnet-base)")
-def test_the_tool_makes_the_tables(tmp_path):
+def test_the_tool_makes_the_tables(tmp_path, need):
+    need(WORDNET.exists(), "WordNet", debian="wordnet-base")
     subprocess.run([sys.executable, TOOL, tmp_path], check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hypernyms.tsv", "imagenet_1k.tsv", "imagenet_21k.tsv"]
     for made in tmp_path.iterdir():

@@ -14,6 +14,12 @@
 #include <memory>
 #include <new>
 
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>  // its macros are empty unless the address sanitizer is on
+#else
+#define ASAN_POISON_MEMORY_REGION(begin, bytes)
+#endif
+
 namespace gmixer {
 
 inline constexpr std::size_t kRun = 16;
@@ -37,6 +43,9 @@ class Buffer {
     if (!block_) throw std::bad_alloc();
     const auto address = reinterpret_cast<std::uintptr_t>(block_.get());
     data_ = reinterpret_cast<float*>(round_up(address, kLine));
+    [[maybe_unused]] const std::size_t before = round_up(address, kLine) - address;
+    ASAN_POISON_MEMORY_REGION(block_.get(), before);  // the slack around the floats is out of bounds
+    ASAN_POISON_MEMORY_REGION(data_ + floats, kLine - before);
   }
   float* data() { return data_; }
   const float* data() const { return data_; }

@@ -1,5 +1,5 @@
 // Short jobs of 2 and 64 items in turn, for a while: every item must run exactly once, in its own job.
-// Prints the number of jobs and of items that ran another number of times.
+// pool_stress THREADS MILLISECONDS; fails if an item ran another number of times.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -23,5 +23,6 @@ int main(int, char** arguments) {
       });
       for (std::size_t i = 0; i < items; ++i) wrong += ran[i].load() != 1;
     }
-  std::printf("%ld %ld\n", jobs, wrong);
+  std::printf("pool_stress: %ld jobs on %zu threads, %ld items not run once\n", jobs, threads, wrong);
+  return wrong != 0;
 }
