@@ -1,4 +1,4 @@
-"""The core without Python: tests/native, built by CMake with the shipped flags, for other machines, under sanitizers."""
+"""The core without Python: tests/native, built with the shipped flags, under sanitizers and for another machine."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def build_and_run(tmp_path: Path, need: Need) -> Callable[..., str]:
 
 
 def assert_all_ran(output: str, isas: list[str], *reported: str) -> None:
-    """Both networks on exactly these rows of the kernel table, the pool on 1, 2 and 4 threads, each mistake reported."""
+    """Both networks on exactly these rows of the table; the pool on 1, 2 and 4 threads; each mistake reported."""
     checked = sorted(re.findall(r"core_check (\w+): (.*); \d+ values", output))
     assert checked == [("gelu", ", ".join(isas)), ("swiglu", ", ".join(isas))]
     assert sorted(re.findall(r"\d+000 jobs on (\d) threads, 0 items", output)) == ["1", "2", "4"]
