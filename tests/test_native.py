@@ -52,7 +52,7 @@ def assert_all_ran(output: str, isas: list[str], *reported: str) -> None:
     checked = sorted(re.findall(r"core_check (\w+): (.*); \d+ values", output))
     assert checked == [("gelu", ", ".join(isas)), ("swiglu", ", ".join(isas))]
     assert sorted(re.findall(r"\d+000 jobs on (\d) threads, 0 items", output)) == ["1", "2", "4"]
-    assert re.findall(r"reports_(\w+) \.+ +Passed", output) == list(reported)
+    assert set(re.findall(r"reports_(\w+) \.+ +Passed", output)) == set(reported)
 
 
 def test_every_row_as_shipped(build_and_run: Callable[..., str]) -> None:
