@@ -284,6 +284,7 @@ MANY_PIECES = {
     "TIFF, strips": (tiff(1, 1, [8], 1, b"a", tags={273: (LONG, [8] * 1_100_000)}), "numbers"),
     "TIFF, tile": (tiled(2**14), "a tile of 16384x16384"),
     "PPM, comment": (b"P6\n#" + b"a" * 70_000 + b"\n1 1\n255\nabc", "bytes of header"),
+    "PPM, comments": (b"P1\n8 8\n" + b"#\n" * 1_001 + b"0 " * 64, "1,000 comments"),
     "PPM, spaces": (b"P5 1" + b" " * 70_000 + b"1 255\na", "bytes of header"),
 }
 BOMBS_OF_MEMORY = {

@@ -19,6 +19,7 @@ MAX_PIECES = 100_000
 # libtiff's limit for the JPEGs inside a TIFF; usual are 10. Each costs up to 20 ms at 89 megapixels, even an empty one.
 MAX_JPEG_SCANS = 100
 MAX_FILLER_BYTES = 2**16  # before a JPEG's pixels and in a PPM's header; Pillow reads them byte by byte
+MAX_PPM_COMMENTS = 1_000  # among pixels written as text: for each one Pillow copies up to 1 MiB
 MAX_EXIF_BYTES = 2**18  # a JPEG segment holds 2**16; each number in it becomes a Python object
 MAX_PNG_TEXTS = 256  # compressed ones: each may fill 1 MiB, from 1 KiB in the file
 MAX_TIFF_NUMBERS = 2**20  # in all tags; there are two for each strip or tile
@@ -162,6 +163,8 @@ def _number(data: bytes, at: int, size: int) -> int:
 
 
 def _of_ppm(data: bytes) -> str | None:
-    if len(data) <= MAX_FILLER_BYTES or _PPM_HEADER.match(data[:MAX_FILLER_BYTES]):
-        return None
-    return f"more than {MAX_FILLER_BYTES:,} bytes of header"
+    if len(data) > MAX_FILLER_BYTES and not _PPM_HEADER.match(data[:MAX_FILLER_BYTES]):
+        return f"more than {MAX_FILLER_BYTES:,} bytes of header"
+    if data[1] in b"123" and data.count(b"#") > MAX_PPM_COMMENTS:
+        return f"more than {MAX_PPM_COMMENTS:,} comments"
+    return None
