@@ -27,7 +27,7 @@ from PIL import Image
 import gmixer
 from gmixer.errors import ImageError
 from gmixer.images import Found, Limits, archive, decode, find_images, is_archive
-from gmixer.images.read import split_member
+from gmixer.images.source import split_member
 
 TAR_MODES = {"tar": "w:", "gzip": "w:gz", "bzip2": "w:bz2", "xz": "w:xz"}
 FORMATS = [*TAR_MODES, "zip"]

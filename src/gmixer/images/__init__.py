@@ -4,7 +4,8 @@ decode.py   decode: the one way in; whatever goes wrong inside a decoder comes o
 limits.py   Limits: how many bytes, pixels and frames a file may hold, checked before it is decoded
 sniff.py    sniff: the format by the first bytes; a file's extension is never consulted
 pieces.py   files of very many very small pieces are refused before a decoder walks over them
-read.py     a path, a URL or a member of an archive → its bytes; pipes and devices are refused
+source.py   a path, a URL or a member of an archive → the bytes there, by one of the next three
+read.py     a file → its bytes; pipes and devices are refused
 web.py      a URL → the bytes there, from public addresses only
 archive.py  tar and zip archives → their members, in order, never unpacked to disk
 picture.py  a file's bytes → a picture in RGB: Pillow's decoders, and the boundary around them

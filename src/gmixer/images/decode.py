@@ -15,8 +15,9 @@ from gmixer.images.limits import DEFAULT_LIMITS, Limits
 from gmixer.images.picture import as_image_error, check_pixels, read_picture, upright_rgb
 from gmixer.images.pixels import Pixels, to_pixels
 from gmixer.images.quiet import quiet, silence_libtiff
-from gmixer.images.read import read, too_many_bytes
+from gmixer.images.read import too_many_bytes
 from gmixer.images.sniff import HEAD_BYTES, sniff, why_not
+from gmixer.images.source import read
 
 if TYPE_CHECKING:
     from gmixer.images.isolate import Workers

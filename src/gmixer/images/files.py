@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gmixer.errors import ImageError
-from gmixer.images.read import is_url, read_head, reason_of
+from gmixer.images.read import read_head, reason_of
 from gmixer.images.sniff import HEAD_BYTES, archive_format, is_image
+from gmixer.images.source import is_url
 
 if TYPE_CHECKING:
     from gmixer.images.archive import Member
