@@ -20,7 +20,8 @@ import gmixer
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 
-torch.set_num_threads(2)
+# With several test processes (pytest -n) their threads would only wait for each other.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 @pytest.fixture(scope="session")

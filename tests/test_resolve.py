@@ -136,7 +136,7 @@ def test_where_timm_asserts(args):
         resolve_model_data_config("gmixer_12_224", args)
 
 
-@pytest.mark.parametrize("model", [object(), Holder({"mean": 0.5}), None, 3], ids=repr)
+@pytest.mark.parametrize("model", [object(), Holder({"mean": 0.5}), None, 3], ids=["object", "Holder", "None", "3"])
 def test_says_nothing_about_pictures(model):
     with pytest.raises(InputError, match="does not say how it wants its pictures"):
         resolve_model_data_config(model)
