@@ -380,8 +380,8 @@ def bilinear(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_pixel_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = preprocess._crop_offset
-    monkeypatch.setattr(preprocess, "_crop_offset", lambda length, side: honest(length, side) + 1)
+    honest = preprocess._centre
+    monkeypatch.setattr(preprocess, "_centre", lambda length, side: tuple(end + 1 for end in honest(length, side)))
 
 
 def bgr(monkeypatch: pytest.MonkeyPatch) -> None:
