@@ -5,11 +5,13 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 
 #include "dispatch.hpp"
 #include "model.hpp"
+#include "resize/resize.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -19,10 +21,12 @@ namespace {
 using gmixer::Model;
 using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+using Pixels = nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using PixelsOut = nb::ndarray<std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 // Python checks shapes and says what is wrong; this only keeps a mistake there from writing outside an array.
 void require(bool sizes_fit) {
-  if (!sizes_fit) throw std::invalid_argument("array sizes do not fit the model");
+  if (!sizes_fit) throw std::invalid_argument("array sizes do not fit");
 }
 
 float* data_of(const std::optional<Output>& array, std::size_t floats) {
@@ -36,6 +40,32 @@ float* data_of(const std::optional<Output>& array, std::size_t floats) {
 NB_MODULE(_native, m) {
   m.doc() = "The native core: packed weights and the forward pass of an MLP-Mixer.";
   m.def("available_isas", &gmixer::available_isas, "Instruction sets this processor runs, best first.");
+
+  m.def(
+      "resize_window",
+      [](Pixels pixels, std::size_t height, std::size_t width, std::size_t top, std::size_t left, bool bicubic,
+         bool vertical_first, PixelsOut window) {
+        const gmixer::ResizeAxis vertical{pixels.shape(0), height, top, top + window.shape(0)};
+        const gmixer::ResizeAxis horizontal{pixels.shape(1), width, left, left + window.shape(1)};
+        for (const gmixer::ResizeAxis& axis : {vertical, horizontal})
+          require(axis.in > 0 && axis.begin < axis.end && axis.end <= axis.out);
+        require(pixels.shape(2) > 0 && pixels.shape(2) == window.shape(2));
+        const nb::gil_scoped_release release;
+        gmixer::resize_window(pixels.data(), vertical, horizontal, pixels.shape(2),
+                              bicubic ? gmixer::Filter::bicubic : gmixer::Filter::bilinear, vertical_first,
+                              window.data());
+      },
+      nb::kw_only(), "pixels"_a, "height"_a, "width"_a, "top"_a, "left"_a, "bicubic"_a, "vertical_first"_a,
+      "window"_a.noconvert(), "Pillow's resize to height x width, of the window's pixels only.");
+  m.def(
+      "look_up",
+      [](Pixels pixels, Input table, Output planes) {
+        const std::size_t count = pixels.shape(0) * pixels.shape(1), channels = pixels.shape(2);
+        require(table.size() == channels * 256 && planes.size() == channels * count);
+        const nb::gil_scoped_release release;
+        gmixer::look_up(pixels.data(), count, channels, table.data(), planes.data());
+      },
+      nb::kw_only(), "pixels"_a, "table"_a, "planes"_a.noconvert(), "Bytes (H, W, C) to floats (C, H, W), by a table.");
 
   nb::class_<Model>(m, "Model")
       .def(

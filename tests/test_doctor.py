@@ -376,12 +376,13 @@ def test_missing_weights_are_found(own_weights: Path) -> None:
 
 
 def bilinear(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(preprocess._FILTERS, "bicubic", PIL.Image.Resampling.BILINEAR)
+    honest = preprocess.resize_window
+    monkeypatch.setattr(preprocess, "resize_window", lambda *args: honest(*args[:-1], "bilinear"))
 
 
 def a_pixel_further(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = preprocess._centre
-    monkeypatch.setattr(preprocess, "_centre", lambda length, side: tuple(end + 1 for end in honest(length, side)))
+    monkeypatch.setattr(preprocess, "_centre", lambda *args: slice(honest(*args).start + 1, honest(*args).stop + 1))
 
 
 def bgr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,21 +203,31 @@ def test_of_the_most_elongated_only_the_window_is_computed(height, width):
         assert_bit_equal(replace(CONFIG, crop_mode="squash"), pixels_HWC)
 
 
-def test_squash_by_way_of_too_many_pixels():
-    """1x400000 ends as 256x256, but on the way it would be 256 wide and still 400,000 high."""
-    squash = Preprocess(replace(CONFIG, crop_mode="squash"))
-    with pytest.raises(ImageError, match="102,400,000 pixels"):
-        squash.crop(noise(400_000, 1))
-    assert squash.crop(noise(1, 400_000)).shape == (224, 224, 3)
+@pytest.mark.parametrize(("height", "width"), [(1, 300_000), (300_000, 1)])
+def test_a_line_is_squashed_too(height, width):
+    assert_bit_equal(replace(CONFIGS[1], crop_mode="squash"), noise(height, width))
 
 
-def test_the_limit_is_where_it_says(monkeypatch):
-    monkeypatch.setattr(preprocess, "MAX_RESIZED_PIXELS", 72 * 144)
+def test_the_limits_are_where_they_say(monkeypatch):
+    """Of what lies between the passes only where Pillow is older than 13 and has them in the other order."""
     run = Preprocess(replace(CONFIGS[1], crop_mode="squash"))
+    monkeypatch.setattr(preprocess, "MAX_SHRUNK_SIDE_PX", 144)
+    for shape in [(144, 20), (20, 144), (144, 144)]:
+        assert run.crop(noise(*shape)).shape == (64, 64, 3)
+    for shape in [(145, 20), (20, 145)]:
+        with pytest.raises(ImageError, match="shrinks a side of 145 pixels, at most 144"):
+            run.crop(noise(*shape))
+    assert Preprocess(CONFIGS[1]).crop(noise(1, 145)).shape == (64, 64, 3)  # enlarged
+
+    monkeypatch.setattr(preprocess, "MAX_SHRUNK_SIDE_PX", 1000)
+    monkeypatch.setattr(preprocess, "MAX_RESIZED_PIXELS", 64 * 144)
+    monkeypatch.setattr(preprocess, "vertical_first", lambda *_: False)
     assert run.crop(noise(144, 20)).shape == (64, 64, 3)
-    with pytest.raises(ImageError, match="takes 10,440 pixels, at most 10,368") as caught:
+    with pytest.raises(ImageError, match="takes 9,280 pixels, at most 9,216") as caught:
         run.crop(noise(145, 20), name="line.png")
     assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
+    monkeypatch.setattr(preprocess, "vertical_first", lambda *_: True)
+    assert run.crop(noise(145, 20)).shape == (64, 64, 3)
 
 
 def test_channels_are_not_mixed_up():
@@ -365,9 +375,10 @@ def test_a_plane_is_padded_with_its_own_mean():
 @pytest.mark.parametrize("in_chans", [1, 2, 5])
 def test_guards_whatever_the_channels(in_chans, monkeypatch):
     config = with_planes(CONFIG, [(0.5, 0.5)] * in_chans)
+    monkeypatch.setattr(preprocess, "MAX_SHRUNK_SIDE_PX", 999)
     squash = Preprocess(replace(config, crop_mode="squash"))
     with pytest.raises(ImageError, match="elongated") as caught:
-        squash.from_pixels(noise(400_000, 1, channels=in_chans), name="line.png")
+        squash.from_pixels(noise(1000, 1, channels=in_chans), name="line.png")
     assert (caught.value.kind, caught.value.source) == ("too_large", "line.png")
     with pytest.raises(ImageError, match="use crop_mode") as caught:
         Preprocess(replace(config, crop_fraction=1.0, crop_mode="border"))(noise(1, 1000, channels=in_chans))
@@ -376,10 +387,10 @@ def test_guards_whatever_the_channels(in_chans, monkeypatch):
         with pytest.raises(InputError, match=rf"\(9, 9, {wrong}\); wanted uint8 \(height, width, {in_chans}\)"):
             Preprocess(config).from_pixels(noise(9, 9, channels=wrong))
 
-    def out_of_memory(*_: object) -> Image.Image:
+    def out_of_memory(*_: object) -> np.ndarray:
         raise MemoryError
 
-    monkeypatch.setattr(Image.Image, "resize", out_of_memory)
+    monkeypatch.setattr(preprocess, "resize_window", out_of_memory)
     with pytest.raises(ImageError, match="more memory than there is"):
         Preprocess(config).crop(noise(9, 9, channels=in_chans))
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from gmixer.config import DataConfig
-from gmixer.data.window import resize_window
+from gmixer.data.window import resize_window, vertical_first
+from gmixer.engine import _native
 from gmixer.errors import ImageError, InputError
 from gmixer.images import ImageLike, Limits, Orientation, decode
 from gmixer.images.decode import name_of
@@ -26,12 +26,13 @@ from gmixer.images.decode import name_of
 if TYPE_CHECKING:
     from gmixer.images.isolate import Workers
 
-# A centre crop brings the short side to 256, so a 1x65535 line would become 256x16.7 million: 17 GB, to keep a 224x224
-# window of it. Beyond as many as Limits lets be decoded (1:1358, 356 MB), only the window is computed.
-MAX_RESIZED_PIXELS = 89_000_000
+# Only the window that the crop keeps is computed, so a 1x65535 line costs no more than a square. Two things still grow
+# with the picture. What lies between the two passes: with Pillow 13's order never more than the picture itself, but
+# before it as many rows as the picture has. And the weights of a side that is shrunk, 16 bytes a pixel of it.
+MAX_RESIZED_PIXELS = 89_000_000  # between the passes
+MAX_SHRUNK_SIDE_PX = 16_777_216
 
 _COLOURS = {1: ", grey", 3: ", RGB"}
-_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
@@ -73,47 +74,26 @@ class Preprocess:
         """
         pixels_SSC = self.crop(pixels_HWC, name=name)
         x_CSS = np.empty((self.config.in_chans, *pixels_SSC.shape[:2]), np.float32)
-        for c in range(self.config.in_chans):
-            # A byte cannot be out of range; "clip" only spares numpy the buffer that its check needs.
-            np.take(self._normalised[c], pixels_SSC[:, :, c], out=x_CSS[c], mode="clip")
+        _native.look_up(pixels=pixels_SSC, table=self._normalised, planes=x_CSS)
         return x_CSS
 
     def crop(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.uint8]:
         """Decoded pixels, uint8 (H, W, C) → what the model sees of them, resized and cropped: uint8 (S, S, C).
 
         Raises InputError for an array of another type or shape; ImageError for a picture so elongated that crop mode
-        "border" would shrink its short side to nothing ("unsupported"), or that squashing it or shrinking a long one
-        would take more than MAX_RESIZED_PIXELS ("too_large").
+        "border" would shrink its short side to nothing ("unsupported"), or that shrinking its long one would take more
+        memory than MAX_RESIZED_PIXELS and MAX_SHRUNK_SIDE_PX allow, or than there is ("too_large").
         """
-        channels = self.config.in_chans
-        _check_pixels(pixels_HWC, channels)
+        _check_pixels(pixels_HWC, self.config.in_chans)
         resized = self._resized_size(*pixels_HWC.shape[:2], name=name)
-        # Pillow holds 3 channels or 1, and resizes each on its own: planes go one by one, and RGB could, but slower.
-        pictures = [pixels_HWC] if channels == 3 else [pixels_HWC[:, :, c] for c in range(channels)]
-        return self._pad(np.dstack([self._resize_and_crop(pixels, resized, name=name) for pixels in pictures]))
-
-    def _resize_and_crop(self, pixels: NDArray[np.uint8], resized: tuple[int, int], *, name: str) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) or (H, W) → the same, at most S a side. resized: (height, width) before the crop."""
-        height, width = resized
-        (top, bottom), (left, right) = (_centre(length, self.config.image_px) for length in resized)
-        if pixels.shape[:2] == resized:
-            return pixels[top:bottom, left:right]
-        taken = width * max(height, len(pixels))  # Pillow resizes the width first, at the height it came with
-        if taken > MAX_RESIZED_PIXELS:
-            if self.config.crop_mode == "center" and height >= len(pixels):
-                return resize_window(pixels, resized, slice(top, bottom), slice(left, right), self.config.interpolation)
-            raise ImageError(
-                "too_large",
-                f"{pixels.shape[1]}x{len(pixels)} is too elongated: resizing it to {width}x{height} takes "
-                f"{taken:,} pixels, at most {MAX_RESIZED_PIXELS:,} are allowed; cut it to a squarer shape",
-                name,
-            )
+        rows, columns = (_centre(length, self.config.image_px) for length in resized)
+        _check_memory(pixels_HWC.shape[:2], resized, columns.stop - columns.start, name=name)
         try:
-            picture = Image.fromarray(pixels).resize((width, height), _FILTERS[self.config.interpolation])
+            return self._pad(resize_window(pixels_HWC, resized, rows, columns, self.config.interpolation))
         except MemoryError as error:
-            reason = f"resizing it to {width}x{height} takes more memory than there is; cut it to a squarer shape"
+            size = f"{resized[1]}x{resized[0]}"
+            reason = f"resizing it to {size} takes more memory than there is; cut it to a squarer shape"
             raise ImageError("too_large", reason, name) from error
-        return np.asarray(picture.crop((left, top, right, bottom)))
 
     def _resized_size(self, height: int, width: int, *, name: str) -> tuple[int, int]:
         """(height, width) after the resize. Source: torchvision _compute_resized_output_size, timm ResizeKeepRatio."""
@@ -171,7 +151,25 @@ def _check_pixels(pixels_HWC: NDArray[np.uint8], channels: int) -> None:
         raise InputError(f"pixels are {pixels_HWC.dtype} {pixels_HWC.shape}; wanted uint8 {wanted}")
 
 
-def _centre(length: int, side: int) -> tuple[int, int]:
-    """From where to where a centred window of `side` goes. round() takes halves to the even number, as torchvision."""
+def _check_memory(before: tuple[int, ...], after: tuple[int, int], window_px: int, *, name: str) -> None:
+    """before, after: (height, width) around the resize; window_px: how wide the window is."""
+    (height, width), (to_height, to_width) = before, after
+    shrunk_px = max(height if height > to_height else 0, width if width > to_width else 0)
+    between = height * window_px if height > to_height and not vertical_first(before, after) else 0
+    if shrunk_px > MAX_SHRUNK_SIDE_PX:
+        takes = f"shrinks a side of {shrunk_px:,} pixels, at most {MAX_SHRUNK_SIDE_PX:,} are allowed"
+    elif between > MAX_RESIZED_PIXELS:
+        takes = f"takes {between:,} pixels, at most {MAX_RESIZED_PIXELS:,} are allowed"
+    else:
+        return
+    raise ImageError(
+        "too_large",
+        f"{width}x{height} is too elongated: resizing it to {to_width}x{to_height} {takes}; cut it to a squarer shape",
+        name,
+    )
+
+
+def _centre(length: int, side: int) -> slice:
+    """A centred window of `side`. round() takes halves to the even number, as torchvision."""
     offset = max(round((length - side) / 2), 0)
-    return offset, offset + min(length, side)
+    return slice(offset, offset + min(length, side))

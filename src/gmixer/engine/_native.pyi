@@ -2,6 +2,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 def available_isas() -> list[str]: ...
+def resize_window(
+    *,
+    pixels: NDArray[np.uint8],
+    height: int,
+    width: int,
+    top: int,
+    left: int,
+    bicubic: bool,
+    vertical_first: bool,
+    window: NDArray[np.uint8],
+) -> None: ...
+def look_up(*, pixels: NDArray[np.uint8], table: NDArray[np.float32], planes: NDArray[np.float32]) -> None: ...
 
 class Model:
     def __init__(

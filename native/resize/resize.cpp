@@ -1,0 +1,130 @@
+#include "resize.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "sums.hpp"
+#include "taps.hpp"
+
+namespace gmixer {
+namespace {
+
+// Rows of bytes, `stride` apart.
+template <class Byte>
+struct Rows {
+  Byte* data;
+  std::size_t stride;
+
+  Byte* operator[](std::size_t row) const { return data + row * stride; }
+};
+using Source = Rows<const std::uint8_t>;
+using Target = Rows<std::uint8_t>;
+
+void copy(Source from, std::size_t rows, std::size_t bytes, Target to) {
+  for (std::size_t y = 0; y < rows; ++y) std::memcpy(to[y], from[y], bytes);
+}
+
+// from: rows [taps.begin, taps.end), of `bytes` each. Eight bytes of a row are the lanes.
+void resize_height(Source from, std::size_t bytes, const Taps& taps, Target to) {
+  const std::size_t last = taps.end - taps.begin - 1;
+  for (std::size_t y = 0; y < taps.places.size(); ++y) {
+    const Taps::Place& place = taps.places[y];
+    const TapPair* weights = taps.weights.data() + place.weights;
+    const auto each_pair = [&](const auto& body) {
+      for (std::size_t i = 0; i < place.pairs; ++i) {
+        const std::size_t row = 2 * (place.first_pair + i);  // the one after the last weighs nothing
+        body(from[row], from[std::min(row + 1, last)], weights[i]);
+      }
+    };
+    std::size_t x = 0;
+    for (; x + kLanes <= bytes; x += kLanes) {
+      Sums sums;
+      each_pair([&](const std::uint8_t* a, const std::uint8_t* b, const TapPair& pair) { sums.add(a + x, b + x, pair); });
+      sums.store(to[y] + x);
+    }
+    if (x == bytes) continue;
+    Sums sums;
+    std::uint8_t a_end[kLanes] = {}, b_end[kLanes] = {};
+    each_pair([&](const std::uint8_t* a, const std::uint8_t* b, const TapPair& pair) {
+      std::memcpy(a_end, a + x, bytes - x);
+      std::memcpy(b_end, b + x, bytes - x);
+      sums.add(a_end, b_end, pair);
+    });
+    sums.store(a_end);
+    std::memcpy(to[y] + x, a_end, bytes - x);
+  }
+}
+
+// from: columns [taps.begin, taps.end) of `rows` rows. A line is one channel of one row; eight lines are the lanes.
+void resize_width(Source from, std::size_t rows, std::size_t channels, const Taps& taps, Target to) {
+  const std::size_t columns = taps.end - taps.begin;
+  std::vector<LanePairs> packed((columns + 1) / 2);  // zeros after the last column and the last line
+  for (std::size_t first = 0; first < rows * channels; first += kLanes) {
+    const std::size_t lines = std::min(kLanes, rows * channels - first);
+    for (std::size_t lane = 0; lane < lines; ++lane) {
+      const std::size_t row = (first + lane) / channels, channel = (first + lane) % channels;
+      const std::uint8_t* line = from[row] + channel;
+      for (std::size_t i = 0; i < columns / 2; ++i) {
+        packed[i].values[lane][0] = line[2 * i * channels];
+        packed[i].values[lane][1] = line[(2 * i + 1) * channels];
+      }
+      if (columns % 2) packed.back().values[lane][0] = line[(columns - 1) * channels];
+    }
+    std::uint8_t* line_to[kLanes];
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const std::size_t line = first + std::min(lane, lines - 1);
+      line_to[lane] = to[line / channels] + line % channels;
+    }
+    for (std::size_t x = 0; x < taps.places.size(); ++x) {
+      const Taps::Place& place = taps.places[x];
+      const LanePairs* pairs = packed.data() + place.first_pair;
+      const TapPair* weights = taps.weights.data() + place.weights;
+      Sums sums;
+      for (std::size_t i = 0; i < place.pairs; ++i) sums.add(pairs[i], weights[i]);
+      std::uint8_t bytes[kLanes];
+      sums.store(bytes);
+      for (std::size_t lane = 0; lane < lines; ++lane) line_to[lane][x * channels] = bytes[lane];
+    }
+  }
+}
+
+std::unique_ptr<std::uint8_t[]> uninitialised(std::size_t bytes) {
+  return std::unique_ptr<std::uint8_t[]>(new std::uint8_t[bytes]);
+}
+
+}  // namespace
+
+void resize_window(const std::uint8_t* pixels, ResizeAxis vertical, ResizeAxis horizontal, std::size_t channels,
+                   Filter filter, bool vertical_first, std::uint8_t* window) {
+  const Taps rows(vertical, filter), columns(horizontal, filter);
+  const std::size_t stride = horizontal.in * channels;
+  const Source from{pixels + rows.begin * stride + columns.begin * channels, stride};
+  const std::size_t rows_in = rows.end - rows.begin, bytes_in = (columns.end - columns.begin) * channels;
+  const std::size_t rows_out = vertical.end - vertical.begin, bytes_out = (horizontal.end - horizontal.begin) * channels;
+  const Target to{window, bytes_out};
+
+  if (rows.identity && columns.identity) {
+    copy(from, rows_out, bytes_out, to);
+  } else if (rows.identity) {
+    resize_width(from, rows_out, channels, columns, to);
+  } else if (columns.identity) {
+    resize_height(from, bytes_out, rows, to);
+  } else if (vertical_first) {
+    const auto between = uninitialised(rows_out * bytes_in);
+    resize_height(from, bytes_in, rows, {between.get(), bytes_in});
+    resize_width({between.get(), bytes_in}, rows_out, channels, columns, to);
+  } else {
+    const auto between = uninitialised(rows_in * bytes_out);
+    resize_width(from, rows_in, channels, columns, {between.get(), bytes_out});
+    resize_height({between.get(), bytes_out}, bytes_out, rows, to);
+  }
+}
+
+void look_up(const std::uint8_t* pixels, std::size_t count, std::size_t channels, const float* table, float* planes) {
+  for (std::size_t c = 0; c < channels; ++c)
+    for (std::size_t i = 0; i < count; ++i) planes[c * count + i] = table[c * 256 + pixels[i * channels + c]];
+}
+
+}  // namespace gmixer
