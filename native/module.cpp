@@ -1,4 +1,4 @@
-// The Python face of the core: gmixer.engine._native.
+// The Python face of the core: gmixer._native.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>

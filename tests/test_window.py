@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from gmixer import _native
 from gmixer.data import Preprocess
 from gmixer.data.window import resize_window, vertical_first
-from gmixer.engine import _native
 from test_preprocess import CONFIGS, noise
 
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gmixer import _native
 from gmixer.config import DataConfig
 from gmixer.data.window import resize_window, vertical_first
-from gmixer.engine import _native
 from gmixer.errors import ImageError, InputError
 from gmixer.images import ImageLike, Limits, Orientation, decode
 from gmixer.images.decode import name_of

@@ -9,8 +9,8 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from gmixer import _native
 from gmixer.config import Interpolation
-from gmixer.engine import _native
 
 _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gmixer import _native
 from gmixer.config import ModelConfig
-from gmixer.engine import _native
 from gmixer.engine.runtime import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.engine.threads import check_threads
 from gmixer.errors import EngineError
