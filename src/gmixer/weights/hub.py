@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 from gmixer.errors import InputError, WeightsError
@@ -102,7 +101,7 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
         status = error.response.status_code
         refused = status in (401, 403)
         way_out = "set HF_TOKEN to a token that may write to it" if refused else "try again in a few minutes"
-        words = f"{status} {HTTPStatus(status).phrase}"
+        words = _status_words(status)
         raise WeightsError(f"{repo}: {hub.endpoint} answered {words} and took nothing; {way_out}") from error
     except Exception as error:  # of the library, its HTTP client, the file system
         words = " ".join(str(error).split()) or type(error).__name__
@@ -155,7 +154,7 @@ def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> st
             status = error.response.status_code
             ways_out = {401: "set HF_TOKEN to a valid token", 403: "set HF_TOKEN to a token that may read it"}
             way_out = ways_out.get(status, "try again in a few minutes")
-            return f"{hub} answered {status} {HTTPStatus(status).phrase} when asked for {filename}; {way_out}"
+            return f"{hub} answered {_status_words(status)} when asked for {filename}; {way_out}"
         case errors.FileMetadataError():
             return f"{hub} does not answer as a Hub does; check HF_ENDPOINT and the proxy"
         case OSError(errno=int()):
@@ -164,3 +163,9 @@ def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> st
             )
     words = " ".join(str(error).split()) or type(error).__name__
     return f"{filename} could not be fetched from {hub} ({words}); check the connection and try again"
+
+
+def _status_words(status: int) -> str:
+    from http import HTTPStatus  # 2 ms that no start of the command needs
+
+    return f"{status} {HTTPStatus(status).phrase}"

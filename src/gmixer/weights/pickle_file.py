@@ -7,7 +7,6 @@ before and after, since neither the ZIP around the pickle nor a tensor's shape h
 
 from __future__ import annotations
 
-import argparse
 import re
 import warnings
 import zipfile
@@ -64,6 +63,8 @@ class PickleFile(WeightsFile):
 
 
 def _load(path: Path) -> Any:
+    import argparse  # here, for every start of the command passes through this file
+
     with needing_torch(f"{path} is a pickle, and reading it"):
         import torch
     version = tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2])
