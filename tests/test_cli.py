@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import termios
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,6 +281,23 @@ def test_file_names_that_are_no_text(tmp_path: Path, photos: list[Path]) -> None
     Path(name).write_bytes(photos[0].read_bytes())
     assert run("classify", tmp_path).stdout.split("\t")[0] == name
     assert json.loads(run("classify", tmp_path, "--json").stdout)["path"] == name
+
+
+def test_ctrl_c_waits_for_no_picture(photos: list[Path]) -> None:
+    program = """
+        import os, signal, sys, threading
+        from gmixer.cli import main
+        from gmixer.data import Preprocess
+        def hang(self, image):
+            os.kill(os.getpid(), signal.SIGINT)
+            threading.Event().wait()
+        Preprocess.__call__ = hang
+        main()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), "classify", *map(str, photos * 2)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (130, "")
+    assert "Traceback" not in run.stderr
 
 
 def test_a_reader_that_leaves_early_ends_it_quietly(photos: list[Path]) -> None:

@@ -21,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import gmixer
 from gmixer.config import VARIANTS
 from gmixer.engine import Engine
 from gmixer.errors import EngineError
+from gmixer.images import decode
 from mixers import drawn_images, drawn_mixer, engine_of
 
 LIMIT = 20  # seconds in which a child must be done; it needs some hundredths of one
@@ -199,6 +201,27 @@ def test_a_child_that_gets_no_threads_says_so() -> None:
         go_on.set()
 
     run_in_child(child)
+
+
+def test_a_fork_while_another_thread_reads_a_pil_image(photos: list[Path]) -> None:
+    stop = threading.Event()
+
+    def read() -> None:
+        with Image.open(photos[0]) as image:
+            decode(image)
+
+    def hammer() -> None:
+        while not stop.is_set():
+            read()
+
+    thread = threading.Thread(target=hammer)
+    thread.start()
+    try:
+        for _ in range(20):
+            run_in_child(read)
+    finally:
+        stop.set()
+        thread.join()
 
 
 predictor_of_all: gmixer.Predictor

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property, partial
-from itertools import islice
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess, labels_for
-from gmixer.engine import Engine, Output, Precision, Runtime
+from gmixer.engine import Engine, Output, Precision, Runtime, default_threads
 from gmixer.engine.runtime import check_precision
 from gmixer.errors import ImageError, InputError, needing_torch
 from gmixer.images import ImageLike, Limits, Orientation
+from gmixer.pipeline import batches, map_ahead
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.weights import Checkpoint, find_checkpoint
 
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 OnError = Literal["raise", "return"]
 RuntimeName = Literal["native", "torch"]
-BATCH = 16  # images decoded, then run together; the time per image is flat from 4 up (native/README.md)
-
-T = TypeVar("T")
+BATCH = 16  # images run together, while as many are decoded; the time per image is flat from 4 up (native/README.md)
+MOST_DECODERS = 4  # threads; each may hold a decoded picture, and what of decoding is Python runs in one at a time
 
 
 def load(
@@ -231,23 +231,27 @@ class Predictor:
         return results if many else results[0]  # type: ignore[return-value] # one that failed was raised
 
     def stream(
-        self, images: Iterable[ImageLike], k: int = 5, *, rollup_at: float | None = None
+        self, images: Iterable[ImageLike | ImageError], k: int = 5, *, rollup_at: float | None = None
     ) -> Iterator[Result | ImageError]:
         """A result for each image of any iterable, in its order, as they come; memory does not grow with their number.
 
-        A picture that cannot be read gives its ImageError in its place, and costs no other result. rollup_at: as in
-        `classify`.
+        A picture that cannot be read gives its ImageError in its place, and costs no other result; an ImageError among
+        the images comes out as it is. rollup_at: as in `classify`.
+
+        While one batch runs, the next is read and decoded in other threads. images is advanced in the caller's thread
+        alone, by at most 2 * BATCH more than results were handed out. What it raises, or an InputError for an image,
+        comes after the results before it.
         """
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise InputError(f"k is {k!r}; wanted a whole number, 1 or more")
         if rollup_at is not None:
             self.require_rollup(rollup_at)
-        for batch in _batches(images, BATCH):
-            tensors = [self._try_transform(image) for image in batch]
-            good = [t for t in tensors if not isinstance(t, ImageError)]
-            answers = iter(self._answers(good, k, rollup_at))
-            for tensor in tensors:
-                yield tensor if isinstance(tensor, ImageError) else next(answers)
+        with closing(map_ahead(self._try_transform, images, threads=self._decoders, ahead=BATCH)) as tensors:
+            for batch in batches(tensors, BATCH):
+                good = [tensor for tensor in batch if not isinstance(tensor, ImageError)]
+                answers = iter(self._answers(good, k, rollup_at))
+                for tensor in batch:
+                    yield tensor if isinstance(tensor, ImageError) else next(answers)
 
     def require_classes(self) -> None:
         """Raises InputError for a model without a classifier."""
@@ -277,7 +281,13 @@ class Predictor:
         """Normalised images → features, logits, and the tokens if asked for. Raises InputError for other arrays."""
         return self.engine.forward(x_BCHW, tokens=tokens)
 
-    def _try_transform(self, image: ImageLike) -> NDArray[np.float32] | ImageError:
+    @cached_property
+    def _decoders(self) -> int:
+        return min(default_threads(), MOST_DECODERS)
+
+    def _try_transform(self, image: ImageLike | ImageError) -> NDArray[np.float32] | ImageError:
+        if isinstance(image, ImageError):
+            return image
         try:
             return self.preprocess(image)
         except ImageError as error:
@@ -331,9 +341,3 @@ def _as_list(images: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], 
     if isinstance(images, list | tuple):
         return list(images), True
     return [images], False  # type: ignore[list-item] # any other sequence is a str or bytes, or decode refuses it
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -21,6 +21,8 @@ import typer
 from gmixer.cli import classify, doctor, embed, info, models, options, pull, terminal
 from gmixer.errors import GmixerError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="gmixer",
     no_args_is_help=True,
@@ -84,5 +86,7 @@ def main() -> None:
 
         typer.echo(f"gmixer: {printable(str(error))}", err=True)  # it may quote a hostile file's own words
         os._exit(2)  # at a normal exit Python would try to write what could not be written once more, and complain
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
+        os._exit(INTERRUPTED)  # at a normal exit Python waits for threads, and one may be at a URL that does not answer

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from gmixer.errors import ImageError
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer", bound="Result | ImageError")
 
 
 class Inputs:
-    """The pictures of a command line. Holds a batch at a time, whatever the number of files."""
+    """The pictures of a command line. Holds two batches at a time, whatever the number of files."""
 
     def __init__(self, paths: list[str], *, max_bytes: int) -> None:
         self._paths = paths
@@ -45,14 +45,15 @@ class Inputs:
         self, predictor: Predictor, k: int, *, rollup_at: float | None = None
     ) -> Iterator[tuple[str, Result | ImageError]]:
         """(path as typed, its result or why there is none), in order, one for each input."""
-        from gmixer.predictor import BATCH
+        paths: deque[str] = deque()  # of those in flight
 
-        images = self._images(predictor.preprocess.limits)
-        while batch := list(islice(images, BATCH)):
-            good = (image for _, image in batch if not isinstance(image, ImageError))
-            answers = predictor.stream(good, k, rollup_at=rollup_at)
-            for path, image in batch:
-                yield path, self._counted(image if isinstance(image, ImageError) else next(answers))
+        def images() -> Iterator[str | bytes | ImageError]:
+            for path, image in self._images(predictor.preprocess.limits):
+                paths.append(path)
+                yield image
+
+        for result in predictor.stream(images(), k, rollup_at=rollup_at):
+            yield paths.popleft(), self._counted(result)
 
     def summary(self) -> str:
         """One line on what did not get an answer; empty where every file named got one."""

@@ -50,6 +50,10 @@ class Preprocess:
     allow_urls: bool = False
     isolate: bool = False
 
+    def __post_init__(self) -> None:
+        if self.isolate:
+            self._workers  # noqa: B018 - made here: two threads at once would make two, with processes of their own
+
     def __call__(self, image: ImageLike, *, name: str | None = None) -> NDArray[np.float32]:
         """A path, a file's bytes, a PIL image or a uint8 array → float32 (C, S, S), C-contiguous.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -26,6 +27,13 @@ ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview |
 Orientation: TypeAlias = Literal["apply", "ignore"]
 
 _OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
+
+# An image that was opened is read when its pixels are first asked for, which two threads must not do to the same one:
+# a list may hold it twice. Held over a fork, so that it is free in the child.
+_one_pil_image = threading.RLock()
+os.register_at_fork(
+    before=_one_pil_image.acquire, after_in_parent=_one_pil_image.release, after_in_child=_one_pil_image.release
+)
 
 
 def decode(
@@ -145,5 +153,5 @@ def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orie
     if 0 in image.size:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
     check_pixels(image, source, limits.max_pixels)
-    with as_image_error("decoded", source):  # it may have been opened but not yet read
+    with _one_pil_image, as_image_error("decoded", source):  # it may have been opened but not yet read
         return to_pixels(upright_rgb(image, source=source, turn=orientation == "apply"), channels)
