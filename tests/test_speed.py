@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,47 @@ def test_forward_keeps_up_with_onnx_runtime() -> None:
     rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     for row in (row for row in rows if row["contestant"] == "onnxruntime"):
         assert 1 / row["times_gmixer"] <= 1.3 * SLACK, row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["", "import torch"], ids=["alone", "with torch"])
+def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
+    """They take turns. Against one caller with the same batch in the same time, and against one with their batches
+    together in no more work; only the work, since on a busy machine small batches wait longer for each other's threads.
+    """
+    program = f"""
+        {first}
+        import json, threading, time
+        import numpy as np
+        import gmixer
+        engine = gmixer.load("gmixer_8_64").engine
+        x = np.random.default_rng(0).standard_normal((32, 3, 64, 64), np.float32)
+
+        def seconds(callers, calls, batch):
+            begin = threading.Barrier(callers + 1)
+            def call():
+                begin.wait()
+                for _ in range(calls):
+                    engine.forward(x[:batch])
+            threads = [threading.Thread(target=call) for _ in range(callers)]
+            for thread in threads:
+                thread.start()
+            begin.wait()
+            start = time.perf_counter(), time.process_time()
+            for thread in threads:
+                thread.join()
+            return np.array([time.perf_counter(), time.process_time()]) - start
+
+        for batch in (1, 2, 4):
+            eight, one, together = np.transpose(
+                [(seconds(8, 2, batch), seconds(1, 16, batch), seconds(1, 2, 8 * batch)) for _ in range(5)], (1, 2, 0)
+            )
+            print(json.dumps([batch, np.median(eight[0] / one[0]), np.median(eight[1] / together[1])]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [batch for batch, _, _ in rows] == [1, 2, 4]
+    for batch, time, work in rows:
+        assert time <= SLACK, f"8 threads with batch {batch} take {time:.2f} times as long as one that calls as often"
+        assert work <= SLACK, f"8 threads with batch {batch} work {work:.2f} times as much as one with {8 * batch}"
