@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import timm
 
@@ -28,6 +29,20 @@ def test_public_names() -> None:
 def test_import_is_light() -> None:
     heavy = ("numpy", "PIL", "torch", "safetensors", "rich", "typer")
     program = f"import gmixer, sys; print([name for name in {heavy!r} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_classifying_loads_what_it_needs_and_no_more(jpeg: Path) -> None:
+    """Each of these takes 2 ms or more of the time to the first answer."""
+    unneeded = ("concurrent.futures", "decimal", "email", "hashlib", "http", "importlib.resources", "rich", "ssl")
+    unneeded += ("random", "statistics", "tarfile", "tempfile", "typer", "zipfile")
+    unneeded += ("gmixer.data.transforms", "gmixer.images.isolate", "gmixer.images.web", "gmixer.results.rollup")
+    program = f"""
+import sys, gmixer
+gmixer.load("gmixer_8_64").classify({str(jpeg)!r})
+print([name for name in {unneeded!r} if name in sys.modules])
+"""
     run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert run.stdout.strip() == "[]"
 

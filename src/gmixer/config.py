@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
-from statistics import fmean
 from typing import Any, Literal
 
 from gmixer.errors import InputError, UnknownModelError
@@ -141,7 +140,7 @@ class ModelConfig:
 
 def for_channels(numbers: Sequence[float], in_chans: int) -> tuple[float, ...]:
     """mean or std for other channels: one takes the mean over those there were, n take them in turn (R, G, B, R …)."""
-    return (fmean(numbers),) if in_chans == 1 else tuple(islice(cycle(numbers), in_chans))
+    return (math.fsum(numbers) / len(numbers),) if in_chans == 1 else tuple(islice(cycle(numbers), in_chans))
 
 
 SMALLEST_CROP = 1 / 16  # guessed: published configs keep 0.8 and more

@@ -21,8 +21,6 @@ import typer
 from gmixer.cli import classify, doctor, embed, info, models, options, pull, terminal
 from gmixer.errors import GmixerError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="gmixer",
     no_args_is_help=True,
@@ -64,6 +62,8 @@ def main() -> None:
     Exit status: 0 all good, 1 some pictures failed, 2 the command could not run, 130 interrupted; a reader that leaves
     early, such as `head`, ends it by SIGPIPE, as it does every other tool.
     """
+    # numpy's BLAS would start threads, which spin beside ours for a while; the commands have no large products for it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
@@ -79,6 +79,7 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()  # here, where an error can still be told
+            sys.stderr.flush()
     except (GmixerError, OSError) as error:  # OSError: a full disk, a device that refuses
         if options.debug_wanted():
             raise
@@ -86,7 +87,10 @@ def main() -> None:
 
         typer.echo(f"gmixer: {printable(str(error))}", err=True)  # it may quote a hostile file's own words
         os._exit(2)  # at a normal exit Python would try to write what could not be written once more, and complain
-    except (KeyboardInterrupt, SystemExit) as end:
-        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+    except KeyboardInterrupt:
+        os._exit(130)
+    except SystemExit as end:
+        if options.debug_wanted() or not isinstance(end.code, int):
             raise
-        os._exit(INTERRUPTED)  # at a normal exit Python waits for threads, and one may be at a URL that does not answer
+        # A normal exit takes 50 ms to put everything away, and waits for threads: one may be at a URL that is silent.
+        os._exit(end.code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +34,8 @@ def embed(
 
     Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
     """
+    import tempfile
+
     import numpy as np
 
     from gmixer.cli.inputs import Inputs

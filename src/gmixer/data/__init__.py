@@ -9,11 +9,17 @@ hypernyms.py      what WordNet has above the classes
 imagenet_info.py  ImageNetInfo, infer_imagenet_subset: the labels behind timm's names
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from gmixer.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from gmixer.data.labels import Label, imagenet_1k, labels_for
 from gmixer.data.preprocess import Preprocess
 from gmixer.data.resolve import resolve_model_data_config
-from gmixer.data.transforms import create_transform
+
+if TYPE_CHECKING:
+    from gmixer.data.transforms import create_transform as create_transform
 
 __all__ = [
     "ImageNetInfo",
@@ -25,3 +31,12 @@ __all__ = [
     "labels_for",
     "resolve_model_data_config",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "create_transform":
+        raise AttributeError(f"module 'gmixer.data' has no attribute {name!r}")
+    from gmixer.data.transforms import create_transform  # 5 ms that only who has torch needs
+
+    globals()[name] = create_transform
+    return create_transform

@@ -7,13 +7,13 @@ ImageNet-1k and 21k and every synset above them; a synset may have several right
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 
 @cache
 def _rows() -> dict[str, tuple[tuple[str, ...], str]]:
     """Synset → those right above it, its name; read once, at the first call."""
-    text = resources.files("gmixer.data").joinpath("hypernyms.tsv").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("hypernyms.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
     return {synset: (tuple(above.split()), name) for synset, above, name in rows}
 

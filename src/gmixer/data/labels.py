@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from gmixer.errors import InputError
 
@@ -66,7 +66,7 @@ def labels_for(num_classes: int, class_names: Sequence[str] | None = None) -> tu
 
 
 def _rows(file: str) -> Iterator[list[str]]:
-    text = resources.files("gmixer.data").joinpath(file).read_text(encoding="utf-8")
+    text = Path(__file__).with_name(file).read_text(encoding="utf-8")
     return (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
 
 

@@ -7,7 +7,6 @@ comparison of what arrived with the checksum that the Hub gave; the library comp
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -111,6 +110,8 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
 
 def _compare_checksum(path: Path, repo: Repo) -> None:
     """The cache names a blob by the ETag: SHA-256 of a large file, and of a small one git's SHA-1."""
+    import hashlib  # with OpenSSL 5 ms that no start of the command needs
+
     blob = path.resolve()
     hex_digits = len(blob.name) if re.fullmatch(r"[0-9a-f]+", blob.name) else 0
     with open(blob, "rb") as file:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +82,8 @@ def _load(path: Path) -> Any:
 
 def _check_zip(path: Path) -> None:
     """torch.save compresses nothing; a compressed entry can be a thousand times what it takes on disk."""
+    import zipfile  # 2 ms that no start of the command needs
+
     try:
         if not zipfile.is_zipfile(path):
             return  # torch's older form; torch.load says what is wrong with anything else
