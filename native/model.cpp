@@ -54,7 +54,7 @@ Model::Model(const Architecture& architecture, const Kernels& kernels, std::size
   name_norm("norm", norm_);
   if (a.num_classes) {
     head_ = PackedLinear(Form::panels, kernels, a.num_classes, C, false);
-    head_.longest_sum = 48;  // nothing after the head averages its error out, and it costs next to no time
+    head_.cut_sums(48);  // nothing after the head averages its error out, and it costs next to no time
     name_linear("head", head_);
   }
 

@@ -23,6 +23,7 @@
 namespace gmixer {
 
 inline constexpr std::size_t kRun = 16;
+inline constexpr std::size_t kLineFloats = 16;  // of a cache line
 
 constexpr std::size_t ceil_div(std::size_t n, std::size_t by) { return (n + by - 1) / by; }
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return ceil_div(n, to) * to; }

@@ -11,8 +11,13 @@ PackedLinear::PackedLinear(Form form, const Kernels& kernels, std::size_t out, s
       part_width(form == Form::panels ? kernels.panel_columns : kernels.tile_rows) {
   parts = ceil_div(outputs, gated ? part_width / 2 : part_width);
   part_floats = form == Form::panels ? depth * part_width : tile_floats(part_width, depth);
+  cut_sums(128);
   weight = Buffer(parts * part_floats);
   bias = Buffer(parts * part_width);
+}
+
+void PackedLinear::cut_sums(std::size_t longest) {
+  sum_length = round_up(ceil_div(depth, ceil_div(depth, longest)), kRun);
 }
 
 // Gated: a panel's gates are its second vector; a tile's gates follow its values.

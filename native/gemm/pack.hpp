@@ -21,6 +21,8 @@ struct PackedLinear {
   // rows: W [out][depth], row-major, whole; packs the rows of one part. Parts may be packed by several threads at once.
   void pack_weight(std::size_t part, const float* rows);
   void pack_bias(const float* values);  // [out]
+  // Cuts the sums evenly, none longer than this. 128 until it is called.
+  void cut_sums(std::size_t longest);
 
   const float* weight_of(std::size_t part) const { return weight.data() + part * part_floats; }
   const float* bias_of(std::size_t part) const { return bias.data() + part * part_width; }
@@ -39,9 +41,9 @@ struct PackedLinear {
   std::size_t parts = 0;    // tiles or panels
   std::size_t part_width = 0;
   std::size_t part_floats = 0;
-  // A longer sum is cut: the rounding error of one long sum grows faster than that of a sum of sums. A multiple of
-  // kRun; a property of the layer, never of batch or threads.
-  std::size_t longest_sum = 128;
+  // A sum over k is cut into sums of this length, since the rounding error of one long sum grows faster than that of a
+  // sum of sums. A multiple of kRun; a property of the layer, never of batch or threads.
+  std::size_t sum_length = 0;
   Buffer weight, bias;
 
  private:

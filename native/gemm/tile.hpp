@@ -17,10 +17,21 @@ struct RegisterTile {
   typename I::Vec at[ROWS][2];
 };
 
+// The weights that will be needed next, fetched into the second-level cache while the multiply-adds run: the
+// processor's own prefetchers stop at the end of a page. May point past the end; fetching is no access.
+struct Ahead {
+  const float* next;
+  std::size_t lines_a_run;  // of kRun k
+
+  [[gnu::always_inline]] void fetch() {
+    for (std::size_t line = 0; line < lines_a_run; ++line, next += kLineFloats) __builtin_prefetch(next, 0, 2);
+  }
+};
+
 // acc[r][v] += sum over k of a[r][k] * b[k][v], in the order of k.
 template <class I, int ROWS>
 [[gnu::always_inline]] inline void multiply_add(RegisterTile<I, ROWS>& acc, std::size_t depth, const float* a,
-                                                const float* b) {
+                                                const float* b, Ahead& ahead) {
   using Vec = typename I::Vec;
   constexpr std::size_t panel = 2 * I::lanes;
   const auto step = [&acc](const float* a_k, const float* b_k) {
@@ -33,35 +44,24 @@ template <class I, int ROWS>
     }
   };
   for (; depth >= kRun; depth -= kRun, a += I::tile_rows * kRun, b += kRun * panel) {
-#pragma GCC unroll 4
+    ahead.fetch();
+#pragma GCC unroll 16
     for (std::size_t k = 0; k < kRun; ++k) step(a + k, b + k * panel);
   }
   for (std::size_t k = 0; k < depth; ++k) step(a + k, b + k * panel);
 }
 
-// total += the sums after the first. Not inlined: it would cost every short product its registers.
-template <class I, int ROWS>
-[[gnu::noinline]] void add_further_sums(RegisterTile<I, ROWS>& total, const PackedLinear& w, const float* a,
-                                        const float* b) {
-  for (std::size_t done = w.longest_sum; done < w.depth; done += w.longest_sum) {
-    RegisterTile<I, ROWS> sum;
-    for (int r = 0; r < ROWS; ++r) sum.at[r][0] = sum.at[r][1] = I::set1(0.0f);
-    const std::size_t length = w.depth - done < w.longest_sum ? w.depth - done : w.longest_sum;
-    multiply_add<I, ROWS>(sum, length, a + done * I::tile_rows, b + done * 2 * I::lanes);
-    for (int r = 0; r < ROWS; ++r)
-      for (int v = 0; v < 2; ++v) total.at[r][v] = total.at[r][v] + sum.at[r][v];
-  }
-}
-
-// acc += sum over k of a[r][k] * b[k][v], in sums of at most w.longest_sum.
+// acc += sum over k of a[r][k] * b[k][v], as a sum of sums of w.sum_length.
 template <class I, int ROWS>
 [[gnu::always_inline]] inline void product(RegisterTile<I, ROWS>& acc, const PackedLinear& w, const float* a,
-                                           const float* b) {
-  multiply_add<I, ROWS>(acc, w.depth < w.longest_sum ? w.depth : w.longest_sum, a, b);
-  if (w.depth > w.longest_sum) {
-    RegisterTile<I, ROWS> total = acc;
-    add_further_sums<I, ROWS>(total, w, a, b);
-    acc = total;
+                                           const float* b, Ahead ahead) {
+  for (std::size_t done = 0; done < w.depth; done += w.sum_length) {
+    RegisterTile<I, ROWS> sum;
+    for (int r = 0; r < ROWS; ++r) sum.at[r][0] = sum.at[r][1] = I::set1(0.0f);
+    const std::size_t length = w.depth - done < w.sum_length ? w.depth - done : w.sum_length;
+    multiply_add<I, ROWS>(sum, length, a + done * I::tile_rows, b + done * 2 * I::lanes, ahead);
+    for (int r = 0; r < ROWS; ++r)
+      for (int v = 0; v < 2; ++v) acc.at[r][v] = acc.at[r][v] + sum.at[r][v];
   }
 }
 
@@ -77,19 +77,26 @@ template <class I, int ROWS = static_cast<int>(I::tile_rows), class F>
   }
 }
 
-// rows: panels outside, tiles inside, so that a panel is fetched from afar once and meets every tile.
+// rows: panels outside, tiles inside, so that a panel is fetched from afar once and meets every tile; meanwhile the next
+// one comes, each tile its share.
 template <class I, class Write>
 void rows_product(const PackedLinear& w, std::size_t panel_begin, std::size_t panel_end, const float* a,
                   std::size_t rows, const Write& write) {
-  for (std::size_t panel = panel_begin; panel < panel_end; ++panel)
-    for (std::size_t row = 0; row < rows; row += I::tile_rows)
+  const std::size_t runs = w.depth / kRun, panel_lines = w.part_floats / kLineFloats;
+  const std::size_t lines_a_run = runs ? ceil_div(panel_lines, runs * ceil_div(rows, I::tile_rows)) : 0;
+  for (std::size_t panel = panel_begin; panel < panel_end; ++panel) {
+    Ahead ahead{w.weight_of(panel + 1), panel + 1 < panel_end ? lines_a_run : 0};
+    for (std::size_t row = 0; row < rows; row += I::tile_rows) {
       with_rows<I>(rows - row < I::tile_rows ? rows - row : I::tile_rows, [&]<int ROWS>() {
         RegisterTile<I, ROWS> acc;
         for (int r = 0; r < ROWS; ++r)
           for (int v = 0; v < 2; ++v) acc.at[r][v] = I::load(w.bias_of(panel) + v * I::lanes);
-        product<I, ROWS>(acc, w, a + row * round_up(w.depth, kRun), w.weight_of(panel));
+        product<I, ROWS>(acc, w, a + row * round_up(w.depth, kRun), w.weight_of(panel), ahead);
         write(acc, row, panel);
       });
+      ahead.next += runs * lines_a_run * kLineFloats;
+    }
+  }
 }
 
 // columns: every tile of weights meets the one panel of x, which stays in the first-level cache.
@@ -99,7 +106,7 @@ void columns_product(const PackedLinear& w, const float* x, const Write& write) 
     with_rows<I>(w.rows_of(tile), [&]<int ROWS>() {
       RegisterTile<I, ROWS> acc;
       for (int r = 0; r < ROWS; ++r) acc.at[r][0] = acc.at[r][1] = I::set1(w.bias_of(tile)[r]);
-      product<I, ROWS>(acc, w, w.weight_of(tile), x);
+      product<I, ROWS>(acc, w, w.weight_of(tile), x, Ahead{w.weight_of(tile + 1), I::tile_rows});
       write(acc, tile);
     });
 }
@@ -112,6 +119,7 @@ template <class I, bool ADD, int ROWS>
     for (int r = 0; r < ROWS; ++r)
       for (int v = 0; v < 2; ++v) {
         float* to = c + r * row_stride + v * I::lanes;
+        if (ADD) __builtin_prefetch(to + I::tile_rows * row_stride, 1);  // the next tile's
         I::store(to, ADD ? I::load(to) + acc.at[r][v] : acc.at[r][v]);
       }
     return;
