@@ -51,6 +51,7 @@ def load(
     allow_pickle: bool = False,
     allow_urls: bool = False,
     isolate: bool = False,
+    fast_decode: bool = False,
 ) -> Predictor:
     """A Predictor of a model name, a repository on the Hub (`hf-hub:organization/model`, with `@revision` or
     without), a folder (timm's config.json + model.safetensors) or a `.safetensors` file.
@@ -69,6 +70,8 @@ def load(
     allow_urls: whether an image may be an http or https URL; only public addresses are asked.
     isolate: decode files in processes of their own, to the same pixels, so that one which hangs or crashes the decoder,
         or fills the memory, costs only its own result; limits has the time and the memory. For pictures from strangers.
+    fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and a little off timm's
+        pixels (docs/pictures.md).
 
     Raises UnknownModelError, WeightsError, EngineError, InputError, MissingExtraError. Never falls back to another
     model, runtime, device or precision.
@@ -93,7 +96,15 @@ def load(
             compile=compile,
             source=source,
         )
-    return Predictor(checkpoint, engine, orientation=orientation, limits=limits, allow_urls=allow_urls, isolate=isolate)
+    return Predictor(
+        checkpoint,
+        engine,
+        orientation=orientation,
+        limits=limits,
+        allow_urls=allow_urls,
+        isolate=isolate,
+        fast_decode=fast_decode,
+    )
 
 
 class Predictor:
@@ -114,6 +125,7 @@ class Predictor:
         limits: Limits | None = None,
         allow_urls: bool = False,
         isolate: bool = False,
+        fast_decode: bool = False,
     ) -> None:
         if engine.config != checkpoint.model:
             raise InputError(f"{engine!r} holds another model than {checkpoint.name}; make it of checkpoint.model")
@@ -125,6 +137,7 @@ class Predictor:
             orientation=orientation,
             allow_urls=allow_urls,
             isolate=isolate,
+            fast_decode=fast_decode,
         )
         self.labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
 

@@ -36,6 +36,7 @@ def classify(
     orientation: options.Orient = options.Orientation.apply,
     allow_pickle: options.AllowPickle = False,
     isolate: options.Isolate = False,
+    fast_decode: options.FastDecode = False,
     debug: options.Debug = False,
 ) -> None:
     """Name what pictures show: the most probable classes of each.
@@ -56,6 +57,7 @@ def classify(
         orientation=orientation,
         allow_pickle=allow_pickle,
         isolate=isolate,
+        fast_decode=fast_decode,
         chatty=not (as_json or as_csv),
         allow_urls=True,
     )

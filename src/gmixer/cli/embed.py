@@ -24,6 +24,7 @@ def embed(
     orientation: options.Orient = options.Orientation.apply,
     allow_pickle: options.AllowPickle = False,
     isolate: options.Isolate = False,
+    fast_decode: options.FastDecode = False,
     debug: options.Debug = False,
 ) -> None:
     """Turn pictures into vectors: an .npz file for numpy.load.
@@ -64,6 +65,7 @@ def embed(
             orientation=orientation,
             allow_pickle=allow_pickle,
             isolate=isolate,
+            fast_decode=fast_decode,
             chatty=True,
             allow_urls=True,
         )

@@ -9,6 +9,7 @@ read.py     a file → its bytes; pipes and devices are refused
 web.py      a URL → the bytes there, from public addresses only
 archive.py  tar and zip archives → their members, in order, never unpacked to disk
 picture.py  a file's bytes → a picture in RGB: Pillow's decoders, and the boundary around them
+jpeg.py     a JPEG's pixels by a faster decoder, where they are Pillow's
 frames.py   how many frames a file holds
 modes.py    Pillow's modes → RGB, with the table
 misread.py  TIFFs that Pillow decodes to other pixels than they hold are refused

@@ -12,8 +12,9 @@ from PIL import Image, features
 
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
+from gmixer.images.jpeg import plain_pixels
 from gmixer.images.limits import DEFAULT_LIMITS, Limits
-from gmixer.images.picture import as_image_error, check_pixels, read_picture, upright_rgb
+from gmixer.images.picture import as_image_error, check_pixels, open_picture, upright_rgb
 from gmixer.images.pixels import Pixels, to_pixels
 from gmixer.images.quiet import quiet, silence_libtiff
 from gmixer.images.read import too_many_bytes
@@ -45,6 +46,7 @@ def decode(
     channels: int = 3,
     allow_urls: bool = False,
     workers: Workers | None = None,
+    reduce_to_px: int = 0,
 ) -> Pixels:
     """A picture → uint8 (H, W, channels), C-contiguous; treat it as read-only, it may be a view of another's memory.
 
@@ -61,20 +63,26 @@ def decode(
     allow_urls: whether a str that is a URL is fetched, from public addresses only (see web.py), or refused.
     workers: processes of their own (isolate.py) in which files are decoded, to the same pixels; a PIL image, which is
         open in this process already, is decoded in it all the same.
+    reduce_to_px: decode the file of a JPEG at a half, a quarter or an eighth of its size, where its short side keeps
+        as many pixels as this: faster, to other pixels than resizing it gives. 0 for never.
 
     Modes other than RGB become RGB by the table in modes.py. An upright RGB file is bit-identical to
     `PIL.Image.open(source).convert("RGB")`. Safe to call from many threads.
 
-    Raises ImageError, of any kind, if the picture cannot be had; InputError for a source, array, orientation or number
-    of channels of the wrong type, shape or value, and for anything but an array where channels are not 1 or 3.
+    Raises ImageError, of any kind, if the picture cannot be had; InputError for an argument of the wrong type, shape or
+    value, and for anything but an array where channels are not 1 or 3.
     """
     if orientation not in ("apply", "ignore"):
         raise InputError(f'orientation is {orientation!r}; wanted "apply" or "ignore"')
     if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
         raise InputError(f"channels is {channels!r}; wanted a whole number above 0")
+    if not isinstance(reduce_to_px, int) or reduce_to_px < 0:
+        raise InputError(f"reduce_to_px is {reduce_to_px!r}; wanted a whole number, or 0 for never")
     try:
         with quiet():
-            return _decode(source, name or name_of(source), limits, orientation, channels, allow_urls, workers)
+            return _decode(
+                source, name or name_of(source), limits, orientation, channels, allow_urls, workers, reduce_to_px
+            )
     except ImageError as error:
         failure = error
     # Raised anew, outside the `except`: an error that a long run keeps must not keep the file's bytes alive, which
@@ -108,6 +116,7 @@ def _decode(
     channels: int,
     allow_urls: bool,
     workers: Workers | None,
+    reduce_to_px: int,
 ) -> Pixels:
     match source:
         case np.ndarray():
@@ -117,16 +126,22 @@ def _decode(
         case Image.Image():
             return _from_pil(source, name, limits, orientation, channels)
         case bytes() | bytearray() | memoryview():
-            return _from_bytes(bytes(source), name, limits, orientation, channels, workers)
+            return _from_bytes(bytes(source), name, limits, orientation, channels, workers, reduce_to_px)
         case str() | os.PathLike():
             data = read(source, source=name, limits=limits, allow_urls=allow_urls)
-            return _from_bytes(data, name, limits, orientation, channels, workers)
+            return _from_bytes(data, name, limits, orientation, channels, workers, reduce_to_px)
     got = f"{name}: got a {type(source).__name__}"
     raise InputError(f"{got}; wanted a path, bytes, a PIL image or a uint8 array (height, width, 3)")
 
 
 def _from_bytes(
-    data: bytes, source: str, limits: Limits, orientation: Orientation, channels: int, workers: Workers | None
+    data: bytes,
+    source: str,
+    limits: Limits,
+    orientation: Orientation,
+    channels: int,
+    workers: Workers | None,
+    reduce_to_px: int,
 ) -> Pixels:
     if not data:
         raise ImageError("empty", "is empty: it holds no bytes at all", source)
@@ -139,14 +154,25 @@ def _from_bytes(
         raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
     turn = orientation == "apply"
     if workers is not None:
-        return workers.decode(data, image_format, source=source, limits=limits, turn=turn, channels=channels)
+        return workers.decode(
+            data, image_format, source=source, limits=limits, turn=turn, channels=channels, reduce_to_px=reduce_to_px
+        )
     if image_format == "TIFF":
         silence_libtiff()
-    picture = read_picture(
-        data, image_format, source=source, max_pixels=limits.max_pixels, max_frames=limits.max_frames, turn=turn
-    )
     with as_image_error(f"decoded as {image_format}", source):
-        return to_pixels(picture, channels)
+        image = open_picture(
+            data,
+            image_format,
+            source=source,
+            max_pixels=limits.max_pixels,
+            max_frames=limits.max_frames,
+            reduce_to_px=reduce_to_px,
+        )
+        if image_format == "JPEG" and channels == 3:
+            pixels_HWC = plain_pixels(image, data, turn=turn)
+            if pixels_HWC is not None:
+                return pixels_HWC
+        return to_pixels(upright_rgb(image, source=source, turn=turn), channels)
 
 
 def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:

@@ -72,15 +72,32 @@ class Workers:
         return Workers, ()  # a copy, also one in another process, starts its own
 
     def decode(
-        self, data: bytes, image_format: str, *, source: str, limits: Limits, turn: bool, channels: int
+        self,
+        data: bytes,
+        image_format: str,
+        *,
+        source: str,
+        limits: Limits,
+        turn: bool,
+        channels: int,
+        reduce_to_px: int = 0,
     ) -> Pixels:
-        """A file of that format (sniff) → Pixels of 3 channels or 1. turn: as its EXIF says.
+        """A file of that format (sniff) → Pixels of 3 channels or 1. turn: as its EXIF says. reduce_to_px: see
+        picture.open_picture.
 
         Raises ImageError, "timeout" and "crashed" among its kinds; EngineError where no process can be started.
         """
         worker = self._take(limits.max_memory_bytes)
         try:
-            return worker.decode(data, image_format, source=source, limits=limits, turn=turn, channels=channels)
+            return worker.decode(
+                data,
+                image_format,
+                source=source,
+                limits=limits,
+                turn=turn,
+                channels=channels,
+                reduce_to_px=reduce_to_px,
+            )
         finally:
             if worker.idle:
                 self._idle.append(worker)
@@ -127,12 +144,20 @@ class _Worker:
         return self._process.poll() is None
 
     def decode(
-        self, data: bytes, image_format: str, *, source: str, limits: Limits, turn: bool, channels: int
+        self,
+        data: bytes,
+        image_format: str,
+        *,
+        source: str,
+        limits: Limits,
+        turn: bool,
+        channels: int,
+        reduce_to_px: int = 0,
     ) -> Pixels:
         """See Workers.decode. Where it is not idle afterwards, it is to be ended."""
         self.idle = False
         deadline = time.monotonic() + limits.max_seconds
-        counts = (min(count, 2**63) for count in (limits.max_pixels, limits.max_frames, len(data)))
+        counts = (min(count, 2**63) for count in (limits.max_pixels, limits.max_frames, reduce_to_px, len(data)))
         request = REQUEST.pack(limits.max_seconds, *counts, channels, turn)
         try:
             self._requests.settimeout(limits.max_seconds)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image
 
 from gmixer.images.pieces import MAX_EXIF_BYTES
+
+if TYPE_CHECKING:
+    from gmixer.images.pixels import Pixels  # with numpy, which a decoding process does without
 
 _TAG = 0x0112
 _TURNS = {
@@ -16,6 +21,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# The same in steps: rows in reverse, then columns in reverse, then rows and columns exchanged.
+_UPSIDE_DOWN, _MIRRORED, _SIDEWAYS = {3, 4, 6, 7}, {2, 3, 7, 8}, {5, 6, 7, 8}
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -32,3 +39,17 @@ def orientation_of(image: Image.Image) -> int:
 def upright(image: Image.Image, orientation: int) -> Image.Image:
     """The picture as the photographer saw it; the same object if it is upright already."""
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def upright_pixels(pixels_HWC: Pixels, orientation: int) -> Pixels:
+    """The same of pixels, uint8 (H, W, 3), C-contiguous as they come."""
+    if orientation not in _TURNS:
+        return pixels_HWC
+    turned_HW = pixels_HWC.view("V3")[:, :, 0]  # a pixel at a time, in half the time of a channel at a time
+    if orientation in _UPSIDE_DOWN:
+        turned_HW = turned_HW[::-1]
+    if orientation in _MIRRORED:
+        turned_HW = turned_HW[:, ::-1]
+    if orientation in _SIDEWAYS:
+        turned_HW = turned_HW.T
+    return turned_HW[:, :, None].copy().view("u1")

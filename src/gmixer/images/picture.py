@@ -34,23 +34,40 @@ _UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pi
 
 
 def read_picture(
-    data: bytes, image_format: str, *, source: str, max_pixels: int, max_frames: int, turn: bool
+    data: bytes, image_format: str, *, source: str, max_pixels: int, max_frames: int, turn: bool, reduce_to_px: int
 ) -> Image.Image:
     """Decodes a file of that format. turn: as its EXIF says. Raises ImageError; whatever a decoder raises becomes one.
 
-    More pixels, frames or pieces than the limits are refused before anything is decoded.
+    The rest as `open_picture` has it.
     """
     with as_image_error(f"decoded as {image_format}", source):
-        check_pieces(data, image_format, source=source, max_pixels=max_pixels)
-        if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, which walks over comments and the like
-            _check_frames(has_more_frames(data, image_format, max_frames), source, max_frames)
-        module, decoder = DECODERS[image_format]
-        image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
-        check_pixels(image, source, max_pixels)
-        if image_format not in {"GIF", "TIFF"}:
-            _check_frames(says_more_frames(image, max_frames), source, max_frames)
-        mend_transparency(image)
+        image = open_picture(
+            data, image_format, source=source, max_pixels=max_pixels, max_frames=max_frames, reduce_to_px=reduce_to_px
+        )
         return upright_rgb(image, source=source, turn=turn)
+
+
+def open_picture(
+    data: bytes, image_format: str, *, source: str, max_pixels: int, max_frames: int, reduce_to_px: int = 0
+) -> Image.Image:
+    """A file of that format, opened and not yet decoded. Raises ImageError, and whatever its decoder raises.
+
+    More pixels, frames or pieces than the limits are refused here, before anything is decoded.
+    reduce_to_px: 0, or how many pixels the short side needs: a JPEG that has more will be decoded at a half, a quarter
+        or an eighth of its size.
+    """
+    check_pieces(data, image_format, source=source, max_pixels=max_pixels)
+    if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, which walks over comments and the like
+        _check_frames(has_more_frames(data, image_format, max_frames), source, max_frames)
+    module, decoder = DECODERS[image_format]
+    image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
+    check_pixels(image, source, max_pixels)
+    if image_format not in {"GIF", "TIFF"}:
+        _check_frames(says_more_frames(image, max_frames), source, max_frames)
+    mend_transparency(image)
+    if reduce_to_px and image_format == "JPEG":
+        _reduce(image, reduce_to_px)
+    return image
 
 
 def upright_rgb(image: Image.Image, *, source: str, turn: bool) -> Image.Image:
@@ -67,6 +84,12 @@ def check_pixels(image: Image.Image, source: str, max_pixels: int) -> None:
         size = f"{pixels:,} pixels ({image.width}x{image.height})"
         reason = f"holds {size}; the limit is {max_pixels:,}, set by Limits.max_pixels: make it smaller"
         raise ImageError("too_large", reason, source)
+
+
+def _reduce(jpeg: Image.Image, short_side_px: int) -> None:
+    scale = next((scale for scale in (8, 4, 2) if min(jpeg.size) >= scale * short_side_px), 1)
+    if scale > 1:
+        jpeg.draft(None, (jpeg.width // scale, jpeg.height // scale))
 
 
 def _check_frames(more: bool | None, source: str, max_frames: int) -> None:

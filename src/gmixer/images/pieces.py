@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from struct import error as StructError
 from struct import unpack_from
 
@@ -27,6 +28,7 @@ MAX_TIFF_FRACTIONS = 2**16  # in all tags; 14 µs each
 
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _MARKER_AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # restart markers belong to the scan
+_SCAN = re.compile(rb"\xff\xda")
 _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # markers without a length: TEM, RST0…7, SOI, EOI
 _SOS, _EOI, _APP1, _APP13 = 0xDA, 0xD9, 0xE1, 0xED
 _PPM_HEADER = re.compile(rb"P(?:[14](?:(?:\s|#[^\r\n]*+[\r\n])*+\d++){2}|[2356](?:(?:\s|#[^\r\n]*+[\r\n])*+\d++){3})\D")
@@ -82,7 +84,8 @@ def _of_jpeg(data: bytes) -> str | None:
         if exif > MAX_EXIF_BYTES:
             return f"more than {MAX_EXIF_BYTES:,} bytes of EXIF"
     # Two bytes that happen to be those of a scan are common in a video behind the picture: count first, then look.
-    return _of_scans(data, at) if data.count(b"\xff\xda", at) >= MAX_JPEG_SCANS else None
+    many = any(True for _ in islice(_SCAN.finditer(data, at), MAX_JPEG_SCANS - 1, None))  # in half the time of count()
+    return _of_scans(data, at) if many else None
 
 
 def _of_scans(data: bytes, at: int) -> str | None:

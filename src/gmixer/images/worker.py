@@ -20,7 +20,8 @@ from gmixer.images.picture import as_image_error, read_picture
 from gmixer.images.sniff import HEAD_BYTES, sniff
 
 READY = 6  # the first byte said, once
-REQUEST = Struct("<dQQQB?")  # seconds, most pixels, most frames, bytes of the file that follows, channels, turn
+# seconds, most pixels, most frames, pixels to reduce to, bytes of the file that follows, channels, turn
+REQUEST = Struct("<dQQQQB?")
 ANSWER = Struct("<BIIB")  # PIXELS, H, W, C, then the pixels; or FAILED, place in KINDS, bytes of the reason, 0
 PIXELS, FAILED = 1, 2
 KINDS: tuple[ImageErrorKind, ...] = ("corrupt", "unsupported", "too_large")
@@ -38,20 +39,30 @@ def main(memory_bytes: int) -> None:
     try:
         _send(answers, bytes([READY]))
         while request := _receive(requests, REQUEST.size):
-            seconds, max_pixels, max_frames, byte_count, channels, turn = REQUEST.unpack(request)
+            seconds, max_pixels, max_frames, reduce_to_px, byte_count, channels, turn = REQUEST.unpack(request)
             # The parent kills a worker that takes too long. Where it cannot any more, the kernel does.
             signal.setitimer(signal.ITIMER_REAL, seconds + 1)
-            _answer(_receive(requests, byte_count), answers, max_pixels, max_frames, channels, turn)
+            _answer(_receive(requests, byte_count), answers, max_pixels, max_frames, reduce_to_px, channels, turn)
             signal.setitimer(signal.ITIMER_REAL, 0)
     except (OSError, EOFError):  # the parent is gone
         os._exit(1)
 
 
-def _answer(data: bytes, answers: FileIO, max_pixels: int, max_frames: int, channels: int, turn: bool) -> None:
+def _answer(
+    data: bytes, answers: FileIO, max_pixels: int, max_frames: int, reduce_to_px: int, channels: int, turn: bool
+) -> None:
     image_format = sniff(data[:HEAD_BYTES])
     assert image_format is not None  # the parent has looked
     try:
-        picture = read_picture(data, image_format, source="", max_pixels=max_pixels, max_frames=max_frames, turn=turn)
+        picture = read_picture(
+            data,
+            image_format,
+            source="",
+            max_pixels=max_pixels,
+            max_frames=max_frames,
+            turn=turn,
+            reduce_to_px=reduce_to_px,
+        )
         with as_image_error(f"decoded as {image_format}", ""):
             picture = in_channels(picture, channels)
     except ImageError as error:
