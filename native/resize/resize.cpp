@@ -7,6 +7,7 @@
 
 #include "sums.hpp"
 #include "taps.hpp"
+#include "turn.hpp"
 
 namespace gmixer {
 namespace {
@@ -57,35 +58,44 @@ void resize_height(Source from, std::size_t bytes, const Taps& taps, Target to) 
   }
 }
 
-// from: columns [taps.begin, taps.end) of `rows` rows. A line is one channel of one row; eight lines are the lanes.
+// from: columns [taps.begin, taps.end) of `rows` rows. Eight rows are the lanes: they are turned into columns of bytes,
+// and what these become is turned back.
 void resize_width(Source from, std::size_t rows, std::size_t channels, const Taps& taps, Target to) {
-  const std::size_t columns = taps.end - taps.begin;
-  std::vector<LanePairs> packed((columns + 1) / 2);  // zeros after the last column and the last line
-  for (std::size_t first = 0; first < rows * channels; first += kLanes) {
-    const std::size_t lines = std::min(kLanes, rows * channels - first);
-    for (std::size_t lane = 0; lane < lines; ++lane) {
-      const std::size_t row = (first + lane) / channels, channel = (first + lane) % channels;
-      const std::uint8_t* line = from[row] + channel;
-      for (std::size_t i = 0; i < columns / 2; ++i) {
-        packed[i].values[lane][0] = line[2 * i * channels];
-        packed[i].values[lane][1] = line[(2 * i + 1) * channels];
-      }
-      if (columns % 2) packed.back().values[lane][0] = line[(columns - 1) * channels];
+  const std::size_t bytes_in = (taps.end - taps.begin) * channels, bytes_out = taps.places.size() * channels;
+  std::vector<Column> columns(bytes_in + channels);  // the last pixel may have none after it: that weighs nothing
+  std::vector<Column> resized(bytes_out + kLanes);   // turned back in whole blocks
+  for (std::size_t first = 0; first < rows; first += kLanes) {
+    const std::size_t lines = std::min(kLanes, rows - first);
+    const std::uint8_t* line_from[kLanes];  // those after the last row repeat it
+    for (std::size_t lane = 0; lane < kLanes; ++lane) line_from[lane] = from[first + std::min(lane, lines - 1)];
+    std::size_t at = 0;
+    for (; at + kLanes <= bytes_in; at += kLanes) {
+      turn(line_from, &columns[at]);
+      for (const std::uint8_t*& line : line_from) line += kLanes;
     }
-    std::uint8_t* line_to[kLanes];
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const std::size_t line = first + std::min(lane, lines - 1);
-      line_to[lane] = to[line / channels] + line % channels;
-    }
+    for (; at < bytes_in; ++at)
+      for (std::size_t lane = 0; lane < kLanes; ++lane) columns[at].lanes[lane] = *line_from[lane]++;
+
     for (std::size_t x = 0; x < taps.places.size(); ++x) {
       const Taps::Place& place = taps.places[x];
-      const LanePairs* pairs = packed.data() + place.first_pair;
       const TapPair* weights = taps.weights.data() + place.weights;
-      Sums sums;
-      for (std::size_t i = 0; i < place.pairs; ++i) sums.add(pairs[i], weights[i]);
-      std::uint8_t bytes[kLanes];
-      sums.store(bytes);
-      for (std::size_t lane = 0; lane < lines; ++lane) line_to[lane][x * channels] = bytes[lane];
+      for (std::size_t c = 0; c < channels; ++c) {
+        Sums sums;
+        for (std::size_t i = 0; i < place.pairs; ++i) {
+          const Column* pair = &columns[2 * (place.first_pair + i) * channels + c];
+          sums.add(pair->lanes, pair[channels].lanes, weights[i]);
+        }
+        sums.store(resized[x * channels + c].lanes);
+      }
+    }
+
+    for (at = 0; at < bytes_out; at += kLanes) {
+      const std::uint8_t* column[kLanes];
+      Column line[kLanes];
+      for (std::size_t i = 0; i < kLanes; ++i) column[i] = resized[at + i].lanes;
+      turn(column, line);
+      for (std::size_t lane = 0; lane < lines; ++lane)
+        std::memcpy(to[first + lane] + at, line[lane].lanes, std::min(kLanes, bytes_out - at));
     }
   }
 }

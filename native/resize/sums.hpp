@@ -14,18 +14,10 @@ namespace gmixer {
 
 constexpr std::size_t kLanes = 8;
 
-// Of every lane the values of two neighbouring source places: [lane][2].
-struct LanePairs {
-  std::uint8_t values[kLanes][2];
-};
-
 #if defined(__SSE2__)  // every x86-64 has it: no row of the kernel table is needed
 
 class Sums {
  public:
-  void add(const LanePairs& pairs, const TapPair& taps) {
-    add(_mm_loadu_si128(reinterpret_cast<const __m128i*>(&pairs)), taps);
-  }
   // Lane i of `a` and of `b` are its two places.
   void add(const std::uint8_t a[kLanes], const std::uint8_t b[kLanes], const TapPair& taps) {
     add(_mm_unpacklo_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(a)),
@@ -61,10 +53,6 @@ class Sums {
 
 class Sums {
  public:
-  void add(const LanePairs& pairs, const TapPair& taps) {
-    const std::uint32_t first = weight(taps, 0), second = weight(taps, 1);
-    for (std::size_t i = 0; i < kLanes; ++i) sums_[i] += pairs.values[i][0] * first + pairs.values[i][1] * second;
-  }
   void add(const std::uint8_t a[kLanes], const std::uint8_t b[kLanes], const TapPair& taps) {
     const std::uint32_t first = weight(taps, 0), second = weight(taps, 1);
     for (std::size_t i = 0; i < kLanes; ++i) sums_[i] += a[i] * first + b[i] * second;
