@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import platform
 import re
 import subprocess
 import sys
+import textwrap
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
@@ -481,3 +483,27 @@ def test_every_variant(name):
 def test_import_is_light():
     code = "import gmixer.data, sys; assert not {'torch', 'torchvision', 'timm'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc's way with memory")
+def test_memory_is_kept_from_picture_to_picture() -> None:
+    """In a process of its own: here others have freed large pieces already."""
+    program = """
+        import sys, resource
+        from gmixer.config import DataConfig
+        from gmixer.data import Preprocess
+        run = Preprocess(DataConfig(image_px=224, crop_fraction=0.875, mean=(0.5,) * 3, std=(0.5,) * 3))
+        faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        data = sys.stdin.buffer.read()
+        for _ in range(5):
+            run(data)
+        before = faults()
+        for _ in range(20):
+            run(data)
+        print((faults() - before) / 20)
+    """
+    out = BytesIO()
+    Image.fromarray(noise(375, 500)).save(out, "JPEG")
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    said = subprocess.run(command, input=out.getvalue(), capture_output=True, check=True).stdout
+    assert float(said) < 50  # 250 without

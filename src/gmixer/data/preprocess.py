@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Only the window that the crop keeps is computed, so a 1x65535 line costs no more than a square. Two things still grow
 # with the picture. What lies between the two passes: with Pillow 13's order never more than the picture itself, but
-# before it as many rows as the picture has. And the weights of a side that is shrunk, 16 bytes a pixel of it.
+# before it as many rows as the picture has. And a side that is shrunk, 16 + 8 C bytes a pixel: weights and eight rows.
 MAX_RESIZED_PIXELS = 89_000_000  # between the passes
 MAX_SHRUNK_SIDE_PX = 16_777_216
 
@@ -56,6 +56,7 @@ class Preprocess:
     fast_decode: bool = False
 
     def __post_init__(self) -> None:
+        _keep_freed_memory()
         if self.isolate:
             self._workers  # noqa: B018 - made here: two threads at once would make two, with processes of their own
 
@@ -151,6 +152,14 @@ class Preprocess:
         mean = np.array(self.config.mean, np.float32)[:, None]
         std = np.array(self.config.std, np.float32)[:, None]
         return (scaled - mean) / std
+
+
+def _keep_freed_memory() -> None:
+    """Teaches glibc to keep the memory of a picture for the next one: it keeps twice the largest piece that it has seen
+    freed. Else it gives it back, and the kernel clears it anew: 250 page faults, a quarter of the time of a JPEG of
+    500x375. Nothing is touched here, so it costs nothing; other allocators do not mind.
+    """
+    np.empty(2**24, np.uint8)
 
 
 def _check_pixels(pixels_HWC: NDArray[np.uint8], channels: int) -> None:
