@@ -11,10 +11,21 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace gmixer {
 
 struct PackedLinear;
+struct TapsView;
+
+// Rows of bytes, `stride` apart.
+template <class Byte>
+struct ByteRows {
+  Byte* data;
+  std::size_t stride;
+
+  Byte* operator[](std::size_t row) const { return data + row * stride; }
+};
 
 struct Kernels {
   const char* isa;
@@ -48,6 +59,15 @@ struct Kernels {
 
   // mean[c] = sum_r x[r][c] / rows.
   void (*mean_rows)(const float* x, std::size_t rows, std::size_t channels, float* mean);
+
+  // Passes of a resize (resize/taps.hpp), the same bytes on every row of this table. Down columns: `from` has taps.span
+  // rows of `bytes`, `to` taps.count. Along rows: `from` has `rows` rows of taps.span pixels, `to` of taps.count;
+  // scratch: resize_width_scratch(resize_lanes, …) bytes.
+  std::size_t resize_lanes;
+  void (*resize_height)(ByteRows<const std::uint8_t> from, std::size_t bytes, const TapsView& taps,
+                        ByteRows<std::uint8_t> to);
+  void (*resize_width)(ByteRows<const std::uint8_t> from, std::size_t rows, std::size_t channels, const TapsView& taps,
+                       std::uint8_t* scratch, ByteRows<std::uint8_t> to);
 };
 
 }  // namespace gmixer

@@ -44,19 +44,20 @@ NB_MODULE(_native, m) {
   m.def(
       "resize_window",
       [](Pixels pixels, std::size_t height, std::size_t width, std::size_t top, std::size_t left, bool bicubic,
-         bool vertical_first, PixelsOut window) {
+         bool vertical_first, PixelsOut window, const std::string& isa) {
+        const gmixer::Kernels& kernels = gmixer::choose_kernels(isa);
         const gmixer::ResizeAxis vertical{pixels.shape(0), height, top, top + window.shape(0)};
         const gmixer::ResizeAxis horizontal{pixels.shape(1), width, left, left + window.shape(1)};
         for (const gmixer::ResizeAxis& axis : {vertical, horizontal})
           require(axis.in > 0 && axis.begin < axis.end && axis.end <= axis.out);
         require(pixels.shape(2) > 0 && pixels.shape(2) == window.shape(2));
         const nb::gil_scoped_release release;
-        gmixer::resize_window(pixels.data(), vertical, horizontal, pixels.shape(2),
+        gmixer::resize_window(kernels, pixels.data(), vertical, horizontal, pixels.shape(2),
                               bicubic ? gmixer::Filter::bicubic : gmixer::Filter::bilinear, vertical_first,
                               window.data());
       },
       nb::kw_only(), "pixels"_a, "height"_a, "width"_a, "top"_a, "left"_a, "bicubic"_a, "vertical_first"_a,
-      "window"_a.noconvert(), "Pillow's resize to height x width, of the window's pixels only.");
+      "window"_a.noconvert(), "isa"_a = "", "Pillow's resize to height x width, of the window's pixels only.");
   m.def(
       "look_up",
       [](Pixels pixels, Input table, Output planes) {

@@ -47,10 +47,11 @@ def windows(draw: st.DrawFn, length: int) -> slice:
 def test_any_window_of_any_resize(height, width, to_height, to_width, interpolation, channels, data):
     pixels_HWC = hard(height, width, channels)
     rows, columns = data.draw(windows(to_height)), data.draw(windows(to_width))
-    got = resize_window(pixels_HWC, (to_height, to_width), rows, columns, interpolation)
     want = pillow(pixels_HWC, (to_height, to_width), interpolation)[rows, columns]
-    assert got.dtype == np.uint8 and got.flags.c_contiguous
-    np.testing.assert_array_equal(got, want)
+    for isa in _native.available_isas():
+        got = resize_window(pixels_HWC, (to_height, to_width), rows, columns, interpolation, isa)
+        assert got.dtype == np.uint8 and got.flags.c_contiguous
+        np.testing.assert_array_equal(got, want, err_msg=isa)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -6,6 +6,7 @@
 #include "../kernels.hpp"
 #include "../layernorm/layernorm.hpp"
 #include "../pool/mean.hpp"
+#include "../resize/passes.hpp"
 
 namespace gmixer {
 
@@ -28,6 +29,9 @@ constexpr Kernels table_row(const char* name) {
       .norm_to_panels = norm_to_panels<I>,
       .norm_to_rows = norm_to_rows<I>,
       .mean_rows = mean_rows<I>,
+      .resize_lanes = Sums<I>::lanes,
+      .resize_height = resize_height<I>,
+      .resize_width = resize_width<I>,
   };
 }
 

@@ -6,6 +6,8 @@
 
 namespace gmixer {
 
+struct Kernels;
+
 enum class Filter { bilinear, bicubic };
 
 // One axis: `in` pixels become `out`, of which the window shows [begin, end).
@@ -18,8 +20,8 @@ struct ResizeAxis {
 // Each pass rounds to bytes, so their order shows: vertical_first says which. Of the source only what the window needs
 // is read. Memory: what lies between the passes, a byte for each of the rows (columns) that the window needs times its
 // width (height) and the channels.
-void resize_window(const std::uint8_t* pixels, ResizeAxis vertical, ResizeAxis horizontal, std::size_t channels,
-                   Filter filter, bool vertical_first, std::uint8_t* window);
+void resize_window(const Kernels& kernels, const std::uint8_t* pixels, ResizeAxis vertical, ResizeAxis horizontal,
+                   std::size_t channels, Filter filter, bool vertical_first, std::uint8_t* window);
 
 // pixels [count][channels] → planes [channels][count], each byte by the table [channels][256].
 void look_up(const std::uint8_t* pixels, std::size_t count, std::size_t channels, const float* table, float* planes);

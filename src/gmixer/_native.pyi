@@ -12,6 +12,7 @@ def resize_window(
     bicubic: bool,
     vertical_first: bool,
     window: NDArray[np.uint8],
+    isa: str = "",
 ) -> None: ...
 def look_up(*, pixels: NDArray[np.uint8], table: NDArray[np.float32], planes: NDArray[np.float32]) -> None: ...
 

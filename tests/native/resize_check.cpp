@@ -1,6 +1,7 @@
 // The resize of drawn windows, against the whole picture resized as Pillow's Resample.c is written: every byte the same.
 //
-// tests/test_window.py holds it to Pillow itself; here it runs under the sanitizers, and without SSE2 on arm64.
+// tests/test_window.py holds it to Pillow itself; here every row of the table that the processor has runs under the
+// sanitizers, and plain C++ on arm64.
 // Usage: resize_check CASES
 #include <algorithm>
 #include <cmath>
@@ -8,8 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "dispatch.hpp"
 #include "resize/resize.hpp"
 
 namespace {
@@ -81,20 +84,23 @@ int main(int argc, char** argv) {
       want = whole_axis(pixels, height, width, to_width, channels, filter);
       want = whole_axis(want, 1, height, to_height, to_width * channels, filter);
     }
-    Bytes got(static_cast<std::size_t>((bottom - top) * (right - left) * channels));
     const auto axis = [](long in, long out, long begin, long end) {
       return ResizeAxis{static_cast<std::size_t>(in), static_cast<std::size_t>(out), static_cast<std::size_t>(begin),
                         static_cast<std::size_t>(end)};
     };
-    gmixer::resize_window(pixels.data(), axis(height, to_height, top, bottom), axis(width, to_width, left, right),
-                          static_cast<std::size_t>(channels), filter, vertical_first, got.data());
-    const long row_bytes = (right - left) * channels;
-    for (long y = top; y < bottom; ++y) {
-      const auto* want_row = want.data() + (y * to_width + left) * channels;
-      if (!std::equal(want_row, want_row + row_bytes, got.data() + (y - top) * row_bytes)) {
-        std::printf("resize_check: %ldx%ldx%ld to %ldx%ld differs in row %ld\n", height, width, channels, to_height,
-                    to_width, y);
-        return 1;
+    for (const std::string& isa : gmixer::available_isas()) {
+      Bytes got(static_cast<std::size_t>((bottom - top) * (right - left) * channels));
+      gmixer::resize_window(gmixer::choose_kernels(isa), pixels.data(), axis(height, to_height, top, bottom),
+                            axis(width, to_width, left, right), static_cast<std::size_t>(channels), filter,
+                            vertical_first, got.data());
+      const long row_bytes = (right - left) * channels;
+      for (long y = top; y < bottom; ++y) {
+        const auto* want_row = want.data() + (y * to_width + left) * channels;
+        if (!std::equal(want_row, want_row + row_bytes, got.data() + (y - top) * row_bytes)) {
+          std::printf("resize_check: %s, %ldx%ldx%ld to %ldx%ld differs in row %ld\n", isa.c_str(), height, width,
+                      channels, to_height, to_width, y);
+          return 1;
+        }
       }
     }
   }

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 # Only the window that the crop keeps is computed, so a 1x65535 line costs no more than a square. Two things still grow
 # with the picture. What lies between the two passes: with Pillow 13's order never more than the picture itself, but
-# before it as many rows as the picture has. And a side that is shrunk, 16 + 8 C bytes a pixel: weights and eight rows.
+# before it as many rows as the picture has. And a side that is shrunk, 16 + 16 C bytes a pixel: weights and lanes.
 MAX_RESIZED_PIXELS = 89_000_000  # between the passes
-MAX_SHRUNK_SIDE_PX = 16_777_216
+MAX_SHRUNK_SIDE_PX = 8_388_608
 
 FAST_MARGIN = 2  # measured, see docs/pictures.md: with 1 the answers move, with 4 there is little to gain
 

@@ -5,6 +5,8 @@ The work is native (native/resize). Here is the one thing that depends on Pillow
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import PIL
 from numpy.typing import NDArray
@@ -12,15 +14,23 @@ from numpy.typing import NDArray
 from gmixer import _native
 from gmixer.config import Interpolation
 
+_FORCED = os.environ.get("GMIXER_ISA", "")
+_ISA = _FORCED if _FORCED in _native.available_isas() else ""  # the best there is; a wrong one is Engine's to refuse
 _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 
 
 def resize_window(
-    pixels_HWC: NDArray[np.uint8], size: tuple[int, int], rows: slice, columns: slice, interpolation: Interpolation
+    pixels_HWC: NDArray[np.uint8],
+    size: tuple[int, int],
+    rows: slice,
+    columns: slice,
+    interpolation: Interpolation,
+    isa: str = _ISA,
 ) -> NDArray[np.uint8]:
     """uint8 (H, W, C) → uint8 (h, w, C): those rows and columns of it resized to `size`, (height, width).
 
-    Any number of channels, each as Pillow would resize it alone. Raises MemoryError.
+    Any number of channels, each as Pillow would resize it alone. isa: the instruction set, to the same bytes. Raises
+    MemoryError.
     """
     window_hwC = np.empty((rows.stop - rows.start, columns.stop - columns.start, pixels_HWC.shape[2]), np.uint8)
     _native.resize_window(
@@ -32,6 +42,7 @@ def resize_window(
         bicubic=interpolation == "bicubic",
         vertical_first=vertical_first(pixels_HWC.shape[:2], size),
         window=window_hwC,
+        isa=isa,
     )
     return window_hwC
 
