@@ -68,6 +68,9 @@ struct Kernels {
                         ByteRows<std::uint8_t> to);
   void (*resize_width)(ByteRows<const std::uint8_t> from, std::size_t rows, std::size_t channels, const TapsView& taps,
                        std::uint8_t* scratch, ByteRows<std::uint8_t> to);
+
+  // steps · tile_rows · panel_columns multiply-adds on registers: no product of this row can be faster (ceiling/).
+  float (*multiply_adds)(std::size_t steps);
 };
 
 }  // namespace gmixer

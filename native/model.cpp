@@ -1,6 +1,7 @@
 #include "model.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 
@@ -148,15 +149,26 @@ void Model::forward_pass(Workspace& w, const float* images, std::size_t batch, s
                   count * image_tokens * sizeof(float));
   };
 
-  stem(w, images + first * architecture_.grid.image_floats(), count);
+  const auto timed = [&](double StageSeconds::*stage, const auto& run) {
+    using Clock = std::chrono::steady_clock;
+    if (!outputs.seconds) return run();
+    const Clock::time_point begin = Clock::now();
+    run();
+    outputs.seconds->*stage += std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+
+  timed(&StageSeconds::stem, [&] { stem(w, images + first * architecture_.grid.image_floats(), count); });
   keep_stage(0);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    mix_tokens(w, blocks_[i], count);
-    mix_channels(w, blocks_[i], i + 1 < blocks_.size() ? &blocks_[i + 1].norm1 : nullptr, count);
+    const Norm* next_norm1 = i + 1 < blocks_.size() ? &blocks_[i + 1].norm1 : nullptr;
+    timed(&StageSeconds::token_mlp, [&] { mix_tokens(w, blocks_[i], count); });
+    timed(&StageSeconds::channel_mlp, [&] { mix_channels(w, blocks_[i], next_norm1, count); });
     keep_stage(i + 1);
   }
-  head(w, count, outputs.features + first * architecture_.channels,
-       outputs.logits ? outputs.logits + first * architecture_.num_classes : nullptr);
+  timed(&StageSeconds::head, [&] {
+    head(w, count, outputs.features + first * architecture_.channels,
+         outputs.logits ? outputs.logits + first * architecture_.num_classes : nullptr);
+  });
   if (outputs.tokens)
     std::memcpy(outputs.tokens + first * image_tokens, w.x.data(), count * image_tokens * sizeof(float));
 }

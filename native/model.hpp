@@ -22,11 +22,16 @@ struct Architecture {
   bool gated;  // swiglu; else gelu
 };
 
+struct StageSeconds {
+  double stem, token_mlp, channel_mlp, head;  // a norm counts where it is taken: norm1 at the end of the stage before
+};
+
 struct Outputs {           // caller-owned, row-major; a null one is not wanted
   float* features;         // [B][C]
   float* logits;           // [B][num_classes]
   float* tokens;           // [B][N][C], after the last norm
   float* stages;           // [1 + blocks][B][N][C], the residual stream after the stem and after each block
+  StageSeconds* seconds = nullptr;  // added to; else no clock is read
 };
 
 class Model {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "ceiling/ceiling.hpp"
 #include "dispatch.hpp"
 #include "model.hpp"
 #include "resize/resize.hpp"
@@ -21,6 +22,7 @@ namespace {
 using gmixer::Model;
 using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
+using Seconds = nb::ndarray<double, nb::shape<4>, nb::c_contig, nb::device::cpu>;
 using Pixels = nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using PixelsOut = nb::ndarray<std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
@@ -41,6 +43,16 @@ NB_MODULE(_native, m) {
   m.doc() = "The native core: packed weights and the forward pass of an MLP-Mixer.";
   m.def("available_isas", &gmixer::available_isas, "Instruction sets this processor runs, best first.");
 
+  m.def(
+      "ceiling",
+      [](const std::string& isa, std::size_t threads, double seconds) {
+        const gmixer::Kernels& kernels = gmixer::choose_kernels(isa);
+        require(threads > 0);
+        const nb::gil_scoped_release release;
+        return gmixer::ceiling(kernels, threads, seconds);
+      },
+      nb::kw_only(), "isa"_a, "threads"_a, "seconds"_a,
+      "Multiply-adds on registers alone, for that long: floating-point operations a second of all threads together.");
   m.def(
       "resize_window",
       [](Pixels pixels, std::size_t height, std::size_t width, std::size_t top, std::size_t left, bool bicubic,
@@ -93,19 +105,24 @@ NB_MODULE(_native, m) {
       .def(
           "forward",
           [](Model& self, Input images, Output features, std::optional<Output> logits, std::optional<Output> tokens,
-             std::optional<Output> stages) {
+             std::optional<Output> stages, std::optional<Seconds> seconds) {
             const auto& a = self.architecture();
             require(images.size() % a.grid.image_floats() == 0);
             const std::size_t batch = images.size() / a.grid.image_floats();
             const std::size_t batch_tokens = batch * a.grid.patches() * a.channels;
             require(features.size() == batch * a.channels);
+            gmixer::StageSeconds spent{};
             const gmixer::Outputs outputs{features.data(), data_of(logits, batch * a.num_classes),
                                           data_of(tokens, batch_tokens),
-                                          data_of(stages, (1 + a.blocks) * batch_tokens)};
+                                          data_of(stages, (1 + a.blocks) * batch_tokens), seconds ? &spent : nullptr};
             const nb::gil_scoped_release release;
             self.forward(images.data(), batch, outputs);
+            if (!seconds) return;
+            double* to = seconds->data();
+            for (const double stage : {spent.stem, spent.token_mlp, spent.channel_mlp, spent.head}) *to++ = stage;
           },
-          "images"_a, "features"_a, "logits"_a.none(), "tokens"_a.none(), "stages"_a.none())
+          "images"_a, "features"_a, "logits"_a.none(), "tokens"_a.none(), "stages"_a.none(),
+          "seconds"_a.none() = nb::none())
       .def_prop_ro("isa", [](const Model& self) { return std::string(self.kernels().isa); })
       .def_prop_ro("threads", &Model::threads);
 }

@@ -48,10 +48,11 @@ def build_and_run(tmp_path: Path, need: Need) -> Callable[..., str]:
 
 
 def assert_all_ran(output: str, isas: list[str], *reported: str) -> None:
-    """Both networks on exactly these rows of the table; the resize; the pool on 1, 2, 4 threads; each mistake seen."""
+    """Both networks and the ceiling on exactly these rows; the resize; the pool on 1, 2, 4 threads; every mistake."""
     checked = sorted(re.findall(r"core_check (\w+): (.*); \d+ values", output))
     assert checked == [("gelu", ", ".join(isas)), ("swiglu", ", ".join(isas))]
     assert "resize_check: 1000 windows" in output
+    assert f"ceiling_check: {', '.join(isas)}\n" in output
     assert sorted(re.findall(r"\d+000 jobs on (\d) threads, 0 items", output)) == ["1", "2", "4"]
     assert set(re.findall(r"reports_(\w+) \.+ +Passed", output)) == set(reported)
 

@@ -2,6 +2,7 @@
 // in an unnamed namespace: every instantiation stays private to the file that was compiled with its flags.
 #pragma once
 
+#include "../ceiling/multiply_adds.hpp"
 #include "../gemm/tile.hpp"
 #include "../kernels.hpp"
 #include "../layernorm/layernorm.hpp"
@@ -32,6 +33,7 @@ constexpr Kernels table_row(const char* name) {
       .resize_lanes = Sums<I>::lanes,
       .resize_height = resize_height<I>,
       .resize_width = resize_width<I>,
+      .multiply_adds = multiply_adds<I>,
   };
 }
 

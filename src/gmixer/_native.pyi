@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def available_isas() -> list[str]: ...
+def ceiling(*, isa: str, threads: int, seconds: float) -> float: ...
 def resize_window(
     *,
     pixels: NDArray[np.uint8],
@@ -40,6 +41,7 @@ class Model:
         logits: NDArray[np.float32] | None,
         tokens: NDArray[np.float32] | None,
         stages: NDArray[np.float32] | None,
+        seconds: NDArray[np.float64] | None = None,
     ) -> None: ...
     @property
     def isa(self) -> str: ...

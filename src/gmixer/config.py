@@ -115,13 +115,20 @@ class ModelConfig:
         return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 
     @property
+    def stage_macs(self) -> dict[str, int]:
+        """Multiply-accumulates of the products alone, for one image, stage by stage; all blocks together."""
+        N, C = self.patches, self.channels
+        return {
+            "stem": N * C * self.in_chans * self.patch_px**2,
+            "token MLP": self.blocks * C * N * (self.token_fc1 + self.token_hidden),
+            "channel MLP": self.blocks * N * C * (self.channel_fc1 + self.channel_hidden),
+            "head": C * self.num_classes,
+        }
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of the products alone, for one image."""
-        N, C = self.patches, self.channels
-        stem = N * C * self.in_chans * self.patch_px**2
-        token = C * N * (self.token_fc1 + self.token_hidden)
-        channel = N * C * (self.channel_fc1 + self.channel_hidden)
-        return stem + self.blocks * (token + channel) + C * self.num_classes
+        return sum(self.stage_macs.values())
 
     @property
     def macs_with_norms(self) -> int:

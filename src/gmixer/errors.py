@@ -74,6 +74,10 @@ class MissingExtraError(GmixerError, ImportError):
     """A package is not installed that comes with one of gmixer's extras; the message has the pip command."""
 
 
+def missing_extra(what: str, package: str, extra: str) -> MissingExtraError:
+    return MissingExtraError(f"{what} needs {package}: pip install 'gmixer[{extra}]'")
+
+
 @contextmanager
 def needing_torch(what: str) -> Iterator[None]:
     """Around an import: a missing torch or torchvision becomes the MissingExtraError that says `what` needs it."""
@@ -82,4 +86,4 @@ def needing_torch(what: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision"):
             raise
-        raise MissingExtraError(f"{what} needs {error.name}: pip install 'gmixer[torch]'") from error
+        raise missing_extra(what, error.name, "torch") from error

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import classify, doctor, embed, info, models, options, pull, terminal
+from gmixer.cli import bench, classify, doctor, embed, info, models, options, pull, terminal
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.command()(info.info)
 app.command()(models.models)
 app.command()(pull.pull)
 app.command()(doctor.doctor)
+app.command()(bench.bench)
 
 
 def main() -> None:

@@ -130,18 +130,13 @@ def _of_file(checkpoint: Checkpoint) -> Facts:
 
 def _of_machine() -> Facts:
     import platform
-    import re
-    from pathlib import Path
 
     import gmixer
+    from gmixer.bench.machine import cpu_name
     from gmixer.engine import available_isas, check_isa, default_threads
 
-    try:
-        cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        cpu = None
     isas = available_isas()
-    yield "processor", cpu[1] if cpu else platform.processor() or platform.machine()
+    yield "processor", cpu_name()
     yield "instructions", f"{check_isa()} (of {', '.join(isas)})"
     yield "threads", str(default_threads())
     yield "gmixer", f"{gmixer.__version__}, Python {platform.python_version()}"

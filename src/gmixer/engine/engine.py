@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmixer import _native
 from gmixer.config import ModelConfig
@@ -159,14 +160,25 @@ class Engine:
         last = {"tokens": output.tokens, "features": output.features, "logits": output.logits}
         return dict(zip(names, residual, strict=True)) | last
 
-    def _run(self, x_BCHW: Float32, *, tokens: bool, stages: bool) -> tuple[Output, Float32 | None]:
+    def stage_seconds(self, x_BCHW: Float32) -> dict[str, float]:
+        """One forward pass, and how long each stage of it took: those of ModelConfig.stage_macs.
+
+        A block's first norm counts where it is taken, at the end of the stage before.
+        """
+        seconds = np.zeros(len(self.config.stage_macs))
+        self._run(checked_images(x_BCHW, self.config), tokens=False, stages=False, seconds=seconds)
+        return dict(zip(self.config.stage_macs, map(float, seconds), strict=True))
+
+    def _run(
+        self, x_BCHW: Float32, *, tokens: bool, stages: bool, seconds: NDArray[np.float64] | None = None
+    ) -> tuple[Output, Float32 | None]:
         c, B = self.config, len(x_BCHW)
         features = np.empty((B, c.channels), np.float32)
         logits = np.empty((B, c.num_classes), np.float32)
         tokens_BNC = np.empty((B, c.patches, c.channels), np.float32) if tokens else None
         residual = np.empty((1 + c.blocks, B, c.patches, c.channels), np.float32) if stages else None
         try:
-            self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual)
+            self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual, seconds)
         except RuntimeError as error:  # the first call after a fork starts threads of its own
             raise _no_threads(self.threads, error) from error
         return Output(features, logits, tokens_BNC), residual
