@@ -10,6 +10,12 @@
     forward.py    rows: gmixer's own forward pass, over batch and threads
     stages.py     rows: where the time of an image goes, from JPEG to logits
     jpegs.py      JPEGs to measure with
+    contest.py    Contest: entrants that take turns, round by round; its rows
+    peers.py      contests: the forward pass; contestants.py is what runs in the processes
+    pictures.py   contests: one JPEG to its tensor
+    photos.py     contest: a folder of photos to classes and embeddings
+    start.py      contests: whole processes, from nothing to the answer; launch.py times them, scripts/ are the peers'
+    plan.py       which of these are measured
     report.py     where rows go: tables, pipes, JSON lines
     plot.py       rows as a picture; extras.py: what of gmixer[bench] is installed
 

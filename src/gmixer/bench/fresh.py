@@ -36,7 +36,7 @@ def in_fresh_process(
     done = subprocess.run(command, input=json.dumps(dict(arguments)).encode(), capture_output=True, env=environment)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()
-        said = words[-1] if words else f"it ended with status {done.returncode} and said nothing"
+        said = words[-1] if words else f"the process that measures ended with status {done.returncode} and said nothing"
         error = ProcessFailed(said)
         error.add_note(done.stderr.decode(errors="replace"))  # --debug shows it
         raise error

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gmixer.bench.extras import require
-from gmixer.bench.row import threads_in_words
+from gmixer.bench.row import figures, threads_in_words
 from gmixer.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from gmixer.bench.contest import ContestRow
     from gmixer.bench.forward import ForwardRow
     from gmixer.bench.machine import Machine
 
@@ -61,8 +62,45 @@ def plot_forward(rows: Sequence[ForwardRow], machine: Machine, path: Path) -> No
     figure.savefig(path, dpi=150)
 
 
+def plot_contests(rows: Sequence[ContestRow], machine: Machine, model: str, path: Path) -> None:
+    """A panel a contest: bars of the time, with the fastest and the slowest round, and where the ceiling lies."""
+    contests = list({id(row.contest): row.contest for row in rows}.values())
+    bars_in = [0.3 * len([row for row in rows if row.contest is contest]) + 0.2 for contest in contests]
+    inches = (9.0, 1.2 + sum(bars_in) + 0.7 * len(contests))
+    title = f"{model}: ms, median of {rows[0].rounds} rounds; whiskers: the fastest and the slowest"
+    figure, panels = _figure(len(contests), 1, machine, title, inches, bars_in)
+    for axes, contest in zip(panels, contests, strict=True):
+        of_contest = [row for row in rows if row.contest is contest]
+        medians = [row.ms.median for row in of_contest]
+        whiskers = [
+            [row.ms.median - row.ms.least for row in of_contest],
+            [row.ms.greatest - row.ms.median for row in of_contest],
+        ]
+        first = of_contest[0]
+        ours = [row.entrant == contest.first.key or not row.rival for row in of_contest]
+        colours = ["tab:orange" if our else "tab:blue" for our in ours]
+        bars = axes.barh([row.label for row in of_contest], medians, xerr=whiskers, capsize=3, color=colours)
+        texts = [f"{figures(row.ms.median)}  (× {row.times.median:.2f})" for row in of_contest]
+        axes.bar_label(bars, texts, padding=6, fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.3 * max(row.ms.greatest for row in of_contest))
+        axes.grid(visible=False, axis="y")
+        heading = contest.what
+        if contest.macs and first.ceiling_gflops:
+            ceiling_ms = 2e-6 * contest.macs / first.ceiling_gflops
+            axes.axvline(ceiling_ms, color="black", linestyle="--", linewidth=1)
+            heading += f"; dashed: the arithmetic ceiling, {figures(ceiling_ms)}"
+        axes.set_title(heading, loc="left", fontsize=10)
+    figure.savefig(path, dpi=150)
+
+
 def _figure(
-    rows: int, columns: int, machine: Machine, title: str, inches: tuple[float, float]
+    rows: int,
+    columns: int,
+    machine: Machine,
+    title: str,
+    inches: tuple[float, float],
+    height_ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, Sequence[Axes]]:
     """Without pyplot: it would look for a screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -70,7 +108,7 @@ def _figure(
 
     figure = Figure(figsize=inches, layout="constrained")
     FigureCanvasAgg(figure)
-    grid: Any = figure.subplots(rows, columns, squeeze=False)
+    grid: Any = figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios)
     figure.suptitle(title, fontsize=12)
     processors = f"{machine.processors} processor{'s' * (machine.processors > 1)}"
     figure.supxlabel(f"{machine.cpu}, {processors}; gmixer {machine.gmixer}, {machine.date[:10]}", fontsize=8)
@@ -78,4 +116,5 @@ def _figure(
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
     return figure, panels

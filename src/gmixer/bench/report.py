@@ -62,7 +62,6 @@ def _console(stream: TextIO) -> Console:
 class Report(Protocol):
     def begin(self, machine: Machine, subject: Subject) -> None: ...
     def row(self, row: Row) -> None: ...
-    def remark(self, text: str) -> None: ...
 
 
 class JsonLines:
@@ -74,9 +73,6 @@ class JsonLines:
 
     def row(self, row: Row) -> None:
         print(json.dumps(row.to_dict()), flush=True)
-
-    def remark(self, text: str) -> None:
-        pass  # it says in words what the rows hold
 
 
 class Lines:
@@ -94,9 +90,6 @@ class Lines:
             self._title = row.title
             print("", row.title, "\t".join(column.heading for column in row.columns), sep="\n")
         print("\t".join(row.cells()), flush=True)
-
-    def remark(self, text: str) -> None:
-        print(text, flush=True)
 
 
 class Tables:
@@ -120,9 +113,6 @@ class Tables:
             self._print(row.title, "bold")
             self._print(self._line(row.columns, [column.heading for column in row.columns]), "dim")
         self._print(self._line(row.columns, row.cells()), row.style)
-
-    def remark(self, text: str) -> None:
-        self._print(text, "dim")
 
     def _line(self, columns: Sequence[Column], cells: Sequence[str]) -> str:
         line = ""
