@@ -170,6 +170,13 @@ def test_published_cost():
     assert round(card.macs / 1e9, 4) == 5.2604
     assert round(card.macs_with_norms / 1e9, 2) == 5.28
     assert round(card.activations / 1e6, 3) == 14.453
+    # 196 patches of 768 → 384; in 24 blocks 384 columns of 196 → 384, 192 → 196 and 196 rows of 384 → 1536, 768 → 384.
+    assert card.stage_macs == {
+        "stem": 57_802_752,
+        "token MLP": 1_040_449_536,
+        "channel MLP": 4_161_798_144,
+        "head": 384_000,
+    }
     b16 = VARIANTS["mixer_b16_224"].model
     assert (round(b16.macs / 1e9, 4), round(b16.macs_with_norms / 1e9, 4)) == (12.6018, 12.6206)
 

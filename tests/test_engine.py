@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -207,6 +208,19 @@ def test_forward_allocates_nothing_after_the_first_call(tmp_path: Path) -> None:
     first, later = map(int, run.stdout.split())
     assert first >= 1, "the counter does not see the core's own buffers"
     assert later == 0
+
+
+def test_the_time_of_each_stage_is_known_and_costs_no_bits() -> None:
+    """Of several passes: two images fill one."""
+    config = replace(SMALL, image_px=224, blocks=1, channels=512, token_hidden=16, channel_hidden=16)
+    engine, x_BCHW = engine_of(drawn_mixer(config), config), drawn_images(config, 8)
+    before = engine.forward(x_BCHW).logits
+    begin = time.perf_counter()
+    seconds = engine.stage_seconds(x_BCHW)
+    whole = time.perf_counter() - begin
+    assert list(seconds) == list(config.stage_macs) == ["stem", "token MLP", "channel MLP", "head"]
+    assert min(seconds.values()) > 0 and whole / 2 < sum(seconds.values()) <= whole
+    assert engine.forward(x_BCHW).logits.tobytes() == before.tobytes()
 
 
 def test_isa_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ class ForwardRow:
 
     @property
     def title(self) -> str:
-        return f"forward pass, fp32 on {self.isa}; ceiling: how much of it was reached; MiB: peak of the process"
+        return f"forward pass, fp32 on {self.isa}; ceiling: the part reached; MiB: the peak"
 
     def cells(self) -> Sequence[str]:
         return [

@@ -83,8 +83,7 @@ def peer_steps(
         Contest(
             group="forward",
             what=f"batch {batch}, {threads_in_words(count)}",
-            title=f"forward pass, fp32, batch {batch}, {threads_in_words(count)}; "
-            f"error: of the logits against float64, in PyTorch's own",
+            title=f"forward pass, fp32, batch {batch}, {threads_in_words(count)}; error: in PyTorch's own",
             unit="image",
             turns=[
                 turn("gmixer", f"gmixer ({isas[0]})", batch, count, isas[0]),

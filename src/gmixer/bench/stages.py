@@ -42,10 +42,8 @@ class StageRow:
 
     @property
     def title(self) -> str:
-        return (
-            f"stages at batch {self.batch}, {threads_in_words(self.threads)}; decode and resize: of one JPEG of "
-            f"{TYPICAL[0]}×{TYPICAL[1]}, 1 thread"
-        )
+        width, height = TYPICAL
+        return f"stages, batch {self.batch}, {threads_in_words(self.threads)}; a JPEG of {width}×{height}, 1 thread"
 
     def cells(self) -> Sequence[str]:
         return [
