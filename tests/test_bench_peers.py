@@ -46,9 +46,9 @@ FLOAT32 = 5  # times PyTorch's error: below it only float32; bfloat16 would be o
 
 @pytest.mark.slow
 def test_every_peer_takes_its_turn_and_none_is_less_exact_than_allowed(tmp_path: Path) -> None:
-    """On two blocks of drawn weights, which torch compiles in a few seconds."""
+    """On one block of drawn weights, for the sake of torch.compile."""
     folder, plot = tmp_path / "small", tmp_path / "peers.png"
-    write_folder(folder, replace(CONFIG, blocks=2))
+    write_folder(folder, replace(CONFIG, blocks=1))
     command = [*GMIXER, "bench", "--peers", "--only", "forward", "-m", folder, "--batch", 4, "--threads", 2, "--json"]
     quick = ["--rounds", 1, "--seconds", 0.05, "--plot", plot]
     finished = subprocess.run([*map(str, command + quick)], capture_output=True, text=True, timeout=600)
@@ -117,7 +117,9 @@ def test_options_of_peers_alone_are_refused() -> None:
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     folder = tmp_path_factory.mktemp("prepared")
     prepare(f"{MODEL}.distill_in1k", None, str(folder), 3, 1)
-    return Task(f"{MODEL}.distill_in1k", None, folder, 1, available_isas()[0], contestants.drawn_images(CONFIG, 3))
+    return Task(
+        f"{MODEL}.distill_in1k", None, folder, 1, available_isas()[0], contestants.drawn_images(CONFIG, 3), 0.05
+    )
 
 
 def test_the_judge_computes_in_float64(task: Task) -> None:
@@ -139,9 +141,7 @@ def test_a_contestant_does_the_images_that_it_says(name: str, task: Task) -> Non
 
 def test_a_batch_is_cut_into_parts_that_are_all_computed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contestants, "_requests", lambda network: 2)
-    monkeypatch.setattr(contestants, "BURST_S", 0.0)
-    images = replace(task, x_BCHW=contestants.drawn_images(CONFIG, 3))
-    work = contestants._in_flight(images, 2)  # two, and two more of which one was there already
+    work = contestants._in_flight(replace(task, seconds=0.0), 2)  # two, and two more of which one was there already
     assert contestants.error_of(work.logits_BK, task.folder) < FLOAT32
     assert (work.images, work.how) == (2 * 2 * 2, "2 requests of 2 images at a time")
 

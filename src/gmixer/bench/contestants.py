@@ -29,7 +29,7 @@ Float32 = NDArray[np.float32]
 
 ONNX_FILE = "model.onnx"
 EXACT_FILE, PLAIN_FILE = "exact.npy", "plain.npy"  # logits in float64, and PyTorch's own in float32
-BURST_S = 1.0  # of requests in flight; at least two for each place there is
+BURST_S = 1.0  # of requests in flight, at most as long as is measured; at least two for each place there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Task:
     threads: int
     isa: str  # gmixer's
     x_BCHW: Float32
+    seconds: float  # of measuring
 
 
 def prepare(source: str, variant: str | None, folder: str, batch: int, threads: int) -> None:
@@ -101,7 +102,7 @@ def measure(
 ) -> dict[str, Any]:
     """In a process of its own: ms an image, the fraction of the ceiling, the error of the logits."""
     config = find_checkpoint(source, name=variant).model
-    task = Task(source, variant, Path(folder), threads, isa, drawn_images(config, batch))
+    task = Task(source, variant, Path(folder), threads, isa, drawn_images(config, batch), seconds)
     work = CONTESTANTS[contestant](task)
     timing = time_beside_ceiling(
         work.call,
@@ -240,7 +241,7 @@ def _in_flight(task: Task, request_images: int) -> Work:
 
     begin_s = time.perf_counter()
     burst(places)
-    turns = max(2, round(BURST_S / (time.perf_counter() - begin_s)))
+    turns = max(2, round(min(BURST_S, task.seconds) / (time.perf_counter() - begin_s)))
     how = f"{places} requests of {request_images} image{'s' * (request_images > 1)} at a time"
     return Work(lambda: burst(turns * places), turns * places * request_images, logits_BK, how)
 
