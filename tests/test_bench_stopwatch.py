@@ -57,6 +57,24 @@ def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
     assert flops / min(timing.call_s) < max(timing.ceilings) / 0.9
 
 
+def test_threads_come_to_rest_before_a_slice(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else those that spin would halve the ceiling, and double the fraction."""
+    spinning_until = [0.0]
+
+    def call() -> None:
+        clock[0] += 10
+        spinning_until[0] = clock[0] + 0.06
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(stopwatch.time, "sleep", sleep)
+    meter = lambda: 1.0 if clock[0] < spinning_until[0] else 2.0  # noqa: E731
+    timings = [time_beside_ceiling(call, flops=10.0, ceiling=meter, seconds=1, settle_s=s) for s in (0, 0.15)]
+    assert [timing.fractions[-1] for timing in timings] == [1, 0.5]
+    assert timings[1].call_s == [10, 10, 10], "rest is not the call's"
+
+
 def test_it_lasts_as_long_as_it_is_told() -> None:
     begin = time.perf_counter()
     _native.ceiling(isa=ISAS[0], threads=3, seconds=0.2)

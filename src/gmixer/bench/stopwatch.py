@@ -32,10 +32,10 @@ class Timing:
 
 
 def time_beside_ceiling(
-    call: Callable[[], object], *, flops: float, ceiling: Callable[[], float], seconds: float
+    call: Callable[[], object], *, flops: float, ceiling: Callable[[], float], seconds: float, settle_s: float = 0
 ) -> Timing:
     """Calls for that long, at least LEAST_CALLS times, in blocks of BLOCK_S or one call, each between two slices of
-    the ceiling. flops: of one call.
+    the ceiling. flops: of one call. settle_s: of rest before each slice, for threads that go on spinning after a call.
     """
     timing = Timing(ceilings=[ceiling()])
     while sum(timing.call_s) < seconds or len(timing.call_s) < LEAST_CALLS:
@@ -44,6 +44,7 @@ def time_beside_ceiling(
             begin = time.perf_counter()
             call()
             timing.call_s.append(time.perf_counter() - begin)
+        time.sleep(settle_s)
         timing.ceilings.append(ceiling())
         block_s = timing.call_s[done:]
         beside = sum(timing.ceilings[-2:]) / 2
