@@ -135,7 +135,8 @@ def test_a_plot_without_matplotlib_names_the_extra(tmp_path: Path) -> None:
     assert finished.returncode == 2 and not list(tmp_path.iterdir())
 
 
-def test_an_interrupt_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_at_once_and_leaves_nothing(sent: signal.Signals, status: int, tmp_path: Path) -> None:
     command = [*GMIXER, *QUICK, "--seconds", "60", "--json", "--plot", str(tmp_path / "plot.png")]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
@@ -143,7 +144,7 @@ def test_an_interrupt_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None
         while b'"ceiling"' not in process.stdout.readline():
             pass
         time.sleep(2)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 130
+        process.send_signal(sent)
+        assert process.wait(timeout=10) == status
         assert process.stderr.read() == b""
     assert not list(tmp_path.iterdir())

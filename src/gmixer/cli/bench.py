@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -102,6 +104,8 @@ def bench(
     if plot:
         check_plot(plot)
 
+    # As an interrupt does, it must end the process that measures, and take the scratch folder with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     machine = this_machine(MEASURED if peers else MEASURED[:2])
     report = open_report(as_json=as_json)
     with subject(model) as measured:
