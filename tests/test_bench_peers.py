@@ -223,10 +223,10 @@ def test_photos_go_to_timm_with_each_number_of_workers(task: Task) -> None:
     steps = photo_steps(measured, rounds=1, threads=1, isa=task.isa, count=20, folder=None)
     takers = [what.partition(": ")[2] for what in labels_of(steps)]
     timm = ["timm, 0 workers", "timm, 1 worker", "timm, 2 workers"]
-    assert takers == ["gmixer", "gmixer, model alone", *timm, "summing up"]
+    assert takers == ["gmixer, gmixer, model alone", *timm, "summing up"]
     assert len(list((task.folder / "photos" / "all").iterdir())) == 20
     seconds = photos.measure_timm(task.source, None, str(task.folder / "photos"), threads=1, workers=0)
-    assert 0 < seconds < 100
+    assert set(seconds) == {"timm-0-workers"} and 0 < seconds["timm-0-workers"] < 100
     assert photos._part_of_the_models_rate({"gmixer": [10, 20], "gmixer-model": [9, 19]}).endswith(
         "reaches 92 % (90 % … 95 %, n = 2) of the model's own rate"
     )
@@ -258,8 +258,9 @@ def test_every_photo_counts_and_a_bad_one_stops_it(tmp_path: Path) -> None:
         (tmp_path / f"{number:02}.jpg").write_bytes(drawn_jpeg(60, 50, number % 3))
     paths = sorted(map(str, tmp_path.iterdir()))
     arguments = (f"{MODEL}.distill_in1k", None, paths, 1, available_isas()[0])
-    assert photos.measure_stream(*arguments) > 0 and photos.measure_model(*arguments) > 0
+    seconds = photos.measure_ours(*arguments)
+    assert set(seconds) == {"gmixer", "gmixer-model"} and min(seconds.values()) > 0
     assert list(photos._batches(18)) == [16, 2]
     Path(paths[-1]).write_bytes(b"\xff\xd8\xff")
     with pytest.raises(InputError, match=r"17\.jpg.*leave it out"):
-        photos.measure_stream(*arguments)
+        photos.measure_ours(*arguments)

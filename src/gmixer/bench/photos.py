@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from gmixer.errors import InputError
 PACKAGES = ("torch", "timm")
 COUNT = 500
 BATCH = 16
+PIECE = 8 * BATCH  # photos that one stream takes before the model alone has its turn
 SIZES = ((500, 375), (375, 500), (500, 333), (500, 400), (333, 500))
 DRAWN = 50  # different ones; the others are copies
 WORKERS = (0, 1, 2)  # of torch's loader
@@ -41,13 +43,16 @@ def photo_steps(
     found = _draw(photos, count) if folder is None else _link(folder, photos, count)
     paths = sorted(map(str, photos.iterdir()))
     weights = {"source": subject.source, "variant": subject.variant}
-    native = {**weights, "paths": paths, "threads": threads, "isa": isa}
-    peer = {**weights, "folder": str(photos.parent), "threads": threads}
     of_whom = "drawn here" if folder is None else "the user's own"
     what = f"{found} JPEGs"
 
-    def turn(key: str, label: str, function: Callable[..., float], arguments: Any, *, rival: bool = True) -> Turn:
-        return Turn([Entrant(key, label, rival)], lambda: {key: _measure(function, arguments, found)})
+    def ours() -> dict[str, Result]:
+        return _measure(measure_ours, {**weights, "paths": paths, "threads": threads, "isa": isa}, found)
+
+    def theirs(workers: int) -> dict[str, Result]:
+        return _measure(
+            measure_timm, {**weights, "folder": str(photos.parent), "threads": threads, "workers": workers}, found
+        )
 
     contest = Contest(
         group="photos",
@@ -55,14 +60,11 @@ def photo_steps(
         title=f"{what} ({of_whom}) to top-5 classes and embeddings, {threads_in_words(threads)}",
         unit="image",
         turns=[
-            turn("gmixer", "gmixer", measure_stream, native),
-            turn("gmixer-model", "gmixer, model alone", measure_model, native, rival=False),
+            Turn([Entrant("gmixer", "gmixer"), Entrant("gmixer-model", "gmixer, model alone", False)], ours),
             *(
-                turn(
-                    f"timm-{workers}-workers",
-                    f"timm, {workers} worker{'s' * (workers != 1)}",
-                    measure_timm,
-                    {**peer, "workers": workers},
+                Turn(
+                    [Entrant(f"timm-{workers}-workers", f"timm, {workers} worker{'s' * (workers != 1)}")],
+                    partial(theirs, workers),
                 )
                 for workers in WORKERS
             ),
@@ -78,39 +80,41 @@ def _part_of_the_models_rate(ms: Mapping[str, Sequence[float]]) -> str:
     return f"with decoding and resizing gmixer reaches {per_cent(part.median)} ({spread}) of the model's own rate"
 
 
-def _measure(function: Callable[..., float], arguments: dict[str, Any], images: int) -> Result:
+def _measure(function: Callable[..., dict[str, float]], arguments: dict[str, Any], images: int) -> dict[str, Result]:
     answer = in_fresh_process(function, arguments)
-    return Result(ms=answer.value * 1e3 / images, peak_mib=answer.peak_bytes / 2**20)
+    return {
+        key: Result(ms=seconds * 1e3 / images, peak_mib=answer.peak_bytes / 2**20)
+        for key, seconds in answer.value.items()
+    }
 
 
-def measure_stream(source: str, variant: str | None, paths: list[str], threads: int, isa: str) -> float:
-    """In a process of its own: seconds for all."""
+def measure_ours(source: str, variant: str | None, paths: list[str], threads: int, isa: str) -> dict[str, float]:
+    """In a process of its own: seconds for all from their files, and what the model alone takes for as many that are
+    tensors already, a piece of one after a piece of the other, since the machine's speed drifts.
+    """
     import gmixer
+    from gmixer.bench.forward import drawn_images
 
     predictor = gmixer.load(source, name=variant, threads=threads, isa=isa)
+    x_BCHW = drawn_images(predictor.model, BATCH)
     for _ in predictor.stream(paths[:BATCH]):
         pass
-    begin = time.perf_counter()
-    for result in predictor.stream(paths, k=5):
-        if isinstance(result, gmixer.ImageError):
-            raise InputError(f"{result}; leave it out of --photos: timm would stop at it")
-    return time.perf_counter() - begin
+    seconds = {"gmixer": 0.0, "gmixer-model": 0.0}
+    for begin in range(0, len(paths), PIECE):
+        piece = paths[begin : begin + PIECE]
+        start = time.perf_counter()
+        for result in predictor.stream(piece, k=5):
+            if isinstance(result, gmixer.ImageError):
+                raise InputError(f"{result}; leave it out of --photos: timm would stop at it")
+        between = time.perf_counter()
+        for size in _batches(len(piece)):
+            predictor.forward(x_BCHW[:size])
+        seconds["gmixer"] += between - start
+        seconds["gmixer-model"] += time.perf_counter() - between
+    return seconds
 
 
-def measure_model(source: str, variant: str | None, paths: list[str], threads: int, isa: str) -> float:
-    """The same number of images, ready as tensors: what decoding and resizing cost nothing would leave."""
-    from gmixer.bench.forward import drawn_images, load_engine
-
-    engine = load_engine(source, variant, threads, isa)
-    x_BCHW = drawn_images(engine.config, BATCH)
-    engine.forward(x_BCHW)
-    begin = time.perf_counter()
-    for size in _batches(len(paths)):
-        engine.forward(x_BCHW[:size])
-    return time.perf_counter() - begin
-
-
-def measure_timm(source: str, variant: str | None, folder: str, threads: int, workers: int) -> float:
+def measure_timm(source: str, variant: str | None, folder: str, threads: int, workers: int) -> dict[str, float]:
     """In a process of its own: ImageDataset, DataLoader, eager; seconds for all, loader's start included."""
     import torch
     from timm.data.dataset import ImageDataset
@@ -132,7 +136,7 @@ def measure_timm(source: str, variant: str | None, folder: str, threads: int, wo
             features = model.forward_head(model.forward_features(x_BCHW), pre_logits=True)
             top = model.get_classifier()(features).softmax(dim=-1).topk(min(5, config.num_classes))
             _ = features.numpy(), top.indices.numpy(), top.values.numpy()
-        return time.perf_counter() - begin
+        return {f"timm-{workers}-workers": time.perf_counter() - begin}
 
 
 def _batches(count: int) -> Iterator[int]:
