@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,10 @@ import torch
 from PIL import Image
 
 import gmixer
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, which some of them press.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 
