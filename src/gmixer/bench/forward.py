@@ -87,7 +87,7 @@ def forward_steps(
 
 def _measure_row(subject: Subject, batch: int, threads: int, isa: str, seconds: float) -> list[ForwardRow]:
     arguments = {"batch": batch, "threads": threads, "isa": isa, "seconds": seconds}
-    answer = in_fresh_process(measure, {"source": subject.source, "variant": subject.variant, **arguments})
+    answer = in_fresh_process(measure, subject.weights | arguments)
     timing = answer.value
     ms_per_image = Spread.of(timing["call_s"]).times(1e3 / batch)
     images_per_second = 1e3 / ms_per_image.median

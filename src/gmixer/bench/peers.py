@@ -41,8 +41,7 @@ def export_step(subject: Subject, *, batch: int, threads: int) -> Step:
 
     def run() -> list[Row]:
         if not (subject.scratch / contestants.EXACT_FILE).exists():
-            weights = {"source": subject.source, "variant": subject.variant}
-            arguments = {**weights, "folder": str(subject.scratch), "batch": batch, "threads": threads}
+            arguments = {**subject.weights, "folder": str(subject.scratch), "batch": batch, "threads": threads}
             in_fresh_process(contestants.prepare, arguments)
         return []
 
@@ -60,14 +59,14 @@ def peer_steps(
     seconds: float,
 ) -> list[Step]:
     """isas: those that gmixer runs on, the best first; each contest's first entrant is gmixer on that one."""
-    folder, weights = subject.scratch, {"source": subject.source, "variant": subject.variant}
+    folder = subject.scratch
     # Each process would else compile anew what the one before it has compiled.
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")}
 
     def turn(key: str, label: str, batch: int, count: int, isa: str) -> Turn:
         contestant = "gmixer" if key not in PEERS else key
         arguments = {
-            **weights,
+            **subject.weights,
             "contestant": contestant,
             "folder": str(folder),
             "batch": batch,

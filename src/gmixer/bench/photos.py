@@ -42,16 +42,17 @@ def photo_steps(
     photos.mkdir(parents=True)
     found = _draw(photos, count) if folder is None else _link(folder, photos, count)
     paths = sorted(map(str, photos.iterdir()))
-    weights = {"source": subject.source, "variant": subject.variant}
     of_whom = "drawn here" if folder is None else "the user's own"
     what = f"{found} JPEGs"
 
     def ours() -> dict[str, Result]:
-        return _measure(measure_ours, {**weights, "paths": paths, "threads": threads, "isa": isa}, found)
+        return _measure(measure_ours, {**subject.weights, "paths": paths, "threads": threads, "isa": isa}, found)
 
     def theirs(workers: int) -> dict[str, Result]:
         return _measure(
-            measure_timm, {**weights, "folder": str(photos.parent), "threads": threads, "workers": workers}, found
+            measure_timm,
+            {**subject.weights, "folder": str(photos.parent), "threads": threads, "workers": workers},
+            found,
         )
 
     contest = Contest(

@@ -33,8 +33,7 @@ def picture_steps(
         jpeg = subject.scratch / f"{width}x{height}.jpg"
         jpeg.write_bytes(drawn_jpeg(width, height, seed=0))
         what = f"a JPEG of {width}×{height}, {jpeg.stat().st_size / 1024:.0f} KiB"
-        weights = {"source": subject.source, "variant": subject.variant}
-        arguments = {**weights, "jpeg": str(jpeg), "seconds": seconds}
+        arguments = {**subject.weights, "jpeg": str(jpeg), "seconds": seconds}
         contest = Contest(
             group="pictures",
             what=what,

@@ -65,7 +65,7 @@ def stage_step(subject: Subject, *, batch: int, threads: int, isa: str, seconds:
 
 def _measure_rows(subject: Subject, batch: int, threads: int, isa: str, seconds: float) -> list[StageRow]:
     arguments = {"batch": batch, "threads": threads, "isa": isa, "seconds": seconds}
-    answer = in_fresh_process(measure, {"source": subject.source, "variant": subject.variant, **arguments})
+    answer = in_fresh_process(measure, subject.weights | arguments)
     spreads = {stage: Spread.of(values).times(1e3) for stage, values in answer.value["image_s"].items()}
     together = sum(spread.median for spread in spreads.values())
     return [

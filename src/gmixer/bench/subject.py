@@ -24,6 +24,11 @@ class Subject:
     drawn: bool
     scratch: Path  # a folder for as long as it is measured
 
+    @property
+    def weights(self) -> dict[str, str | None]:
+        """Arguments of every function that measures it in a process of its own."""
+        return {"source": self.source, "variant": self.variant}
+
 
 @contextmanager
 def subject(model: str) -> Iterator[Subject]:
