@@ -205,7 +205,8 @@ def test_a_start_is_timed_from_outside(task: Task) -> None:
     peaks_mib = dict(entrants)
     assert peaks_mib["python"] < 30 < peaks_mib["gmixer"] < 150, "not the peak of the process that launches them"
     notes = [row.text for row in rows if isinstance(row, Note)]
-    assert re.fullmatch(r"import gmixer takes [\d.]+ ms beyond bare Python \(.*, n = 1\)", notes[-1])
+    # One round on a busy machine: the bare Python may well be the slower of the two.
+    assert re.fullmatch(r"import gmixer takes -?[\d.]+ ms beyond bare Python \(.*, n = 1\)", notes[-1])
 
 
 def test_what_cannot_start_is_no_time() -> None:
