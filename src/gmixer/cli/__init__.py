@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import bench, classify, doctor, embed, info, models, options, pull, terminal
+from gmixer.cli import bench, classify, doctor, embed, info, models, options, pull, terminal, train
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -55,6 +55,7 @@ app.command()(models.models)
 app.command()(pull.pull)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
+app.command()(train.train)
 
 
 def main() -> None:

@@ -405,7 +405,7 @@ def _erasing(probability: float, mode: str, count: int, *, normalize: bool) -> l
 def _torchvision() -> Any:
     """torchvision.transforms."""
     with needing_torch("create_transform"):
-        from torchvision import transforms  # type: ignore[import-untyped]
+        from torchvision import transforms
     return transforms
 
 

@@ -30,10 +30,23 @@ class Pictures(Protocol):
     An instance can be pickled, and read from by a process of its own: files are opened where they are read.
     """
 
-    source: str  # as the user typed it
-    classes: Sequence[str] | None  # what the labels count; None where the data only has numbers
-    labels: NDArray[np.int64]  # (n,) class indices, UNKNOWN where none is said
-    soft: SoftLabels | None
+    @property
+    def source(self) -> str:
+        """As the user typed it."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[str] | None:
+        """What the labels count; None where the data only has numbers."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class indices, UNKNOWN where none is said."""
+        ...
+
+    @property
+    def soft(self) -> SoftLabels | None: ...
 
     def __len__(self) -> int: ...
 

@@ -1,0 +1,104 @@
+"""gmixer train"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gmixer.cli import options
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Pictures with labels: a folder of folders, a CSV or Parquet file, WebDataset tars, hf:org/name "
+            "(docs/datasets.md)."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The run's folder; default: runs/DATA-RECIPE.")
+    ] = None,
+    config: Annotated[str, typer.Option("--config", help="A recipe that ships, or a .toml file.")] = "finetune",
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Only a linear head, on embeddings computed once: --config probe.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", help="What to start from: a name, a folder; default: the recipe's.")
+    ] = None,
+    scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from freshly drawn weights.")] = False,
+    epochs: Annotated[float | None, typer.Option(help="How often each picture is seen.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other line of the recipe; may be repeated."),
+    ] = None,
+    val: Annotated[
+        float,
+        typer.Option("--val", min=0.01, max=0.9, help="Share kept for validation, where DATA has no part for it."),
+    ] = 0.2,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
+    threads: options.Threads = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read and vary pictures; 0: none.")] = 1,
+    validate_every: Annotated[
+        float, typer.Option(min=0, help="Epochs between two looks at the validation part; 0: only at the end.")
+    ] = 1.0,
+    checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 300.0,
+    debug: options.Debug = False,
+) -> None:
+    """Train a model on your own pictures (extra: train): a folder that classifies, embeds, and loads in timm.
+
+    The run's folder gets the resolved recipe, the progress as CSV and for TensorBoard, a report page and the model. The
+    same command goes on where it was stopped, to the same weights. Under torchrun it runs in several processes.
+
+    Exit status: 0 trained, 2 the command could not run, 130 interrupted.
+    """
+    from gmixer.cli.terminal import own_stderr
+    from gmixer.cli.watch import watcher
+    from gmixer.errors import missing_extra
+
+    try:
+        from gmixer.train import Pace, read_recipe
+        from gmixer.train import train as train_on
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "gmixer":
+            raise
+        raise missing_extra("gmixer train", error.name or "a package", "train") from error
+
+    recipe = read_recipe("probe" if probe else config)
+    said = {"model": model, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
+    changes: dict[str, object] = {name: value for name, value in said.items() if value is not None}
+    if scratch:
+        changes["pretrained"] = False
+    recipe = recipe.changed(changes | dict(_setting(text) for text in settings or ()))
+    folder = output or Path("runs") / f"{_stem(data)}-{'probe' if probe else Path(config).stem}"
+    with own_stderr(), watcher(speaks=os.environ.get("RANK", "0") == "0") as watch:
+        trained = train_on(
+            data,
+            recipe,
+            folder,
+            watcher=watch,
+            val_fraction=val,
+            device=device,
+            threads=threads,
+            pace=Pace(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every),
+        )
+        watch.ends(trained)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE, such as drop_path=0.1", param_hint="--set")
+    return name.strip(), value.strip()
+
+
+def _stem(data: str) -> str:
+    """What to call the run: the data's own name, without what a file's name cannot hold."""
+    name = Path(data.rstrip("/")).name.partition(".")[0]
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "data"

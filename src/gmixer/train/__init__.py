@@ -1,0 +1,27 @@
+"""Training: pictures with labels, and a recipe → a model folder.
+
+recipe.py            Recipe: everything that decides how; recipes/ are those that ship
+run.py               train: the sentence
+start.py             the model that a run starts from
+order.py             which picture comes when, with which random numbers
+targets.py           labels and a teacher's answers → what to learn
+augment.py           a picture, varied at random
+feed.py              batches, made in worker processes
+loop.py              Trainer: steps, validation, the checkpoint
+optimize.py          optimizers, learning rates; rmsprop_tf.py one that torch lacks
+loss.py              how far answers are from targets
+stochastic_depth.py  branches skipped as the order says
+teacher.py           a model that answers meanwhile
+distributed.py       several processes, started by torchrun
+checkpoint.py        the state on disk
+judge.py             answers to the pictures held out
+probe.py             the other way: a linear head on embeddings
+log.py               CSV, TensorBoard, and whoever watches
+"""
+
+from gmixer.train.log import Watcher
+from gmixer.train.loop import Interrupted, Pace
+from gmixer.train.recipe import Recipe, read_recipe, recipe_names
+from gmixer.train.run import Trained, train
+
+__all__ = ["Interrupted", "Pace", "Recipe", "Trained", "Watcher", "read_recipe", "recipe_names", "train"]

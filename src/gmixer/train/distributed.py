@@ -1,0 +1,74 @@
+"""One run in several processes, as torchrun starts them; or in this one alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class World:
+    """rank: the number of this process; size: of how many. The first one writes files and speaks."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        """The model whose gradients are the mean over all processes."""
+        if self.size == 1:
+            return model
+        return DistributedDataParallel(model, device_ids=[self.device.index] if self.device.type == "cuda" else None)
+
+    def summed(self, tensor: Tensor) -> Tensor:
+        """The sum over all processes, in each."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def gathered(self, mine: Any) -> list[Any]:
+        """What each process brought, in the order of their ranks, in each."""
+        everyone = [mine] * self.size
+        if self.size > 1:
+            dist.all_gather_object(everyone, mine)
+        return everyone
+
+    def of_first(self, mine: Any) -> Any:
+        """What the first process brought, in each."""
+        box = [mine]
+        if self.size > 1:
+            dist.broadcast_object_list(box)
+        return box[0]
+
+
+@contextmanager
+def world(device: str | None) -> Iterator[World]:
+    """The processes that torchrun started together, found by the environment it sets; else this one.
+
+    device: None takes a CUDA device a process where there are any, else the CPU.
+    """
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if kind == "cuda":
+        kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    here = World(rank, size, torch.device(kind))
+    if size == 1:
+        yield here
+        return
+    dist.init_process_group("nccl" if here.device.type == "cuda" else "gloo")
+    try:
+        yield here
+    finally:
+        dist.destroy_process_group()

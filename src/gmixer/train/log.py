@@ -1,0 +1,100 @@
+"""What a run says while it goes on: CSV files and TensorBoard in its folder, and to whoever watches."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch.utils.tensorboard import SummaryWriter
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The mean over the steps since the last one of these.
+
+    top1: share of the pictures whose target's most probable class was the model's; they are varied and mixed, so it is
+    lower than it will be on plain ones.
+    """
+
+    step: int  # so many are done
+    epoch: float
+    lr: float
+    loss: float
+    top1: float
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """On the validation part; of the averaged weights, where there are any."""
+
+    step: int
+    epoch: float
+    loss: float
+    top1: float
+    top5: float
+    n: int
+
+
+class Watcher(Protocol):
+    """Who watches a run: a terminal, a test."""
+
+    def begins(self, *, step: int, steps: int, batch: int) -> None: ...
+    def progress(self, row: Progress) -> None: ...
+    def validated(self, row: Validation) -> None: ...
+    def embedded(self, pictures: int) -> None: ...  # of a probe: so many have their embedding
+    def says(self, text: str) -> None: ...
+
+
+class Log:
+    """train.csv, val.csv and tensorboard/ of a run's folder. A run that goes on drops the rows after its checkpoint."""
+
+    def __init__(self, folder: Path, *, from_step: int) -> None:
+        self._tables: dict[type, _Table] = {
+            Progress: _Table(folder / "train.csv", Progress, from_step),
+            Validation: _Table(folder / "val.csv", Validation, from_step),
+        }
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step or None)
+
+    def write(self, row: Progress | Validation) -> None:
+        self._tables[type(row)].write(row)
+        part = "train" if isinstance(row, Progress) else "val"
+        for name, value in asdict(row).items():
+            if name not in ("step", "n"):
+                self._board.add_scalar(f"{part}/{name}", value, row.step)
+
+    def close(self) -> None:
+        self._board.close()
+
+
+class _Table:
+    def __init__(self, path: Path, row: type[Progress] | type[Validation], from_step: int) -> None:
+        self._path = path
+        self._names = [field.name for field in fields(row)]
+        kept = [r for r in read_table(path) if r["step"] <= from_step]
+        self._append([self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
+
+    def write(self, row: Any) -> None:
+        self._append([[getattr(row, name) for name in self._names]], mode="a")
+
+    def _append(self, rows: list[list[Any]], *, mode: str) -> None:
+        with self._path.open(mode, newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+
+
+def read_table(path: Path) -> list[dict[str, float]]:
+    """The rows of train.csv or val.csv; none where there is no file. A last row cut short is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    whole = [row for row in rows if None not in row.values() and "" not in row.values()]
+    number: Callable[[str], float] = lambda text: int(text) if text.isdigit() else float(text)  # noqa: E731
+    return [{name: number(text) for name, text in row.items()} for row in whole]
+
+
+def _cell(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value

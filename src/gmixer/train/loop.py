@@ -1,0 +1,381 @@
+"""The training loop: batches in, weights out, and everything that it knows in one checkpoint.
+
+B pictures of a batch, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel
+
+from gmixer.config import DataConfig
+from gmixer.datasets.pictures import Pictures, Subset
+from gmixer.errors import GmixerError, ImageError, InputError
+from gmixer.models.mixer import Mixer
+from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
+from gmixer.train.distributed import World
+from gmixer.train.feed import Batch, Feed
+from gmixer.train.judge import Judged, judge
+from gmixer.train.log import Log, Progress, Validation, Watcher
+from gmixer.train.loss import distillation, losses
+from gmixer.train.optimize import freeze, optimizers, schedulers
+from gmixer.train.order import Order
+from gmixer.train.recipe import Recipe
+from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
+from gmixer.train.targets import Targets
+
+PROGRESS_EVERY_S = 5.0
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Interrupted(GmixerError):
+    """The run was asked to stop; its checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What changes no weight. validate_every: epochs; 0: only at the end."""
+
+    workers: int = 1
+    checkpoint_every_s: float = 300.0
+    validate_every: float = 1.0
+
+
+class Trainer:
+    """A run over the weights of `model`. `run` trains it to the end, from its checkpoint where there is one."""
+
+    def __init__(
+        self,
+        model: Mixer,
+        recipe: Recipe,
+        data: DataConfig,
+        *,
+        train: Pictures,
+        val: Pictures,
+        folder: Path,
+        world: World,
+        watcher: Watcher,
+        pace: Pace,
+        teacher: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """teacher: normalised pictures as the model sees them (B, C, S, S) → logits (B, K).
+
+        Raises InputError: no picture to learn from, a batch that the processes cannot share, another run's checkpoint.
+        """
+        if recipe.batch % (recipe.accumulate * world.size * (2 if recipe.mixes else 1)):
+            raise InputError(
+                f"a batch of {recipe.batch} in {recipe.accumulate} parts cannot be shared by {world.size} processes in "
+                f"{'pairs' if recipe.mixes else 'equal shares'}; change batch"
+            )
+        targets = Targets(model.num_classes, smoothing=recipe.smoothing, teacher_share=recipe.teacher_share)
+        usable = targets.usable(train) if not teacher else torch.arange(len(train)).numpy()
+        if not len(usable):
+            raise InputError(f"{train.source} has no picture with a label or a teacher's answer to learn from")
+        self.recipe, self.data, self.val = recipe, data, val
+        self.folder, self.world, self.watcher, self.pace, self.teacher = folder, world, watcher, pace, teacher
+        self.steps_an_epoch = len(usable) / recipe.batch
+        self.steps = max(math.ceil(recipe.epochs * self.steps_an_epoch), 1)
+
+        self.model = model.to(world.device)
+        self.paths = give_drop_paths(model, recipe.drop_path)
+        freeze(model, recipe.frozen_blocks)
+        model.set_grad_checkpointing(recipe.grad_checkpointing)
+        self.averaged = AveragedModel(model, multi_avg_fn=_Averaging(recipe.ema)) if recipe.ema else None
+        self.optimizers = optimizers(model, recipe)
+        self.schedulers = schedulers(self.optimizers, recipe, steps=self.steps, steps_an_epoch=self.steps_an_epoch)
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
+        computed: nn.Module = world.wrapped(model)
+        self.computed: nn.Module = torch.compile(computed) if recipe.compile else computed  # type: ignore[assignment]
+        self.feed = Feed(
+            pictures=Subset(train, usable),
+            recipe=recipe,
+            data=data,
+            targets=targets,
+            order=Order(len(usable), recipe.batch, recipe.seed),
+            steps=self.steps,
+            blocks=len(model.blocks),
+            rank=world.rank,
+            world=world.size,
+        )
+        self.step = 0
+        self.unreadable: dict[str, str] = {}  # name → why; each once
+        self._resume()
+
+    @property
+    def result(self) -> Mixer:
+        """The weights that the run is for: the averaged ones, where there are any."""
+        module = self.averaged.module if self.averaged is not None else self.model
+        assert isinstance(module, Mixer)
+        return module
+
+    def run(self) -> Judged:
+        """To the end; the judgement of the result on the validation part. Raises Interrupted on SIGINT and SIGTERM."""
+        log = Log(self.folder, from_step=self.step) if self.world.first else None
+        self.watcher.begins(step=self.step, steps=self.steps, batch=self.recipe.batch)
+        batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.pace.workers)
+        window = _Window()
+        judged: Judged | None = None
+        saved_at = time.monotonic()
+        try:
+            with _stopping() as asked:
+                while self.step < self.steps:
+                    window.add(self._step(batches, stop=bool(asked)))
+                    judged = None
+                    if window.due() or self.step == self.steps:
+                        self._tell(log, window.row(self))
+                        window = _Window()
+                    if self._validation_is_due() and self.step < self.steps:
+                        judged = self._validate(log)
+                        window = _Window()
+                    if self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s:
+                        self._save()
+                        saved_at = time.monotonic()
+                    if self._stop:
+                        raise Interrupted(
+                            f"stopped after step {self.step} of {self.steps}; the same command goes on from there"
+                        )
+            judged = judged or self._validate(log)
+            self._save()
+            return judged
+        finally:
+            if log:
+                log.close()
+
+    def _step(self, batches: Iterator[Batch], *, stop: bool) -> Tensor:
+        """One step of the optimizers → the sums (loss, right, weight) of all processes."""
+        self.computed.train()
+        sums = torch.zeros(4, dtype=torch.float64, device=self.world.device)
+        for part in range(self.recipe.accumulate):
+            batch = next(batches)
+            self._note(batch.unreadable)
+            batch = batch.to(self.world.device)
+            last = part == self.recipe.accumulate - 1
+            with _no_sync(self.computed, wanted=self.world.size > 1 and not last):
+                sums[:3] += self._backward(batch)
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        if self.recipe.clip_norm:
+            clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        for optimizer, scheduler in zip(self.optimizers, self.schedulers, strict=True):
+            self.scaler.step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
+            scheduler.step()
+        self.scaler.update()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+        self.step += 1
+        sums[3] = float(stop)
+        summed = self.world.summed(sums).cpu()
+        self._stop = bool(summed[3])
+        if not torch.isfinite(summed[0]):
+            raise InputError(
+                f"the loss is {float(summed[0])} at step {self.step}: the run diverged; start anew with a smaller lr, "
+                "a longer warm-up or clip_norm"
+            )
+        return summed[:3]
+
+    def _backward(self, batch: Batch) -> Tensor:
+        """Gradients of a part of the batch, added → (loss, right, weight), each summed over its pictures."""
+        give_numbers(self.paths, batch.depth_BL2)
+        recipe = self.recipe
+        with torch.autocast(self.world.device.type, _DTYPES[recipe.precision], enabled=recipe.precision != "fp32"):
+            logits_BK = self.computed(batch.x_BCSS)
+        loss_B = losses(recipe.loss, logits_BK, batch.target_BK)
+        if self.teacher is not None:
+            with torch.no_grad():
+                teacher_BK = self.teacher(batch.x_BCSS)
+            taught_B = distillation(logits_BK, teacher_BK, recipe.temperature)
+            loss_B = (1 - recipe.teacher_share) * loss_B + recipe.teacher_share * taught_B
+        loss = (loss_B * batch.weight_B).sum()
+        # DDP takes the mean over the processes, so each divides by its own share of the batch.
+        self.scaler.scale(loss * self.world.size / recipe.batch).backward()  # type: ignore[no-untyped-call]
+        right_B = logits_BK.argmax(dim=1) == batch.target_BK.argmax(dim=1)
+        return torch.stack([loss.detach(), (right_B * batch.weight_B).sum(), batch.weight_B.sum()]).double()
+
+    def _validation_is_due(self) -> bool:
+        if not self.pace.validate_every:
+            return False
+        every = self.pace.validate_every * self.steps_an_epoch
+        return math.floor(self.step / every) > math.floor((self.step - 1) / every)
+
+    def _validate(self, log: Log | None) -> Judged:
+        model = self.result
+        model.eval()
+
+        @torch.inference_mode()
+        def forward(x_BCSS: Tensor) -> Tensor:
+            logits_BK: Tensor = model(x_BCSS)
+            return logits_BK
+
+        judged = judge(forward, self.val, self.data, self.world)
+        row = Validation(
+            step=self.step,
+            epoch=self.step / self.steps_an_epoch,
+            loss=judged.loss,
+            top1=judged.top1,
+            top5=judged.top(5),
+            n=len(judged.label),
+        )
+        self._tell(log, row)
+        return judged
+
+    def _tell(self, log: Log | None, row: Progress | Validation) -> None:
+        if log is None:
+            return
+        log.write(row)
+        if isinstance(row, Progress):
+            self.watcher.progress(row)
+        else:
+            self.watcher.validated(row)
+
+    def _note(self, unreadable: list[ImageError]) -> None:
+        for error in unreadable:
+            if error.source not in self.unreadable:
+                self.unreadable[error.source] = error.reason
+                self.watcher.says(f"left out, since it cannot be read: {error}")
+
+    # ---- the checkpoint
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint" / "last.pt"
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on."""
+        return {
+            "recipe": self.recipe.to_toml(),
+            "pictures": len(self.feed.pictures),
+            "classes": self.model.num_classes,
+        }
+
+    def _save(self) -> None:
+        """A disk that is full costs this checkpoint, not the run, nor the last one."""
+        if not self.world.first:
+            return
+        try:
+            save_checkpoint(
+                self.checkpoint,
+                {
+                    "identity": self._identity(),
+                    "step": self.step,
+                    "model": self.model.state_dict(),
+                    "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+                    "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                    "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+                    "scaler": self.scaler.state_dict(),
+                    "unreadable": self.unreadable,
+                },
+            )
+        except OSError as error:
+            self.watcher.says(f"this checkpoint could not be written, the one before it stays: {error}")
+
+    def _resume(self) -> None:
+        state = self.world.of_first(load_checkpoint(self.checkpoint) if self.world.first else None)
+        if state is None:
+            return
+        for what, ours in self._identity().items():
+            if state["identity"][what] != ours:
+                raise InputError(
+                    f"{self.folder} holds a run with {_difference(what, state['identity'][what], ours)}; "
+                    "give the same to go on, or another folder to start anew"
+                )
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        for scheduler, kept in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(kept)
+        self.scaler.load_state_dict(state["scaler"])
+        self.unreadable = state["unreadable"]
+
+
+def _difference(what: str, theirs: Any, ours: Any) -> str:
+    if what != "recipe":
+        return f"{theirs} {what}, not {ours}"
+    changed = sorted(set(theirs.splitlines()) - set(ours.splitlines()))
+    return f"another recipe ({'; '.join(line for line in changed if not line.startswith('about'))})"
+
+
+class _Averaging:
+    """Exponential moving average; in the beginning it looks back less far, as TensorFlow's does with num_updates."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    @torch.no_grad()
+    def __call__(self, averaged: Any, current: Any, n: Tensor | int) -> None:
+        decay = min(self.decay, (1 + int(n)) / (10 + int(n)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+
+class _Window:
+    """Steps since the last row of the log."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.sums = torch.zeros(3, dtype=torch.float64)
+        self.steps = 0
+
+    def add(self, sums: Tensor) -> None:
+        self.sums += sums
+        self.steps += 1
+
+    def due(self) -> bool:
+        return time.monotonic() - self.begin > PROGRESS_EVERY_S
+
+    def row(self, trainer: Trainer) -> Progress:
+        loss, right, weight = self.sums.tolist()
+        pictures = self.steps * trainer.recipe.batch
+        return Progress(
+            step=trainer.step,
+            epoch=trainer.step / trainer.steps_an_epoch,
+            lr=float(trainer.schedulers[0].get_last_lr()[-1]),
+            loss=loss / max(weight, 1),
+            top1=right / max(weight, 1),
+            images_per_s=pictures / (time.monotonic() - self.begin),
+        )
+
+
+@contextmanager
+def _no_sync(model: nn.Module, *, wanted: bool) -> Iterator[None]:
+    """Gradients of all parts but the last stay in their process."""
+    if wanted:
+        with model.no_sync():  # type: ignore[operator] # of DistributedDataParallel
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _stopping() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM end up in the list that is yielded; the second one kills."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: nothing to hear
+        yield asked
+        return
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

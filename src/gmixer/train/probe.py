@@ -1,0 +1,124 @@
+"""A linear head on embeddings that are computed once, on the native engine: minutes on a CPU.
+
+N pictures, C channels of an embedding, K classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gmixer.config import DataConfig
+from gmixer.data import Preprocess
+from gmixer.datasets.pictures import UNKNOWN, Pictures
+from gmixer.engine import Engine
+from gmixer.engine.threads import default_threads
+from gmixer.errors import ImageError, InputError
+from gmixer.models.mixer import Mixer
+from gmixer.pipeline import batches, map_ahead
+from gmixer.train.log import Watcher
+
+BATCH = 16  # pictures that the engine takes at a time
+PENALTIES = tuple(
+    10.0**exponent for exponent in (0, -1, -2, -3, -4, -5)
+)  # the strongest first: each starts from the last
+HELD_OUT = 5  # every fifth picture judges the penalty, in turn …
+MOST_FOLDED = 5_000  # … five times; of more pictures than these once, which is enough to choose
+_ITERATIONS = 100
+
+
+@dataclass(frozen=True)
+class Head:
+    """weight (K, C), bias (K,); penalty: of the squared weights, chosen by how it fared on pictures held out."""
+
+    weight_KC: Tensor
+    bias_K: Tensor
+    penalty: float
+
+
+def fit_probe(model: Mixer, data: DataConfig, pictures: Pictures, watcher: Watcher, *, seed: int) -> Head:
+    """Sets the model's head, and returns it. Raises InputError where fewer than two classes have pictures."""
+    features_NC, labels_N = embed_all(model, data, pictures, watcher)
+    if len(np.unique(labels_N)) < 2:
+        raise InputError(
+            f"{pictures.source} has readable pictures of {len(np.unique(labels_N))} class; wanted two or more"
+        )
+    head = fit_head(torch.from_numpy(features_NC), torch.from_numpy(labels_N), model.num_classes, seed=seed)
+    assert isinstance(model.head, nn.Linear)
+    with torch.no_grad():
+        model.head.weight.copy_(head.weight_KC)
+        model.head.bias.copy_(head.bias_K)
+    return head
+
+
+def embed_all(
+    model: Mixer, data: DataConfig, pictures: Pictures, watcher: Watcher
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Embeddings (N, C) and labels (N,) of the labelled pictures that can be read; says which cannot."""
+    engine, preprocess = Engine.from_torch(model), Preprocess(data)
+    labelled = np.flatnonzero(pictures.labels != UNKNOWN)
+
+    def tensor_of(i: np.int64) -> tuple[int, NDArray[np.float32] | ImageError]:
+        try:
+            return int(i), preprocess(pictures.read(int(i)), name=pictures.name(int(i)))
+        except ImageError as error:
+            return int(i), error
+
+    features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
+    watcher.begins(step=0, steps=len(labelled), batch=1)
+    ahead = map_ahead(tensor_of, labelled, threads=min(default_threads(), 4), ahead=BATCH)
+    for done, batch in enumerate(batches(ahead, BATCH)):
+        good = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
+        for _, error in batch:
+            if isinstance(error, ImageError):
+                watcher.says(f"left out, since it cannot be read: {error}")
+        if good:
+            features.append(engine.forward(np.stack([x for _, x in good])).features)
+            labels.append(pictures.labels[[i for i, _ in good]])
+        watcher.embedded(min((done + 1) * BATCH, len(labelled)))
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
+    """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS, on standardised
+    features; the standardisation then goes into the head."""
+    mean_C, std_C = features_NC.mean(dim=0), features_NC.std(dim=0).clamp_min(1e-6)
+    x_NC = (features_NC - mean_C) / std_C
+    fold_N = torch.randperm(len(x_NC), generator=torch.Generator().manual_seed(seed)) % HELD_OUT
+    folds = range(HELD_OUT) if len(x_NC) <= MOST_FOLDED else range(1)
+    held_out_losses = torch.zeros(len(PENALTIES))
+    for fold in folds:
+        out_N = fold_N == fold
+        solutions = _path(x_NC[~out_N], labels_N[~out_N], num_classes)
+        for i, (weight, bias) in enumerate(solutions):
+            held_out_losses[i] += F.cross_entropy(x_NC[out_N] @ weight.T + bias, labels_N[out_N])
+    best = int(held_out_losses.argmin())
+    weight_KC, bias_K = _path(x_NC, labels_N, num_classes, last=best)[best]
+    weight_KC = weight_KC / std_C
+    return Head(weight_KC, bias_K - weight_KC @ mean_C, PENALTIES[best])
+
+
+def _path(
+    x_NC: Tensor, labels_N: Tensor, num_classes: int, *, last: int = len(PENALTIES) - 1
+) -> list[tuple[Tensor, Tensor]]:
+    """The solutions for the penalties, each found from the one before."""
+    weight = torch.zeros(num_classes, x_NC.shape[1], requires_grad=True)
+    bias = torch.zeros(num_classes, requires_grad=True)
+    solutions = []
+    for penalty in PENALTIES[: last + 1]:
+        optimizer = torch.optim.LBFGS([weight, bias], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()  # noqa: B023 - called within the loop alone
+            loss = F.cross_entropy(x_NC @ weight.T + bias, labels_N) + penalty / 2 * weight.square().sum()  # noqa: B023
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        solutions.append((weight.detach().clone(), bias.detach().clone()))
+    return solutions

@@ -1,0 +1,84 @@
+"""A model that answers while another one learns: any torch model that classifies the same classes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gmixer.config import DataConfig
+from gmixer.errors import InputError
+from gmixer.models.factory import create_model
+from gmixer.train.start import Start
+from gmixer.weights import is_path
+
+
+def open_teacher(name: str, student: Start, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """name: a model of gmixer's or a folder; `package.module:function`, which returns any torch.nn.Module. Its
+    `pretrained_cfg`, if it has one, says how it is fed, in timm's words; else it is fed as the student is.
+
+    → pictures as the student sees them (B, C, S, S) on the device → logits (B, K), without gradients.
+    Raises InputError where it does not load, or has other classes.
+    """
+    model = (_from_function(name) if ":" in name and not is_path(name) else _of_gmixer(name)).to(device).eval()
+    own = getattr(model, "pretrained_cfg", None)
+    data = DataConfig.from_timm(own) if own else student.data
+    to_teacher = _Refed(student.data, data).to(device)
+
+    @torch.inference_mode()
+    def answer(x_BCSS: Tensor) -> Tensor:
+        logits_BK: Tensor = model(to_teacher(x_BCSS))
+        return logits_BK
+
+    side = student.data.image_px
+    logits = answer(torch.zeros(1, student.data.in_chans, side, side, device=device))
+    if logits.shape != (1, student.model.num_classes):
+        raise InputError(
+            f"the teacher {name} answers with {tuple(logits.shape)} to one picture; wanted "
+            f"{(1, student.model.num_classes)}: it must know the classes of the data, in their order"
+        )
+    return answer
+
+
+class _Refed(nn.Module):
+    """Pictures normalised for one model → for another, at its size."""
+
+    had_mean: Tensor
+    had_std: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, had: DataConfig, wanted: DataConfig) -> None:
+        super().__init__()
+        self.side = wanted.image_px
+        numbers = {"had_mean": had.mean, "had_std": had.std, "mean": wanted.mean, "std": wanted.std}
+        for name, values in numbers.items():
+            self.register_buffer(name, torch.tensor(values)[:, None, None])
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        x_BCSS = (x_BCSS * self.had_std + self.had_mean - self.mean) / self.std
+        if x_BCSS.shape[-1] == self.side:
+            return x_BCSS
+        return F.interpolate(x_BCSS, size=(self.side, self.side), mode="bicubic", antialias=True)
+
+
+def _of_gmixer(name: str) -> nn.Module:
+    return create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True)
+
+
+def _from_function(name: str) -> nn.Module:
+    module, _, function = name.partition(":")
+    try:
+        made: Any = getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"the teacher {name} cannot be had ({error}); wanted package.module:function") from error
+    if not isinstance(made, nn.Module):
+        raise InputError(
+            f"the teacher {name} is a {type(made).__name__}; wanted a function that returns a torch.nn.Module"
+        )
+    return made
