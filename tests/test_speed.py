@@ -17,9 +17,11 @@ SLACK = 1.25  # for machines that do other things at the same time
 @pytest.mark.slow
 @pytest.mark.skipif(available_isas() == ["scalar"], reason="the scalar kernels are for reference, not for speed")
 def test_forward_keeps_up_with_onnx_runtime() -> None:
-    """Not slower than ONNX Runtime, with slack, at batch 1 and 16. (It is faster: README.)"""
+    """Not slower than ONNX Runtime, with slack, at batch 1 and 16; half as many blocks tell it in half the time. (It is
+    faster: README.)
+    """
     command = [sys.executable, "-m", "gmixer", "bench", "--peers", "--only", "forward", "--against", "onnxruntime"]
-    quick = ["--rounds", "3", "--seconds", "1", "--json"]
+    quick = ["--model", "gmixer_12_224", "--rounds", "3", "--seconds", "0.5", "--json"]
     run = subprocess.run(command + quick, check=True, capture_output=True, text=True)
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     theirs = [row for row in rows if row.get("entrant") == "onnxruntime"]
