@@ -16,8 +16,8 @@ UNKNOWN = -1  # the label of a picture whose class nobody said
 class SoftLabels:
     """A teacher's answers that lie beside the pictures: its k most probable classes of each.
 
-    index: int32 (n, k), class indices, -1 where there are fewer. probability: float32 (n, k), 0 there; a row of zeros is
-    a picture that the teacher never saw.
+    index: int32 (n, k), class indices, -1 where there are fewer. probability: float32 (n, k), 0 there; a row of zeros
+    is a picture that the teacher never saw.
     """
 
     index: NDArray[np.int32]
@@ -47,6 +47,11 @@ class Pictures(Protocol):
 
     @property
     def soft(self) -> SoftLabels | None: ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was left out and why, a sentence each, to be shown before a run."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -82,6 +87,10 @@ class Subset:
     def soft(self) -> SoftLabels | None:
         soft = self.whole.soft
         return soft and SoftLabels(soft.index[self.chosen], soft.probability[self.chosen])
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.whole.notes
 
     def __len__(self) -> int:
         return len(self.chosen)

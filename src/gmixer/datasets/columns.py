@@ -1,0 +1,84 @@
+"""What the columns of a table are called, and what they hold: for CSV, Parquet and Hugging Face's data sets alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.datasets.numbering import checked, numbered
+from gmixer.datasets.pictures import UNKNOWN, SoftLabels
+from gmixer.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face's {bytes, path}
+PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
+LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
+SPLIT = ("split",)
+TEACHER = ("teacher_index", "teacher_probability")
+
+
+def find(wanted: Sequence[str], columns: Sequence[str]) -> str | None:
+    """The first of the names wanted that is among the columns, capitals aside, as it stands there."""
+    there = {column.strip().lower(): column for column in reversed(columns)}
+    return next((there[name] for name in wanted if name in there), None)
+
+
+def label_column(columns: Sequence[str], source: str) -> str:
+    """Raises InputError where there is none."""
+    if (column := find(LABEL, columns)) is None:
+        raise InputError(f"{source} has the columns {', '.join(columns)}; wanted one called label")
+    return column
+
+
+def labels_in(
+    column: pa.ChunkedArray, names: Sequence[str] | None, source: str
+) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
+    """(n,) labels and the classes they count. names: the classes of whole numbers, where the table says them.
+
+    Raises InputError for labels that are neither whole numbers nor texts, or beyond the names.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return numbered(column.to_pylist(), source)
+    try:  # floats too: pandas makes them of whole numbers that some rows lack
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        column = column.cast(pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise InputError(f"{source} has labels of the type {column.type}; wanted whole numbers or names") from None
+    labels = checked(pc.fill_null(column, UNKNOWN).to_numpy(), source)
+    if names is not None and labels.size and labels.max() >= len(names):
+        raise InputError(
+            f"{source} has the label {labels.max()}, but names for {len(names)} classes; wanted a name for each"
+        )
+    return labels, tuple(names) if names is not None else None
+
+
+def soft_labels(index: pa.ChunkedArray, probability: pa.ChunkedArray, source: str) -> SoftLabels:
+    """Lists of k numbers or fewer in each row → arrays (n, k). Raises InputError where the two do not fit."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts, others = (pc.fill_null(pc.list_value_length(lists), 0).to_numpy() for lists in (index, probability))
+    if not np.array_equal(counts, others):
+        row = int(np.flatnonzero(counts != others)[0])
+        raise InputError(
+            f"{source}: row {row} has {counts[row]} in teacher_index and {others[row]} in teacher_probability; "
+            "wanted as many"
+        )
+    filled = np.arange(counts.max(initial=0))[None, :] < counts[:, None]
+    soft = SoftLabels(np.full(filled.shape, -1, np.int32), np.zeros(filled.shape, np.float32))
+    soft.index[filled] = pc.list_flatten(index).cast(pa.int32()).to_numpy()
+    soft.probability[filled] = pc.list_flatten(probability).cast(pa.float32()).to_numpy()
+    if (soft.index[filled] < 0).any() or not ((soft.probability >= 0) & (soft.probability <= 1)).all():
+        raise InputError(f"{source} has a teacher_index below 0 or a teacher_probability outside 0 … 1; wanted neither")
+    return soft

@@ -1,0 +1,83 @@
+"""A CSV file with a header row: a column of paths, from the folder of the file, and one of labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from gmixer.datasets import columns
+from gmixer.datasets.files import files_at
+from gmixer.datasets.numbering import numbered
+from gmixer.datasets.parts import parts_of, word_of
+from gmixer.datasets.stored import Parts
+from gmixer.errors import InputError
+
+DELIMITERS = ",;\t|"
+
+
+def open_csv(file: str, source: str) -> Parts:
+    """Labels are numbers where all of them are whole numbers, else names; an empty one is UNKNOWN. A column split says
+    what is train and what is val.
+
+    Raises InputError for a missing column, a row of another length and where none of the pictures is there.
+    """
+    header, rows = _table(file)
+    path = columns.find(columns.PATH, header)
+    if path is None:
+        raise InputError(f"{file} has the columns {', '.join(header)}; wanted a header row with path and label")
+    label = columns.label_column(header, file)
+    split = columns.find(columns.SPLIT, header)
+    labels, classes = numbered(_values([row[header.index(label)].strip() for row in rows]), source)
+    whole = files_at(
+        root=os.path.dirname(file),
+        ways=[row[header.index(path)].strip() for row in rows],
+        source=source,
+        classes=classes,
+        labels=labels,
+        soft=None,
+        notes=(),
+    )
+    if split is None:
+        return {"whole": whole}
+    words = {}
+    for i, row in enumerate(rows):
+        cell = row[header.index(split)]
+        words[i] = word_of(cell)
+        if words[i] is None:
+            raise InputError(f"{source}: row {i} has {cell!r} in its column split; wanted train, val or test")
+    parts, notes = parts_of(words, source)
+    return {part: whole.taken(np.array(chosen), notes) for part, chosen in parts.items()}
+
+
+def _table(file: str) -> tuple[list[str], list[list[str]]]:
+    """The header, and the rows that are not empty. Raises InputError."""
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as text:
+            first = text.readline()
+            text.seek(0)
+            reader = csv.reader(text, delimiter=max(DELIMITERS, key=first.count), strict=True)
+            header = [cell.strip() for cell in next(reader, [])]
+            rows = []
+            for row in reader:
+                if row and len(row) != len(header):
+                    raise InputError(
+                        f"{file}: line {reader.line_num} has {len(row)} cells, the header {len(header)}; wanted as many: put "
+                        "cells that hold the delimiter in quotes"
+                    )
+                if row:
+                    rows.append(row)
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise InputError(f"{file} cannot be read as a table: {error}; wanted CSV in UTF-8") from None
+    if not rows:
+        raise InputError(f"{file} has no rows; wanted a header row with path and label, and a picture in each row")
+    return header, rows
+
+
+def _values(cells: Sequence[str]) -> list[int | str | None]:
+    try:
+        return [int(cell) if cell else None for cell in cells]
+    except ValueError:
+        return [cell or None for cell in cells]

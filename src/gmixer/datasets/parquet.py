@@ -1,0 +1,234 @@
+"""Parquet files: a column of images' bytes, or of paths, and one of labels; Hugging Face's layout among them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.datasets import columns
+from gmixer.datasets.files import Files, files_at
+from gmixer.datasets.parts import parts_of, word_in, word_of
+from gmixer.datasets.stored import Parts, Stored
+from gmixer.errors import ImageError, InputError, missing_extra
+from gmixer.images.limits import DEFAULT_LIMITS
+from gmixer.images.read import read_file, too_many_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_HELD_BYTES = 2 * 2**30  # guessed: images that take no more, unpacked, are kept in memory
+
+
+def open_parquet(files: Sequence[str], source: str) -> Parts:
+    """files: of one data set, in order; those called train-*, val-* and so on are its parts, else a column split says.
+
+    Raises InputError for damaged files and for columns that are missing or do not fit; MissingExtraError.
+    """
+    parts, notes = parts_of({file: word_in(os.path.basename(file)) for file in files}, source)
+    if "whole" not in parts:
+        return {part: _opened(of_part, source, notes)[0] for part, of_part in parts.items()}
+    whole, words = _opened(files, source, ())
+    if words is None:
+        return {"whole": whole}
+    by_row: dict[int, str | None] = {}
+    for row, word in enumerate(words):
+        by_row[row] = word_of(str(word or ""))
+        if by_row[row] is None:
+            raise InputError(f"{source}: row {row} has {word!r} in its column split; wanted train, val or test")
+    of_part_, notes = parts_of(by_row, source)
+    return {part: whole.taken(np.array(rows), notes) for part, rows in of_part_.items()}
+
+
+class ImageColumn:
+    """One column of several Parquet files, by row: bytes, a path, or {bytes, path}; None where it is empty.
+
+    Row groups are unpacked as a whole. All of them are kept where they take at most MAX_HELD_BYTES together, else the
+    last one. A copy in another process begins with none.
+    """
+
+    def __init__(self, files: Sequence[str], column: str) -> None:
+        self.files = tuple(files)
+        self._column = column
+        self._groups: list[tuple[int, int]] = []  # (file, group in it)
+        rows, held_bytes = [0], 0
+        self._first_rows: list[int] = []
+        for i, file in enumerate(files):
+            self._first_rows.append(rows[-1])
+            metadata = _parquet_file(file).metadata
+            for group in range(metadata.num_row_groups):
+                of_group = metadata.row_group(group)
+                chunks = (of_group.column(j) for j in range(of_group.num_columns))
+                held_bytes += sum(
+                    chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] == column
+                )
+                self._groups.append((i, group))
+                rows.append(rows[-1] + of_group.num_rows)
+        self._starts = np.array(rows)
+        self.is_held = held_bytes <= MAX_HELD_BYTES
+        self._held: dict[int, pa.ChunkedArray] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_held": {}}
+
+    def hold(self) -> None:
+        """Unpacks everything now, if it is to be kept."""
+        if self.is_held:
+            for group in range(len(self._groups)):
+                self._unpacked(group)
+
+    def place(self, row: int) -> tuple[str, int]:
+        """The file, and the row in it."""
+        group = self._group_of(row)
+        file = self._groups[group][0]
+        return self.files[file], row - self._first_rows[file]
+
+    def __getitem__(self, row: int) -> Any:
+        group = self._group_of(row)
+        return self._unpacked(group)[row - int(self._starts[group])].as_py()
+
+    def _group_of(self, row: int) -> int:
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
+
+    def _unpacked(self, group: int) -> pa.ChunkedArray:
+        held = self._held.get(group)
+        if held is None:
+            file, number = self._groups[group]
+            # One thread: another process forked from this one may be reading too, and has none of Arrow's.
+            table = _parquet_file(self.files[file]).read_row_group(number, columns=[self._column], use_threads=False)
+            held = table.column(0)
+            if not self.is_held:
+                self._held = {}  # not clear(): another thread may be about to look
+            self._held[group] = held
+        return held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows(Stored):
+    """rows: (n,) those of the column that are meant."""
+
+    column: ImageColumn
+    rows: NDArray[np.int64]
+
+    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        return {"rows": self.rows[rows]}
+
+    def key(self, i: int) -> str:
+        file, row = self.column.place(int(self.rows[i]))
+        return f"{os.path.basename(file)}[{row}]"
+
+    def name(self, i: int) -> str:
+        file, row = self.column.place(int(self.rows[i]))
+        return f"{file}[{row}]"
+
+    def read(self, i: int) -> bytes:
+        name = self.name(i)
+        try:
+            value = self.column[int(self.rows[i])]
+        except (OSError, ValueError) as error:  # Arrow's errors are of these
+            raise ImageError(
+                "corrupt", f"cannot be unpacked: {_first_line(error)}; the file is damaged", name
+            ) from None
+        path = None
+        if isinstance(value, dict):
+            value, path = value.get("bytes"), value.get("path")
+        if value is None and path:
+            folder = os.path.dirname(self.column.place(int(self.rows[i]))[0])
+            return read_file(os.path.join(folder, path), source=name, limits=DEFAULT_LIMITS)
+        if value is None:
+            raise ImageError("empty", "has no image in its row", name)
+        if len(value) > DEFAULT_LIMITS.max_bytes:
+            raise too_many_bytes(f"{len(value):,}", name, DEFAULT_LIMITS)
+        return bytes(value)
+
+    def prepare(self) -> None:
+        self.column.hold()
+
+
+def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, list[Any] | None]:
+    """The files' rows, and what their column split says, if there is one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _parquet_file(files[0]).schema_arrow
+    image = columns.find(columns.IMAGE, schema.names) or columns.find(columns.PATH, schema.names)
+    if image is None:
+        raise InputError(f"{files[0]} has the columns {', '.join(schema.names)}; wanted one called image or path")
+    label = columns.label_column(schema.names, files[0])
+    split = columns.find(columns.SPLIT, schema.names)
+    is_path = pa.types.is_string(schema.field(image).type) or pa.types.is_large_string(schema.field(image).type)
+    teacher = [column for column in columns.TEACHER if column in schema.names]
+    wanted = [label, *teacher, *([split] if split else []), *([image] if is_path else [])]
+    tables = []
+    for file in files:
+        if strange := [column for column in (image, *wanted) if column not in _parquet_file(file).schema_arrow.names]:
+            raise InputError(f"{file} has no column {strange[0]}, unlike {files[0]}; wanted the same columns in all")
+        try:
+            tables.append(pq.read_table(file, columns=wanted, partitioning=None))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{file} cannot be read: {_first_line(error)}; wanted a Parquet file that is whole"
+            ) from None
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"{source}: {_first_line(error)}; wanted the same columns in all files") from None
+    if not table.num_rows:
+        raise InputError(f"{source} has no rows; wanted a picture in each")
+    labels, classes = columns.labels_in(table[label], _class_names(schema, label), source)
+    soft = None
+    if len(teacher) == len(columns.TEACHER):
+        soft = columns.soft_labels(table[teacher[0]], table[teacher[1]], source)
+    words = table[split].to_pylist() if split else None
+    rows = np.arange(table.num_rows)
+    column = ImageColumn(files, image)
+    whole = Rows(source=source, classes=classes, labels=labels, soft=soft, notes=notes, column=column, rows=rows)
+    return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
+
+
+def _as_files(rows: Rows, paths: list[str | None]) -> Files:
+    """Where the column holds paths alone: they start from the folder of the file that they stand in."""
+    folders = {os.path.dirname(file) for file in rows.column.files}
+    if len(folders) > 1:
+        raise InputError(
+            f"{rows.source} holds paths in files of {len(folders)} folders; wanted the files in one folder"
+        )
+    return files_at(
+        root=folders.pop(),
+        ways=paths,
+        source=rows.source,
+        classes=rows.classes,
+        labels=rows.labels,
+        soft=rows.soft,
+        notes=rows.notes,
+    )
+
+
+def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
+    """What Hugging Face's `datasets` writes beside the columns: {"info": {"features": {label: {"names": […]}}}}."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[label]["names"]
+    except (KeyError, TypeError, ValueError):  # another label, another writer
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _parquet_file(file: str) -> Any:
+    try:
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError as error:
+        raise missing_extra("reading Parquet", "pyarrow", "train") from error
+    try:
+        return pq.ParquetFile(file, memory_map=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a Parquet file that is whole") from None
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).splitlines()[0].split())[:200] if str(error) else type(error).__name__
