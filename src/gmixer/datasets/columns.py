@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets.numbering import checked, numbered
 from gmixer.datasets.pictures import UNKNOWN, SoftLabels
-from gmixer.errors import InputError
+from gmixer.errors import ImageError, InputError
+from gmixer.images.limits import DEFAULT_LIMITS
+from gmixer.images.read import read_file, too_many_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +64,23 @@ def labels_in(
             f"{source} has the label {labels.max()}, but names for {len(names)} classes; wanted a name for each"
         )
     return labels, tuple(names) if names is not None else None
+
+
+def bytes_of(value: Any, *, name: str, folder: str) -> bytes:
+    """What an image's column holds, bytes or Hugging Face's {bytes, path}, → the bytes. Raises ImageError with `name`.
+
+    folder: what a path starts from.
+    """
+    path = None
+    if isinstance(value, Mapping):
+        value, path = value.get("bytes"), value.get("path")
+    if value is None and path:
+        return read_file(os.path.join(folder, path), source=name, limits=DEFAULT_LIMITS)
+    if value is None:
+        raise ImageError("empty", "has no image in its row", name)
+    if len(value) > DEFAULT_LIMITS.max_bytes:
+        raise too_many_bytes(f"{len(value):,}", name, DEFAULT_LIMITS)
+    return bytes(value)
 
 
 def soft_labels(index: pa.ChunkedArray, probability: pa.ChunkedArray, source: str) -> SoftLabels:

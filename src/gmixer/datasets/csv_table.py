@@ -64,8 +64,8 @@ def _table(file: str) -> tuple[list[str], list[list[str]]]:
             for row in reader:
                 if row and len(row) != len(header):
                     raise InputError(
-                        f"{file}: line {reader.line_num} has {len(row)} cells, the header {len(header)}; wanted as many: put "
-                        "cells that hold the delimiter in quotes"
+                        f"{file}: line {reader.line_num} has {len(row)} cells, the header {len(header)}; wanted as "
+                        "many: put cells that hold the delimiter in quotes"
                     )
                 if row:
                     rows.append(row)

@@ -121,9 +121,9 @@ def _folder_opener(source: str) -> Callable[[], Parts]:
         from gmixer.datasets.hub import open_saved
 
         return partial(open_saved, source)
-    by_kind: dict[Kind, list[str]] = {}
+    by_kind: dict[str, list[str]] = {}
     for file in _files_in(source):
-        if kind := _kind_inside(file):
+        if (kind := _kind_inside(file)) is not None:
             by_kind.setdefault(kind, []).append(file)
     if not by_kind:
         inner = os.path.join(source, "data")  # where a repository of the Hub keeps its Parquet files
@@ -135,10 +135,10 @@ def _folder_opener(source: str) -> Callable[[], Parts]:
             f"{source} holds Parquet files and tars; wanted one kind: name those meant, as in '{source}/*.tar'"
         )
     if folders := folders_in(source):
-        kind = next(iter(by_kind))
+        found = next(iter(by_kind))
         raise InputError(
-            f"{source} holds {len(by_kind[kind])} {kind} files beside the folders {some(folders)}; wanted one or the "
-            f"other: name the files meant, as in '{source}/*.{kind}'"
+            f"{source} holds {len(by_kind[found])} {found} files beside the folders {some(folders)}; wanted one or the "
+            f"other: name the files meant, as in '{source}/*.{found}'"
         )
     return _files_opener(next(iter(by_kind.values())), source)
 

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets import columns
+from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.files import Files, files_at
 from gmixer.datasets.parts import parts_of, word_in, word_of
 from gmixer.datasets.stored import Parts, Stored
 from gmixer.errors import ImageError, InputError, missing_extra
-from gmixer.images.limits import DEFAULT_LIMITS
-from gmixer.images.read import read_file, too_many_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,17 +133,7 @@ class Rows(Stored):
             raise ImageError(
                 "corrupt", f"cannot be unpacked: {_first_line(error)}; the file is damaged", name
             ) from None
-        path = None
-        if isinstance(value, dict):
-            value, path = value.get("bytes"), value.get("path")
-        if value is None and path:
-            folder = os.path.dirname(self.column.place(int(self.rows[i]))[0])
-            return read_file(os.path.join(folder, path), source=name, limits=DEFAULT_LIMITS)
-        if value is None:
-            raise ImageError("empty", "has no image in its row", name)
-        if len(value) > DEFAULT_LIMITS.max_bytes:
-            raise too_many_bytes(f"{len(value):,}", name, DEFAULT_LIMITS)
-        return bytes(value)
+        return bytes_of(value, name=name, folder=os.path.dirname(self.column.place(int(self.rows[i]))[0]))
 
     def prepare(self) -> None:
         self.column.hold()

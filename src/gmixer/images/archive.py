@@ -48,6 +48,7 @@ _LEADS_OUT: _Problem = "refused", "has a name that may lead out of the archive: 
 _REPEATED: _Problem = "refused", "stands in the archive more than once: give each picture a name of its own"
 _ENCRYPTED: _Problem = "refused", "is encrypted: unpack the archive with its password first"
 _OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive anew"
+_SPARSE: _Problem = "unsupported", "is stored with its holes left out: pack the tar without --sparse"
 _RARE: _Problem = (
     "unsupported",
     "is compressed in a way that gmixer does not read: pack the zip with deflate, or without compression",
@@ -164,15 +165,51 @@ def read_member(path: str, name: str, *, source: str, limits: Limits) -> bytes:
     return data
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bytes of a member stand in a plain tar. head: the first HEAD_BYTES of them."""
+
+    name: str
+    offset: int
+    size: int
+    head: bytes
+
+
+def places(path: str) -> Iterator[Place | ImageError]:
+    """The files in a plain tar, in its order, to be read later by their place; as `members` has them, except that
+    names are not compared: one may occur more than once. A tar that is packed has no places: ImageError "unsupported".
+    """
+    try:
+        with _opened(path) as archive:
+            if not isinstance(archive, _Tar) or not archive.is_plain:
+                raise ImageError("unsupported", "is packed, so no member can be read alone: unpack it to a tar", path)
+            for entry in archive.entries():
+                if entry.is_folder or _is_hidden(entry.name):
+                    continue
+                if problem := entry.problem or (_SPARSE if entry.offset is None else None):
+                    yield ImageError(*problem, _join(path, entry.name))
+                    continue
+                assert entry.offset is not None
+                head = _member(path, entry).head
+                if len(head) < min(entry.size, HEAD_BYTES):
+                    raise ImageError("corrupt", "is cut short", _join(path, entry.name))
+                yield Place(entry.name, entry.offset, entry.size, head)
+    except ImageError as error:
+        yield error
+
+
 @dataclass(slots=True)
 class _Entry:
-    """What an archive says of a member. size: in bytes, as claimed. problem: why it must not be read."""
+    """What an archive says of a member. size: in bytes, as claimed. problem: why it must not be read. offset: of its
+    bytes in a tar, as unpacked; None where they are not in one piece.
+    """
 
     name: str
     is_folder: bool
     problem: _Problem | None
     size: int
     open: Callable[[], _Stream | None]
+    offset: int | None = None
 
 
 class _Tar:
@@ -180,6 +217,10 @@ class _Tar:
         self._file = file
         self._packed = packed
         self._path = path
+
+    @property
+    def is_plain(self) -> bool:
+        return self._packed == "tar"
 
     def entries(self) -> Iterator[_Entry]:
         """All members from the first on; read one before the next. Raises whatever tarfile and the unpackers do."""
@@ -197,7 +238,9 @@ class _Tar:
             tar.members = []  # type: ignore[attr-defined] # or it would remember them all
             reader.allowance = math.inf
             name = _clean(info.name)
-            yield _Entry(name, info.isdir(), _tar_problem(info, name), info.size, partial(tar.extractfile, info))
+            offset = None if info.issparse() else info.offset_data
+            problem = _tar_problem(info, name)
+            yield _Entry(name, info.isdir(), problem, info.size, partial(tar.extractfile, info), offset)
             reader.allowance = MAX_HEADER_BYTES
         _check_end(tar.offset, reader)
 
