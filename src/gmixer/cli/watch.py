@@ -68,9 +68,8 @@ class Watch:
             self.says(f"step {row.step}/{self._steps}  {text}  {self._left(row.step)}")
 
     def validated(self, row: Validation) -> None:
-        self.says(
-            f"epoch {row.epoch:.2f}  on {row.n} held out: loss {row.loss:.3f}, top-1 {row.top1:.1%}, top-5 {row.top5:.1%}"
-        )
+        measured = f"loss {row.loss:.3f}, top-1 {row.top1:.1%}, top-5 {row.top5:.1%}"
+        self.says(f"epoch {row.epoch:.2f}  on {row.n} held out: {measured}")
 
     def embedded(self, pictures: int) -> None:
         if self._bar and self._task is not None:

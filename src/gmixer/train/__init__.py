@@ -8,7 +8,7 @@ targets.py           labels and a teacher's answers → what to learn
 augment.py           a picture, varied at random
 feed.py              batches, made in worker processes
 loop.py              Trainer: steps, validation, the checkpoint
-optimize.py          optimizers, learning rates; rmsprop_tf.py one that torch lacks
+optimize.py          optimizers, learning rates; rmsprop_tf.py and muon.py are two that torch lacks
 loss.py              how far answers are from targets
 stochastic_depth.py  branches skipped as the order says
 teacher.py           a model that answers meanwhile

@@ -76,7 +76,8 @@ class PairMix(nn.Module):
     def __init__(self, *, mixup: float, cutmix: float, probability: float) -> None:
         super().__init__()
         self.probability = probability
-        self.ways = [v2.MixUp(alpha=mixup)] * bool(mixup) + [v2.CutMix(alpha=cutmix)] * bool(cutmix)
+        ways = ((v2.MixUp, mixup), (v2.CutMix, cutmix))
+        self.ways = [way(alpha=alpha) for way, alpha in ways if alpha]
 
     def forward(self, x_2CSS: Tensor, target_2K: Tensor) -> tuple[Tensor, Tensor]:
         """Two pictures (2, C, S, S) and their target distributions (2, K) → mixed, with one weight for both."""

@@ -96,7 +96,9 @@ class Feed(Dataset[Batch]):
         pixels_HWC = decode(
             self.pictures.read(i), name=name, channels=self.data.in_chans, reduce_to_px=self._least_side_px
         )
-        picture_CHW = torch.from_numpy(np.ascontiguousarray(pixels_HWC)).permute(2, 0, 1)
+        picture_CHW = torch.from_numpy(np.array(pixels_HWC)).permute(
+            2, 0, 1
+        )  # a copy: torch wants to own what it varies
         with _seeded(self.order.draw_seed(place)):
             depth_L2 = torch.rand(self.blocks, 2)
             x_CSS: Tensor = self._augmentations[calm](picture_CHW)

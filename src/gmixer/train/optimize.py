@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
-from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
+from gmixer.train.muon import Muon
 from gmixer.train.recipe import Recipe
 from gmixer.train.rmsprop_tf import RMSpropTF
 
@@ -31,8 +32,7 @@ def optimizers(model: Mixer, recipe: Recipe) -> list[Optimizer]:
     if recipe.optimizer == "muon":
         hidden = list(_groups(model, recipe, recipe.muon_lr, hidden=True))
         others = list(_groups(model, recipe, recipe.lr, hidden=False))
-        # Scaled so that an update of a matrix is as large as AdamW's: both then share one weight decay.
-        muon = Muon(hidden, lr=recipe.muon_lr, momentum=recipe.momentum, adjust_lr_fn="match_rms_adamw")
+        muon = Muon(hidden, lr=recipe.muon_lr, momentum=recipe.momentum)
         return [muon, AdamW(others, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps)]
     groups = list(_groups(model, recipe, recipe.lr))
     match recipe.optimizer:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gmixer.datasets import open_pictures
+from gmixer.datasets import open_split
 from gmixer.datasets.pictures import Pictures
 from gmixer.engine import Engine
 from gmixer.engine.threads import default_threads
@@ -54,7 +54,7 @@ def train(
     threads: int | None = None,
     pace: Pace | None = None,
 ) -> Trained:
-    """Trains by the recipe on the pictures at `data` (gmixer.datasets.open_pictures), or goes on where the folder's run
+    """Trains by the recipe on the pictures at `data` (gmixer.datasets.open_split), or goes on where the folder's run
     stopped.
 
     val_fraction: how much is kept for validation, where the data has no part for it.
@@ -63,8 +63,8 @@ def train(
     Raises InputError, WeightsError, UnknownModelError; Interrupted where a signal stopped it.
     """
     torch.set_num_threads(threads or default_threads())
-    pictures = open_pictures(data, split="train", val_fraction=val_fraction)
-    held_out = open_pictures(data, split="val", val_fraction=val_fraction, classes=pictures.classes)
+    parts = open_split(data, val_fraction=val_fraction)
+    pictures, held_out = parts.train, parts.val
     begun = start(recipe, pictures)
     folder = Path(folder)
     with world(device) as here:
