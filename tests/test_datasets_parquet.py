@@ -223,3 +223,11 @@ def test_a_file_that_says_no_part_among_others_that_do(tmp_path: Path) -> None:
     table(tmp_path / "extra.parquet", range(4))
     with pytest.raises(InputError, match=r"extra\.parquet is neither train nor val"):
         open_pictures(tmp_path)
+
+
+def test_what_does_not_fit_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
+    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    assert isinstance(pictures, parquet.Rows) and not pictures.column._held
+    assert contents(pictures) == [picture(n) for n in range(MANY)]
+    assert len(pictures.column._held) == 1
