@@ -525,3 +525,28 @@ def test_embed_keeps_paths_and_vectors_together(album: Path, photos: list[Path],
         wanted = gmixer.load("gmixer_8_64").embed(stored["paths"].tolist()).vectors
         np.testing.assert_array_equal(stored["vectors"], wanted)
         assert stored["failed_kinds"].tolist() == ["refused", "corrupt"]
+
+
+def test_places_are_where_the_bytes_stand(tmp_path: Path) -> None:
+    files = [("a.jpg", b"one"), ("deep/" + "x" * 200, bytes(range(256)) * 9), (".hidden", b"no"), ("a.jpg", b"two")]
+    path = pack(tmp_path / "a.tar", files)
+    data = path.read_bytes()
+    found = [place for place in archive.places(str(path)) if isinstance(place, archive.Place)]
+    assert [(place.name, data[place.offset :][: place.size]) for place in found] == [files[0], files[1], files[3]]
+    assert [place.head for place in found] == [b"one", files[1][1][:512], b"two"]
+
+
+@pytest.mark.parametrize("packed", ["gzip", "xz", "zip"])
+def test_what_is_packed_has_no_places(packed: str, tmp_path: Path) -> None:
+    (error,) = archive.places(str(pack(tmp_path / "a", [("a.jpg", b"one")], packed)))
+    assert isinstance(error, ImageError) and error.kind == "unsupported"
+
+
+def test_a_member_with_holes_has_no_place(tmp_path: Path) -> None:
+    with open(tmp_path / "holes", "wb") as file:
+        file.seek(2**20)
+        file.write(b"end")
+    made = subprocess.run(["tar", "--sparse", "-cf", "a.tar", "holes"], cwd=tmp_path)
+    assert made.returncode == 0
+    (error,) = archive.places(str(tmp_path / "a.tar"))
+    assert isinstance(error, ImageError) and error.kind == "unsupported" and "--sparse" in error.reason

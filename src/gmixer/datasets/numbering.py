@@ -65,15 +65,17 @@ def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
     if classes is not None:
         return {part: _renumbered(pictures, classes, f"{pictures.source} has") for part, pictures in parts.items()}
     _at_least_two(first)
+    where = f"{first.source} has in its val part alone"
     if first.classes is not None:
-        where = f"{first.source} has in its val part alone"
-        return {part: _renumbered(pictures, first.classes, where) for part, pictures in parts.items()}
+        parts = {part: _renumbered(pictures, first.classes, where) for part, pictures in parts.items()}
+    elif any(pictures.classes is not None for pictures in parts.values()):
+        raise InputError(f"{first.source} has numbers as labels in one part and names in another; wanted one kind")
     for pictures in parts.values():
-        if pictures.classes is not None:
-            raise InputError(f"{first.source} has numbers as labels in one part and names in another; wanted one kind")
-        only = np.setdiff1d(pictures.labels, [*first.labels, UNKNOWN])
+        only = np.setdiff1d(pictures.labels, [*np.unique(first.labels), UNKNOWN])
         if only.size and first.soft is None:  # a teacher may know classes that no label names
-            raise InputError(_only(f"{first.source} has in its val part alone", [str(label) for label in only]))
+            raise InputError(
+                _only(where, [str(label) if first.classes is None else first.classes[label] for label in only])
+            )
     return parts
 
 

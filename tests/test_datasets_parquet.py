@@ -1,0 +1,233 @@
+"""parquet.py: images and labels in Parquet files."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gmixer.datasets import UNKNOWN, Pictures, open_pictures, open_split, parquet
+from gmixer.errors import ImageError, InputError
+from labelled import picture, write
+
+MANY = 40
+
+
+def table(path: Path, numbers: range, labels: list[object] | None = None, group_rows: int = 7, **more: object) -> Path:
+    """The image of a row is picture(number), its label the number modulo 3, unless said otherwise."""
+    columns = {"image": [picture(n) for n in numbers], "label": labels or [n % 3 for n in numbers], **more}
+    pq.write_table(pa.table(columns), path, row_group_size=group_rows)
+    return path
+
+
+def contents(pictures: Pictures) -> list[bytes]:
+    return [pictures.read(i) for i in range(len(pictures))]
+
+
+@pytest.fixture(params=[True, False], ids=["held", "by groups"])
+def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    if not request.param:
+        monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
+    return bool(request.param)
+
+
+def test_every_row_comes_out_in_whatever_order_it_is_read(held: bool, tmp_path: Path) -> None:
+    table(tmp_path / "a.parquet", range(23))
+    table(tmp_path / "b.parquet", range(23, MANY))
+    pictures = open_pictures(tmp_path)
+    assert pictures.labels.tolist() == [n % 3 for n in range(MANY)]
+    for i in np.random.default_rng(0).permutation(MANY):
+        assert pictures.read(int(i)) == picture(int(i))
+    assert pictures.name(25) == f"{tmp_path}/b.parquet[2]"
+
+
+def read_there(pictures: Pictures, i: int, answers: multiprocessing.SimpleQueue[bytes]) -> None:
+    answers.put(pictures.read(i))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_another_process_reads_the_same(method: str, held: bool, tmp_path: Path) -> None:
+    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    pictures.read(1)
+    context = multiprocessing.get_context(method)
+    answers = context.SimpleQueue()
+    process = context.Process(target=read_there, args=(pictures, 30, answers))
+    process.start()
+    answer = answers.get()
+    process.join()
+    assert answer == picture(30)
+
+
+def test_a_copy_carries_no_pictures(tmp_path: Path) -> None:
+    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    assert isinstance(pictures, parquet.Rows) and len(pictures.column._held) == 6
+    copy = pickle.loads(pickle.dumps(pictures))
+    assert not copy.column._held
+    assert contents(copy) == contents(pictures)
+
+
+@pytest.mark.parametrize("names", [("train-0.parquet", "val-0.parquet"), ("x_train.parquet", "x-validation-1.parquet")])
+def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) -> None:
+    table(tmp_path / names[0], range(30))
+    table(tmp_path / names[1], range(30, MANY))
+    (tmp_path / "README.md").write_text("of no concern")
+    split = open_split(tmp_path)
+    assert not split.is_drawn
+    assert contents(split.train) == [picture(n) for n in range(30)]
+    assert contents(split.val) == [picture(n) for n in range(30, MANY)]
+    assert contents(open_pictures(f"{tmp_path}/{names[1][:-9]}*")) == contents(split.val)
+
+
+def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
+    words = ["train", "val", "train", "test"] * 5
+    file = table(tmp_path / "a.parquet", range(20), split=words)
+    assert contents(open_pictures(file, split="val")) == [picture(n) for n in range(1, 20, 4)]
+    train = open_pictures(file, split="train")
+    assert contents(train) == [picture(n) for n in range(0, 20, 2)]
+    assert train.labels.tolist() == [n % 3 for n in range(0, 20, 2)]
+
+
+def test_hugging_face_s_layout_with_class_names(tmp_path: Path) -> None:
+    write(tmp_path, {"data/far.png": picture(99)})
+    images = [{"bytes": picture(0), "path": "0.png"}, {"bytes": None, "path": "far.png"}, None]
+    names = {"info": {"features": {"label": {"names": ["zebra", "ape"], "_type": "ClassLabel"}}}}
+    found = pa.table({"image": images, "label": [1, 0, None]})
+    found = found.replace_schema_metadata({"huggingface": json.dumps(names)})
+    pq.write_table(found, tmp_path / "data/train.parquet")
+    pictures = open_pictures(tmp_path)  # as a repository of the Hub: data/*.parquet
+    assert pictures.classes == ("zebra", "ape")
+    assert pictures.labels.tolist() == [1, 0, UNKNOWN]
+    assert [pictures.read(i) for i in range(2)] == [picture(0), picture(99)]
+    with pytest.raises(ImageError) as error:
+        pictures.read(2)
+    assert error.value.kind == "empty"
+    assert error.value.source == f"{tmp_path}/data/train.parquet[2]"
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "expected"),
+    [
+        (pa.array(["b", "a", None, "b"]), ("a", "b"), [1, 0, UNKNOWN, 1]),
+        (pa.array(["b", "a", None, "b"]).dictionary_encode(), ("a", "b"), [1, 0, UNKNOWN, 1]),
+        (pa.array([2, 0, None, -1], pa.int16()), None, [2, 0, UNKNOWN, UNKNOWN]),
+        (pa.array([2.0, 0.0, float("nan"), None]), None, [2, 0, UNKNOWN, UNKNOWN]),
+        (pa.array([True, False, None, True]), None, [1, 0, UNKNOWN, 1]),
+    ],
+)
+def test_labels_of_every_type(
+    labels: pa.Array, classes: tuple[str, ...] | None, expected: list[int], tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"image": [picture(n) for n in range(4)], "label": labels}), tmp_path / "a.parquet")
+    pictures = open_pictures(tmp_path / "a.parquet")
+    assert pictures.classes == classes
+    assert pictures.labels.tolist() == expected
+
+
+def test_a_column_of_paths_starts_from_the_file(tmp_path: Path) -> None:
+    write(tmp_path, {"in/0.png": picture(0), "in/1.png": picture(1)})
+    found = pa.table({"file_name": ["in/1.png", "in/0.png"], "label": ["x", "y"]})
+    pq.write_table(found, tmp_path / "a.parquet")
+    assert contents(open_pictures(tmp_path / "a.parquet")) == [picture(1), picture(0)]
+
+
+def test_a_teacher_s_answers_lie_beside_the_pictures(tmp_path: Path) -> None:
+    file = table(
+        tmp_path / "a.parquet",
+        range(3),
+        labels=[-1, -1, -1],
+        teacher_index=[[5, 900], [], [7]],
+        teacher_probability=[[0.75, 0.25], None, [0.5]],
+    )
+    soft = open_pictures(file).soft
+    assert soft is not None
+    assert soft.index.tolist() == [[5, 900], [-1, -1], [7, -1]]
+    assert soft.probability.tolist() == [[0.75, 0.25], [0, 0], [0.5, 0]]
+    assert soft.index.dtype == np.int32 and soft.probability.dtype == np.float32
+
+
+def test_bytes_that_are_no_image_are_the_decoder_s_concern(tmp_path: Path) -> None:
+    found = pa.table({"image": [b"hello", picture(1)], "label": [0, 1]})
+    pq.write_table(found, tmp_path / "a.parquet")
+    assert contents(open_pictures(tmp_path / "a.parquet")) == [b"hello", picture(1)]
+
+
+def test_damage_costs_the_rows_it_lies_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
+    file = table(tmp_path / "a.parquet", range(MANY))
+    pictures = open_pictures(file)
+    chunk = pq.ParquetFile(file).metadata.row_group(2).column(0)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    data = bytearray(file.read_bytes())
+    data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    file.write_bytes(data)
+    assert pictures.read(0) == picture(0)
+    with pytest.raises(ImageError) as error:
+        pictures.read(15)
+    assert error.value.kind == "corrupt"
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"image": [b"a"], "kind": [1]}, ["image, kind", "label"]),
+        ({"pixels": [b"a"], "label": [1]}, ["pixels, label", "image or path"]),
+        ({"image": [b"a", b"b"], "label": [0.5, 1.0]}, ["double", "whole numbers"]),
+        ({"image": [b"a", b"b"], "label": [-3, 1]}, ["-3"]),
+        ({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int8())}, ["no rows"]),
+        ({"image": [b"a", b"b"], "label": [[1], [2]]}, ["list"]),
+        (
+            {"image": [b"a", b"b"], "label": [0, 1], "teacher_index": [[1], [2]], "teacher_probability": [[0.5], []]},
+            ["row 1 has 1 in teacher_index and 0"],
+        ),
+        (
+            {
+                "image": [b"a", b"b"],
+                "label": [0, 1],
+                "teacher_index": [[1], [2]],
+                "teacher_probability": [[0.5], [2.0]],
+            },
+            ["outside 0 … 1"],
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_at_opening(columns: dict[str, object], words: list[str], tmp_path: Path) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(InputError) as error:
+        open_pictures(tmp_path / "a.parquet")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_file_cut_short(tmp_path: Path) -> None:
+    file = table(tmp_path / "a.parquet", range(MANY))
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read.*whole"):
+        open_pictures(file)
+
+
+def test_shards_of_other_columns(tmp_path: Path) -> None:
+    table(tmp_path / "a.parquet", range(4))
+    pq.write_table(pa.table({"image": [b"a"], "klass": [1]}), tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=r"b\.parquet has no column label"):
+        open_pictures(tmp_path)
+
+
+def test_a_file_that_says_no_part_among_others_that_do(tmp_path: Path) -> None:
+    table(tmp_path / "train.parquet", range(4))
+    table(tmp_path / "extra.parquet", range(4))
+    with pytest.raises(InputError, match=r"extra\.parquet is neither train nor val"):
+        open_pictures(tmp_path)
+
+
+def test_what_does_not_fit_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
+    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    assert isinstance(pictures, parquet.Rows) and not pictures.column._held
+    assert contents(pictures) == [picture(n) for n in range(MANY)]
+    assert len(pictures.column._held) == 1

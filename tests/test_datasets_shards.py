@@ -1,0 +1,171 @@
+"""shards.py: WebDataset's tars."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from gmixer.datasets import UNKNOWN, open_pictures, open_split
+from gmixer.errors import ImageError, InputError
+from labelled import picture
+
+Members = list[tuple[str, bytes]]
+
+
+def shard(path: Path, members: Members, mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def samples(numbers: range) -> Members:
+    members: Members = []
+    for n in numbers:
+        members += [(f"{n:03}.png", picture(n)), (f"{n:03}.cls", b"%d" % (n % 3))]
+    return members
+
+
+def test_samples_of_several_shards_in_order(tmp_path: Path) -> None:
+    for start in (0, 7, 14):
+        shard(tmp_path / f"a-{start:03}.tar", samples(range(start, start + 7)))
+    pictures = open_pictures(tmp_path)
+    assert pictures.labels.tolist() == [n % 3 for n in range(21)]
+    for copy in (pictures, pickle.loads(pickle.dumps(pictures))):
+        assert [copy.read(n) for n in reversed(range(21))] == [picture(n) for n in reversed(range(21))]
+    assert pictures.name(8) == f"{tmp_path}/a-007.tar::008.png"
+    assert pictures.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "expected"),
+    [
+        ([("cls", b"4\n"), ("cls", b"2")], None, [4, 2]),
+        ([("txt", b"dog"), ("txt", b"cat\n")], ("cat", "dog"), [1, 0]),
+        ([("json", b'{"label": 4, "w": 3}'), ("json", b'{"label": 0}')], None, [4, 0]),
+        ([("json", b'{"label": "dog"}'), ("json", b'{"label": "cat"}')], ("cat", "dog"), [1, 0]),
+        ([("CLS", b"4"), ("json", json.dumps({"x": "y" * 2000, "label": 3}).encode())], None, [4, 3]),
+    ],
+)
+def test_labels_of_every_kind(
+    labels: list[tuple[str, bytes]], classes: tuple[str, ...] | None, expected: list[int], tmp_path: Path
+) -> None:
+    members: Members = []
+    for i, (end, data) in enumerate(labels):
+        members += [(f"x/{i}.{end}", data), (f"x/{i}.jpg", picture(i))]
+    pictures = open_pictures(shard(tmp_path / "a.tar", members))
+    assert pictures.classes == classes
+    assert pictures.labels.tolist() == expected
+
+
+def test_members_of_a_sample_need_not_stand_together(tmp_path: Path) -> None:
+    members = samples(range(9))
+    pictures = open_pictures(shard(tmp_path / "a.tar", members[::2] + members[1::2][::-1]))
+    assert pictures.labels.tolist() == [n % 3 for n in range(9)]
+    assert pictures.read(4) == picture(4)
+
+
+def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) -> None:
+    members = [
+        *samples(range(2)),
+        ("two.png", picture(5)),
+        ("two.seg.png", picture(6)),
+        ("two.cls", b"1"),
+        ("none.cls", b"1"),
+        ("mute.png", picture(7)),
+        ("odd.png", picture(8)),
+        ("odd.json", b'{"label": '),
+        ("null.png", picture(9)),
+        ("null.json", b'{"label": null}'),
+        ("bad.jpg", b"no picture"),
+        ("bad.cls", b"1"),
+    ]
+    pictures = open_pictures(shard(tmp_path / "a.tar", members))
+    assert [Path(pictures.name(i)).name for i in range(len(pictures))] == [
+        "a.tar::000.png",
+        "a.tar::001.png",
+        "a.tar::mute.png",
+        "a.tar::odd.png",
+        "a.tar::null.png",
+        "a.tar::bad.jpg",
+    ]
+    assert pictures.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, 1]
+    assert pictures.read(5) == b"no picture"
+    said = " ".join(pictures.notes)
+    for words in ("1 samples hold more than one", "::two", "1 samples hold no picture", "::none", "::mute", "::odd"):
+        assert words in said
+
+
+def test_files_are_parts_by_their_names_and_series_are_spelt_with_braces(tmp_path: Path) -> None:
+    for i in range(3):
+        shard(tmp_path / f"train-{i:02}.tar", samples(range(10 * i, 10 * i + 10)))
+    shard(tmp_path / "val-00.tar", samples(range(30, 35)))
+    split = open_split(tmp_path)
+    assert not split.is_drawn and (len(split.train), len(split.val)) == (30, 5)
+    some = open_pictures(f"{tmp_path}/train-{{01..02}}.tar")
+    assert [some.read(i) for i in (0, 19)] == [picture(10), picture(29)]
+    with pytest.raises(InputError, match=r"train-03\.tar: no such file"):
+        open_pictures(f"{tmp_path}/train-{{01..03}}.tar")
+
+
+def test_a_name_that_occurs_twice(tmp_path: Path) -> None:
+    file = shard(tmp_path / "a.tar", [*samples(range(3)), ("./001.cls", b"2")])
+    with pytest.raises(InputError, match=r"a\.tar holds 001\.cls twice"):
+        open_pictures(file)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_link(kind: bytes, tmp_path: Path) -> None:
+    file = shard(tmp_path / "a.tar", samples(range(3)))
+    with tarfile.open(file, "a") as tar:
+        link = tarfile.TarInfo("009.png")
+        link.type, link.linkname = kind, "000.png"
+        tar.addfile(link)
+    with pytest.raises(InputError, match=r"a\.tar::009\.png: is a link"):
+        open_pictures(file)
+
+
+@pytest.mark.parametrize("cut", [1_200, 2_000, 2_048, 3_000])
+def test_a_tar_cut_short(cut: int, tmp_path: Path) -> None:
+    shard(tmp_path / "a.tar", samples(range(3)))
+    file = shard(tmp_path / "b.tar", samples(range(3, 6)))
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"b\.tar"):
+        open_pictures(tmp_path)
+
+
+def test_a_damaged_header(tmp_path: Path) -> None:
+    file = shard(tmp_path / "a.tar", samples(range(3)))
+    data = bytearray(file.read_bytes())
+    data[2 * 1024 + 150] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.tar.*damaged"):
+        open_pictures(file)
+
+
+def test_a_packed_tar_cannot_be_read_at_random(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="packed"):
+        open_pictures(shard(tmp_path / "a.tar.gz", samples(range(3)), "w:gz"))
+
+
+def test_a_tar_that_shrank_after_it_was_opened(tmp_path: Path) -> None:
+    file = shard(tmp_path / "a.tar", samples(range(3)))
+    pictures = open_pictures(file)
+    file.write_bytes(file.read_bytes()[:1_000])
+    assert pictures.read(0) == picture(0)
+    with pytest.raises(ImageError) as error:
+        pictures.read(2)
+    assert error.value.kind == "corrupt"
+
+
+def test_numbers_and_names_do_not_mix(tmp_path: Path) -> None:
+    members = [("0.png", picture(0)), ("0.json", b'{"label": 1}'), ("1.png", picture(1)), ("1.txt", b"dog")]
+    with pytest.raises(InputError, match=r"numbers \(1\) and names \(dog\)"):
+        open_pictures(shard(tmp_path / "a.tar", members))
