@@ -128,7 +128,8 @@ class Engine:
                 pairs.append(("logits", ours.logits, judge.forward_head(tokens_BNC)))
         for stage, got, wanted in pairs:
             wanted = wanted.numpy()
-            difference = np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
+            size = np.linalg.norm(wanted)
+            difference = np.linalg.norm(got - wanted) / (size if size else 1.0)  # a new head's logits are all zero
             if not difference <= PARITY_BOUND:  # NaN too
                 raise EngineError(
                     f"{source} and the native engine disagree: {stage} differ by {difference:.2g} of their size, "
