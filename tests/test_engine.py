@@ -312,6 +312,14 @@ def test_from_torch_takes_wrapped_half_and_pruned_models() -> None:
     np.testing.assert_allclose(pruned.forward(x, tokens=True).tokens, tokens, atol=1e-4)
 
 
+def test_from_torch_takes_a_head_that_has_learnt_nothing() -> None:
+    """As the initial weights have it: all logits are zero, and so is their size."""
+    model, x = drawn_mixer(SMALL), drawn_images(SMALL, 2)
+    torch.nn.init.zeros_(model.head.weight)
+    torch.nn.init.zeros_(model.head.bias)
+    assert not Engine.from_torch(model).forward(x).logits.any()
+
+
 def test_from_torch_refuses_what_it_cannot_run() -> None:
     gelu_gate = drawn_mixer(SMALL)
     for block in gelu_gate.blocks:

@@ -35,7 +35,7 @@ def test_forward_keeps_up_with_onnx_runtime() -> None:
 def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
     """They take turns. Against one caller with the same batch in the same time, and against one with their batches
     together in no more work; only the work, since on a busy machine small batches wait longer for each other's threads.
-    The least of five runs is compared: other programs, and threads that spin while they wait for them, only add to it.
+    The least of four runs is compared: other programs, and threads that spin while they wait for them, only add to it.
     """
     program = f"""
         {first}
@@ -62,7 +62,7 @@ def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
 
         for batch in (1, 2, 4):
             eight, one, together = np.min(
-                [(seconds(8, 2, batch), seconds(1, 16, batch), seconds(1, 2, 8 * batch)) for _ in range(5)], axis=0
+                [(seconds(8, 2, batch), seconds(1, 16, batch), seconds(1, 2, 8 * batch)) for _ in range(4)], axis=0
             )
             print(json.dumps([batch, eight[0] / one[0], eight[1] / together[1]]))
     """

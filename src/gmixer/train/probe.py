@@ -5,6 +5,8 @@ N pictures, C channels of an embedding, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,7 @@ PENALTIES = tuple(
 HELD_OUT = 5  # every fifth picture judges the penalty, in turn …
 MOST_FOLDED = 5_000  # … five times; of more pictures than these once, which is enough to choose
 _ITERATIONS = 100
+_WORTH_THREADS = 10_000_000  # multiply-adds of a product; guessed: 160×256×5 took 46 times the work with two threads
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,11 @@ def embed_all(
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS, on standardised
     features; the standardisation then goes into the head."""
+    with _threads_for(features_NC.numel() * num_classes):
+        return _fit_head(features_NC, labels_N, num_classes, seed=seed)
+
+
+def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     mean_C, std_C = features_NC.mean(dim=0), features_NC.std(dim=0).clamp_min(1e-6)
     x_NC = (features_NC - mean_C) / std_C
     fold_N = torch.randperm(len(x_NC), generator=torch.Generator().manual_seed(seed)) % HELD_OUT
@@ -122,3 +130,15 @@ def _path(
         optimizer.step(closure)  # type: ignore[no-untyped-call]
         solutions.append((weight.detach().clone(), bias.detach().clone()))
     return solutions
+
+
+@contextmanager
+def _threads_for(multiply_adds: int) -> Iterator[None]:
+    """One thread for small products: after each the threads would wait for each other, longer than they work."""
+    threads = torch.get_num_threads()
+    if multiply_adds < _WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
