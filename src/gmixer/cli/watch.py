@@ -88,10 +88,12 @@ class Watch:
     def ends(self, trained: Trained) -> None:
         if not self._speaks:
             return
+        from gmixer.evaluate import top
+
         judged = trained.judged
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
-        print(f"top-1 {judged.top1:.1%} on {len(judged.label)} pictures held out")
+        print(f"top-1   {top(judged, 1)}, held out")
         print(f"model   {trained.model_folder}")
 
     def _left(self, step: int) -> str:

@@ -14,7 +14,6 @@ stochastic_depth.py  branches skipped as the order says
 teacher.py           a model that answers meanwhile
 distributed.py       several processes, started by torchrun
 checkpoint.py        the state on disk
-judge.py             answers to the pictures held out
 probe.py             the other way: a linear head on embeddings
 log.py               CSV, TensorBoard, and whoever watches
 """

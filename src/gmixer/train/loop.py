@@ -15,19 +15,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
 from gmixer.config import DataConfig
-from gmixer.datasets.pictures import Pictures, Subset
+from gmixer.data import Preprocess
+from gmixer.datasets.pictures import UNKNOWN, Pictures, Subset
 from gmixer.errors import GmixerError, ImageError, InputError
+from gmixer.evaluate import Judged, judge, top
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
 from gmixer.train.distributed import World
 from gmixer.train.feed import Batch, Feed
-from gmixer.train.judge import Judged, judge
 from gmixer.train.log import Log, Progress, Validation, Watcher
 from gmixer.train.loss import distillation, losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
@@ -215,17 +218,20 @@ class Trainer:
         model.eval()
 
         @torch.inference_mode()
-        def forward(x_BCSS: Tensor) -> Tensor:
-            logits_BK: Tensor = model(x_BCSS)
+        def forward(x_BCSS: NDArray[np.float32]) -> NDArray[np.float32]:
+            logits_BK: NDArray[np.float32] = model(torch.from_numpy(x_BCSS).to(self.world.device)).float().cpu().numpy()
             return logits_BK
 
-        judged = judge(forward, self.val, self.data, self.world)
+        mine = np.flatnonzero(self.val.labels != UNKNOWN)[self.world.rank :: self.world.size]
+        shares = self.world.gathered(judge(forward, self.val, mine, Preprocess(self.data)))
+        self._note([error for _, errors in shares for error in errors])
+        judged = Judged.joined([judged for judged, _ in shares])
         row = Validation(
             step=self.step,
             epoch=self.step / self.steps_an_epoch,
             loss=judged.loss,
-            top1=judged.top1,
-            top5=judged.top(5),
+            top1=top(judged, 1).value,
+            top5=top(judged, 5).value,
             n=len(judged.label),
         )
         self._tell(log, row)

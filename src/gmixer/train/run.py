@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from gmixer.datasets import open_split
-from gmixer.datasets.pictures import Pictures
+from gmixer.data import Preprocess
+from gmixer.datasets import UNKNOWN, Pictures, open_split
 from gmixer.engine import Engine
 from gmixer.engine.threads import default_threads
 from gmixer.errors import InputError
+from gmixer.evaluate import Judged, judge
 from gmixer.models.saving import save_model
 from gmixer.train.distributed import World, world
-from gmixer.train.judge import Judged, judge
 from gmixer.train.log import Watcher
 from gmixer.train.loop import Pace, Trainer
 from gmixer.train.probe import fit_probe
@@ -100,10 +100,11 @@ def _probe(
     fit_probe(begun.model, begun.data, train, watcher, seed=recipe.seed)
     engine = Engine.from_torch(begun.model)
 
-    def forward(x_BCSS: Tensor) -> Tensor:
-        return torch.from_numpy(engine.forward(x_BCSS.numpy()).logits)
-
-    return judge(forward, val, begun.data, here)
+    labelled = np.flatnonzero(val.labels != UNKNOWN)
+    judged, unreadable = judge(lambda x: engine.forward(x).logits, val, labelled, Preprocess(begun.data))
+    for error in unreadable:
+        watcher.says(f"left out, since it cannot be read: {error}")
+    return judged
 
 
 def _write_recipe(folder: Path, recipe: Recipe, here: World) -> None:

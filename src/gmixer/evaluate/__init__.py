@@ -1,0 +1,13 @@
+"""How good a model is on pictures whose classes are known, without torch.
+
+judge.py      judge: answers → Judged, one entry a picture
+metrics.py    top-k, calibration, per class, with intervals
+sets.py       ImageNet's test sets: which answers count, and which are right
+published.py  what others measured
+validate.py   validate: a model and a set → Validated, the sentence
+"""
+
+from gmixer.evaluate.judge import Judged, judge
+from gmixer.evaluate.metrics import Share, calibration, confusion, per_class, top, wilson
+
+__all__ = ["Judged", "Share", "calibration", "confusion", "judge", "per_class", "top", "wilson"]
