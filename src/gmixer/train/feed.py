@@ -6,6 +6,7 @@ B pictures of a batch, C channels, S side in pixels, K classes, L blocks.
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -84,11 +85,15 @@ class Feed(Dataset[Batch]):
     def batches(self, *, first_step: int, last_step: int, workers: int) -> Iterator[Batch]:
         """Those of the steps first_step … last_step - 1, in order. workers: processes that make them; 0: none."""
         items = range(first_step * self.recipe.accumulate, last_step * self.recipe.accumulate)
-        return iter(
-            DataLoader(
-                self, batch_size=None, sampler=items, num_workers=workers, prefetch_factor=2 if workers else None
-            )
+        loader = DataLoader(
+            self,
+            batch_size=None,
+            sampler=items,
+            num_workers=workers,
+            prefetch_factor=2 if workers else None,
+            worker_init_fn=_leave_signals_to_the_run,
         )
+        return iter(loader)
 
     def _row(self, place: int, *, calm: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         i = self.order.picture(place)
@@ -131,6 +136,12 @@ class Feed(Dataset[Batch]):
         """The smallest crop keeps about as many pixels as the model sees."""
         least_area = min(self.recipe.crop_area[0], self.recipe.calm_crop_area[0])
         return math.ceil(self.data.image_px * min(1 / math.sqrt(least_area), MOST_CROPPED))
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """A terminal sends Ctrl-C to every process; the run then still needs its batches until its checkpoint is written."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
