@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import bench, classify, doctor, embed, info, models, options, pull, terminal, train
+from gmixer.cli import bench, classify, doctor, embed, info, models, options, pull, terminal, train, validate
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -56,6 +56,7 @@ app.command()(pull.pull)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
 app.command()(train.train)
+app.command()(validate.validate)
 
 
 def main() -> None:

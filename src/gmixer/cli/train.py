@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def train(
     from gmixer.errors import missing_extra
 
     try:
-        from gmixer.train import Pace, read_recipe
+        from gmixer.train import Interrupted, Pace, read_recipe
         from gmixer.train import train as train_on
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "gmixer":
@@ -81,18 +82,22 @@ def train(
         changes["pretrained"] = False
     recipe = recipe.changed(changes | dict(_setting(text) for text in settings or ()))
     folder = output or Path("runs") / f"{_stem(data)}-{'probe' if probe else Path(config).stem}"
-    with own_stderr(), watcher(speaks=os.environ.get("RANK", "0") == "0") as watch:
-        trained = train_on(
-            data,
-            recipe,
-            folder,
-            watcher=watch,
-            val_fraction=val,
-            device=device,
-            threads=threads,
-            pace=Pace(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every),
-        )
-        watch.ends(trained)
+    try:
+        with own_stderr(), watcher(speaks=os.environ.get("RANK", "0") == "0") as watch:
+            trained = train_on(
+                data,
+                recipe,
+                folder,
+                watcher=watch,
+                val_fraction=val,
+                device=device,
+                threads=threads,
+                pace=Pace(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every),
+            )
+            watch.ends(trained)
+    except Interrupted as stopped:
+        typer.echo(f"gmixer: {stopped}", err=True)
+        raise typer.Exit(128 + signal.SIGINT) from stopped
 
 
 def _setting(text: str) -> tuple[str, str]:

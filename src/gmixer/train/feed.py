@@ -139,7 +139,7 @@ class Feed(Dataset[Batch]):
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """A terminal sends Ctrl-C to every process; the run then still needs its batches until its checkpoint is written."""
+    """A terminal sends Ctrl-C to every process; the run needs its batches until its checkpoint is written."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,0 +1,94 @@
+"""Data → pictures whose labels count a model's classes, and what else a test set of ImageNet asks for.
+
+N pictures, K classes of the model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.data.labels import Label
+from gmixer.datasets import UNKNOWN, Pictures, open_held_out
+from gmixer.errors import InputError
+from gmixer.evaluate.published import SetName
+
+CLASSES_OF_SUBSETS = 200  # of ImageNet-A and of ImageNet-R
+_VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """numbers: of the pictures that count. right: the right classes of every picture. among: what an answer may be."""
+
+    pictures: Pictures
+    numbers: NDArray[np.int64]
+    right: Sequence[Sequence[int]] | None = None
+    among: NDArray[np.int64] | None = None
+
+
+def open_set(
+    source: str | os.PathLike[str],
+    labels: Sequence[Label],
+    of: SetName | None = None,
+    *,
+    real_labels: str | os.PathLike[str] | None = None,
+) -> TestSet:
+    """The val part of the data, or all of it where it has no parts; labels: the model's classes.
+
+    Class names are matched with the model's by name or synset, never by their place; names that are numbers, as the
+    folders of ImageNet-V2 have them, are class indices.
+    of: "a" and "r" leave only their own 200 classes as answers. "real" takes the labels of `real_labels`, the file
+        real.json of "Are we done with ImageNet?" (arXiv 2006.07159): for each validation picture the classes that are
+        right; pictures without any do not count.
+
+    Raises InputError where data and classes do not fit.
+    """
+    if (of == "real") != (real_labels is not None):
+        raise InputError('the set "real" and real_labels, the file real.json, go together')
+    pictures = open_held_out(source, classes=[label.synset or label.name for label in labels])
+    if of == "real":
+        assert real_labels is not None
+        right = _real(pictures, Path(real_labels), len(labels))
+        return TestSet(pictures, np.array([i for i, classes in enumerate(right) if classes], np.int64), right=right)
+    numbers = np.flatnonzero(pictures.labels != UNKNOWN)
+    if not len(numbers):
+        raise InputError(f"{os.fspath(source)} has no picture with a label; wanted some to measure the answers by")
+    if of in ("a", "r"):
+        held = np.unique(pictures.labels[numbers])
+        if len(held) != CLASSES_OF_SUBSETS:
+            raise InputError(
+                f"{os.fspath(source)} has pictures of {len(held)} classes; ImageNet-{of.upper()} has "
+                f"{CLASSES_OF_SUBSETS}: leave the set's name out, or pass the whole of it"
+            )
+        return TestSet(pictures, numbers, among=held)
+    return TestSet(pictures, numbers)
+
+
+def _real(pictures: Pictures, path: Path, num_classes: int) -> list[list[int]]:
+    """The right classes of each picture, by the number in its name."""
+    try:
+        by_number = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as real.json: {error}") from error
+    fits = isinstance(by_number, list) and all(
+        isinstance(row, list) and all(isinstance(c, int) and 0 <= c < num_classes for c in row) for row in by_number
+    )
+    if not fits:
+        raise InputError(f"{path} is not real.json: wanted a list with a list of class indices for each picture")
+    right = []
+    for i in range(len(pictures)):
+        name = pictures.name(i)
+        found = _VAL_NAME.search(name)
+        if found is None or not 0 < int(found[1]) <= len(by_number):
+            last = f"ILSVRC2012_val_{len(by_number):08}"
+            raise InputError(f"{name} is none of ILSVRC2012_val_00000001 … {last}, which {path} is about")
+        right.append(by_number[int(found[1]) - 1])
+    return right

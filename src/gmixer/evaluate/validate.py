@@ -1,0 +1,151 @@
+"""A model and pictures whose classes are known → how good it is, beside what was published."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from gmixer.data.labels import Label
+from gmixer.datasets import Pictures
+from gmixer.errors import ImageError
+from gmixer.evaluate.judge import Judged, judge
+from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
+from gmixer.evaluate.published import Published, SetName, published
+from gmixer.evaluate.sets import open_set
+from gmixer.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Validated:
+    """pipeline: what was done to the pictures, and by what. uncounted: pictures without a label.
+
+    calibration_error: 0…1, see metrics.calibration.
+    """
+
+    model: str
+    source: str
+    set_name: SetName | None
+    pipeline: str
+    pictures: Pictures
+    labels: Sequence[Label]
+    judged: Judged
+    unreadable: Sequence[ImageError]
+    uncounted: int
+    top1: Share
+    top5: Share
+    calibration_error: float
+    bins: Sequence[Bin]
+    classes: Sequence[Share]  # top-1 of each class
+    published: Published | None
+
+    def compared(self) -> list[Compared]:
+        """With each published figure."""
+        if self.published is None:
+            return []
+        pairs = (("top-1", self.top1, self.published.top1), ("top-5", self.top5, self.published.top5))
+        return [Compared(what, share, expected / 100) for what, share, expected in pairs if expected is not None]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `gmixer validate --json` prints; shares are 0…1."""
+        return {
+            "model": self.model,
+            "data": self.source,
+            "set": self.set_name,
+            "pipeline": self.pipeline,
+            "n": self.top1.n,
+            "top1": self.top1.value,
+            "top1_interval": self.top1.interval,
+            "top5": self.top5.value,
+            "top5_interval": self.top5.interval,
+            "calibration_error": self.calibration_error,
+            "unlabelled": self.uncounted,
+            "unreadable": [{"path": e.source, "kind": e.kind, "message": e.reason} for e in self.unreadable],
+            "published": [
+                {"what": c.what, "expected": c.expected, "difference": c.difference, "inside_interval": c.inside}
+                for c in self.compared()
+            ],
+            "classes": [
+                {"index": label.index, "label": label.name, "n": share.n, "top1": share.value}
+                for label, share in zip(self.labels, self.classes, strict=True)
+                if share.n
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A measured share beside the published one, both 0…1."""
+
+    what: str
+    measured: Share
+    expected: float
+
+    @property
+    def difference(self) -> float:
+        return self.measured.value - self.expected
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published figure lies within the measured one's interval."""
+        low, high = self.measured.interval
+        return low <= self.expected <= high
+
+
+def validate(
+    predictor: Predictor,
+    source: str | os.PathLike[str],
+    of: SetName | None = None,
+    *,
+    real_labels: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Validated:
+    """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
+
+    on_progress: called with how many pictures are done, and of how many.
+    Raises InputError where data and model do not fit. Pictures that cannot be read are listed, and count for nothing.
+    """
+    predictor.require_classes()
+    test = open_set(source, predictor.labels, of, real_labels=real_labels)
+    judged, unreadable = judge(
+        lambda x_BCHW: predictor.forward(x_BCHW).logits,
+        test.pictures,
+        test.numbers,
+        predictor.preprocess,
+        right=test.right,
+        among=test.among,
+        on_progress=lambda done: on_progress(done, len(test.numbers)),
+    )
+    error, bins = calibration(judged)
+    return Validated(
+        model=predictor.name,
+        source=os.fspath(source),
+        set_name=of,
+        pipeline=_pipeline(predictor),
+        pictures=test.pictures,
+        labels=predictor.labels,
+        judged=judged,
+        unreadable=unreadable,
+        uncounted=len(test.pictures) - len(test.numbers),
+        top1=top(judged, 1),
+        top5=top(judged, 5),
+        calibration_error=error,
+        bins=bins,
+        classes=per_class(judged, predictor.model.num_classes),
+        published=published(predictor.name, of) if of else None,
+    )
+
+
+def _pipeline(predictor: Predictor) -> str:
+    data, how = predictor.data, predictor.preprocess
+    turned = "EXIF orientation ignored" if how.orientation == "ignore" else "turned as EXIF says"
+    sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
+    normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))
+    return f"{turned}; {sides}; {normalised}; {predictor.engine!r}; {versions}"
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)
