@@ -6,6 +6,7 @@ B pictures of a batch, C channels, S side in pixels, K classes, L blocks.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,7 +87,12 @@ class Feed(Dataset[Batch]):
         items = range(first_step * self.recipe.accumulate, last_step * self.recipe.accumulate)
         return iter(
             DataLoader(
-                self, batch_size=None, sampler=items, num_workers=workers, prefetch_factor=2 if workers else None
+                self,
+                batch_size=None,
+                sampler=items,
+                num_workers=workers,
+                prefetch_factor=2 if workers else None,
+                worker_init_fn=_leave_group,
             )
         )
 
@@ -131,6 +137,11 @@ class Feed(Dataset[Batch]):
         """The smallest crop keeps about as many pixels as the model sees."""
         least_area = min(self.recipe.crop_area[0], self.recipe.calm_crop_area[0])
         return math.ceil(self.data.image_px * min(1 / math.sqrt(least_area), MOST_CROPPED))
+
+
+def _leave_group(worker: int) -> None:
+    """Ctrl-C and `timeout` signal a whole group of processes: the run, which finishes its step, still wants batches."""
+    os.setpgid(0, 0)
 
 
 @contextmanager
