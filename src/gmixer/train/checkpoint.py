@@ -39,7 +39,8 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many types
         raise InputError(f"{path} is no checkpoint of a run ({error}); move it away to start anew") from error
-    assert isinstance(state, dict)
+    if not isinstance(state, dict) or "identity" not in state:
+        raise InputError(f"{path} is no checkpoint of a run; move it away to start anew")
     return state
 
 

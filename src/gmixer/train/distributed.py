@@ -53,6 +53,11 @@ class World:
         return box[0]
 
 
+def processes_here() -> int:
+    """How many of the run's processes share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
 @contextmanager
 def world(device: str | None) -> Iterator[World]:
     """The processes that torchrun started together, found by the environment it sets; else this one.
@@ -67,6 +72,8 @@ def world(device: str | None) -> Iterator[World]:
     if size == 1:
         yield here
         return
+    if here.device.type == "cuda":
+        torch.cuda.set_device(here.device)  # where nccl gathers and broadcasts objects
     dist.init_process_group("nccl" if here.device.type == "cuda" else "gloo")
     try:
         yield here

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,7 +69,8 @@ class Log:
                 self._board.add_scalar(f"{part}/{name}", value, row.step)
 
     def close(self) -> None:
-        self._board.close()
+        with suppress(OSError):  # of a full disk, which was told when the row was written
+            self._board.close()
 
 
 class _Table:
@@ -75,14 +78,17 @@ class _Table:
         self._path = path
         self._names = [field.name for field in fields(row)]
         kept = [r for r in read_table(path) if r["step"] <= from_step]
-        self._append([self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        _append(unfinished, [self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
+        os.replace(unfinished, path)
 
     def write(self, row: Any) -> None:
-        self._append([[getattr(row, name) for name in self._names]], mode="a")
+        _append(self._path, [[getattr(row, name) for name in self._names]], mode="a")
 
-    def _append(self, rows: list[list[Any]], *, mode: str) -> None:
-        with self._path.open(mode, newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+
+def _append(path: Path, rows: list[list[Any]], *, mode: str) -> None:
+    with path.open(mode, newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
 
 
 def read_table(path: Path) -> list[dict[str, float]]:
@@ -90,7 +96,7 @@ def read_table(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(line for line in file if line.endswith("\n")))
     whole = [row for row in rows if None not in row.values() and "" not in row.values()]
     number: Callable[[str], float] = lambda text: int(text) if text.isdigit() else float(text)  # noqa: E731
     return [{name: number(text) for name, text in row.items()} for row in whole]

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -134,7 +134,7 @@ class Trainer:
         try:
             with _stopping() as asked:
                 while self.step < self.steps:
-                    window.add(self._step(batches, stop=bool(asked)))
+                    window.add(self._step(batches, asked))
                     judged = None
                     if window.due() or self.step == self.steps:
                         self._tell(log, window.row(self))
@@ -156,8 +156,8 @@ class Trainer:
             if log:
                 log.close()
 
-    def _step(self, batches: Iterator[Batch], *, stop: bool) -> Tensor:
-        """One step of the optimizers → the sums (loss, right, weight) of all processes."""
+    def _step(self, batches: Iterator[Batch], asked: list[int]) -> Tensor:
+        """One step of the optimizers → the sums (loss, right, weight) of all processes. asked: signals that came."""
         self.computed.train()
         sums = torch.zeros(4, dtype=torch.float64, device=self.world.device)
         for part in range(self.recipe.accumulate):
@@ -179,7 +179,7 @@ class Trainer:
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.step += 1
-        sums[3] = float(stop)
+        sums[3] = len(asked)
         summed = self.world.summed(sums).cpu()
         self._stop = bool(summed[3])
         if not torch.isfinite(summed[0]):
@@ -195,12 +195,16 @@ class Trainer:
         recipe = self.recipe
         with torch.autocast(self.world.device.type, _DTYPES[recipe.precision], enabled=recipe.precision != "fp32"):
             logits_BK = self.computed(batch.x_BCSS)
-        loss_B = losses(recipe.loss, logits_BK, batch.target_BK)
-        if self.teacher is not None:
+        if self.teacher is None:
+            loss_B = losses(recipe.loss, logits_BK, batch.target_BK)
+        else:
             with torch.no_grad():
                 teacher_BK = self.teacher(batch.x_BCSS)
+            said_B = batch.target_BK.sum(dim=1)  # 1; 0 without a label, between them where such a picture is mixed in
+            told_B = losses(recipe.loss, logits_BK, batch.target_BK / said_B.clamp_min(1e-6)[:, None])
             taught_B = distillation(logits_BK, teacher_BK, recipe.temperature)
-            loss_B = (1 - recipe.teacher_share) * loss_B + recipe.teacher_share * taught_B
+            label_share_B = (1 - recipe.teacher_share) * said_B
+            loss_B = label_share_B * told_B + (1 - label_share_B) * taught_B
         loss = (loss_B * batch.weight_B).sum()
         # DDP takes the mean over the processes, so each divides by its own share of the batch.
         self.scaler.scale(loss * self.world.size / recipe.batch).backward()  # type: ignore[no-untyped-call]
@@ -240,7 +244,10 @@ class Trainer:
     def _tell(self, log: Log | None, row: Progress | Validation) -> None:
         if log is None:
             return
-        log.write(row)
+        try:
+            log.write(row)
+        except OSError as error:
+            self.watcher.says(f"this row of the log could not be written: {error}")
         if isinstance(row, Progress):
             self.watcher.progress(row)
         else:
@@ -261,7 +268,7 @@ class Trainer:
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on."""
         return {
-            "recipe": self.recipe.to_toml(),
+            "recipe": replace(self.recipe, about="").to_toml(),
             "pictures": len(self.feed.pictures),
             "classes": self.model.num_classes,
         }
@@ -313,7 +320,7 @@ def _difference(what: str, theirs: Any, ours: Any) -> str:
     if what != "recipe":
         return f"{theirs} {what}, not {ours}"
     changed = sorted(set(theirs.splitlines()) - set(ours.splitlines()))
-    return f"another recipe ({'; '.join(line for line in changed if not line.startswith('about'))})"
+    return f"another recipe ({'; '.join(changed)})"
 
 
 class _Averaging:

@@ -28,12 +28,12 @@ def freeze(model: Mixer, blocks: int) -> None:
 
 
 def optimizers(model: Mixer, recipe: Recipe) -> list[Optimizer]:
-    """One, or two with "muon": Muon for the matrices of the blocks, AdamW for everything else."""
+    """One, or two with "muon": Muon for the matrices of the blocks that learn, AdamW for everything else."""
     if recipe.optimizer == "muon":
         hidden = list(_groups(model, recipe, recipe.muon_lr, hidden=True))
         others = list(_groups(model, recipe, recipe.lr, hidden=False))
-        muon = Muon(hidden, lr=recipe.muon_lr, momentum=recipe.momentum)
-        return [muon, AdamW(others, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps)]
+        muon = [Muon(hidden, lr=recipe.muon_lr, momentum=recipe.momentum)] if hidden else []
+        return [*muon, AdamW(others, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps)]
     groups = list(_groups(model, recipe, recipe.lr))
     match recipe.optimizer:
         case "adamw":
@@ -85,6 +85,8 @@ def _groups(model: Mixer, recipe: Recipe, lr: float, *, hidden: bool | None = No
 
 
 def _depth(name: str, top: int) -> int:
-    """0 the stem, then the blocks from 1, last the norm and the head."""
+    """0 the stem, then the blocks from 1, the norm with the last of them, then the head: as timm counts."""
     place, _, rest = name.partition(".")
-    return 0 if place == "stem" else int(rest.partition(".")[0]) + 1 if place == "blocks" else top
+    if place == "blocks":
+        return int(rest.partition(".")[0]) + 1
+    return {"stem": 0, "norm": top - 1}.get(place, top)

@@ -109,8 +109,11 @@ class Recipe:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)!r}; wanted 0 or more")
         self._within("rand_magnitude", 0, 10)
-        if self.ema == 1 or self.smoothing == 1:
-            raise InputError("ema and smoothing must be below 1: at 1 nothing is learnt")
+        for name in ("ema", "smoothing", "drop_path"):
+            if getattr(self, name) == 1:
+                raise InputError(f"{name} is 1; wanted less: at 1 nothing is learnt")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(f"betas is {list(self.betas)}; wanted two numbers from 0 to below 1")
         if self.batch % self.accumulate:
             raise InputError(
                 f"batch {self.batch} cannot be computed in {self.accumulate} equal parts; change accumulate"
@@ -237,5 +240,6 @@ def _named(kind: Any) -> str:
 
 
 def _toml(value: object) -> str:
-    """JSON's texts, numbers, lists and truths are TOML's too."""
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    """JSON's numbers, lists and truths are TOML's too, and its texts but for one character."""
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")

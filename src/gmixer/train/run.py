@@ -24,7 +24,7 @@ from gmixer.engine.threads import default_threads
 from gmixer.errors import InputError
 from gmixer.evaluate import Judged, judge
 from gmixer.models.saving import save_model
-from gmixer.train.distributed import World, world
+from gmixer.train.distributed import World, processes_here, world
 from gmixer.train.log import Watcher
 from gmixer.train.loop import Pace, Trainer
 from gmixer.train.probe import fit_probe
@@ -58,11 +58,11 @@ def train(
     stopped.
 
     val_fraction: how much is kept for validation, where the data has no part for it.
-    device: "cpu", "cuda"; None: a GPU where there is one. threads: on the CPU; None: all that this process may use.
+    device: "cpu", "cuda"; None: a GPU where there is one. threads: on the CPU, of each process; None: all that there are, shared among the run's processes.
 
     Raises InputError, WeightsError, UnknownModelError; Interrupted where a signal stopped it.
     """
-    torch.set_num_threads(threads or default_threads())
+    torch.set_num_threads(threads or max(default_threads() // processes_here(), 1))
     parts = open_split(data, val_fraction=val_fraction)
     pictures, held_out = parts.train, parts.val
     begun = start(recipe, pictures)
