@@ -58,7 +58,8 @@ def train(
     stopped.
 
     val_fraction: how much is kept for validation, where the data has no part for it.
-    device: "cpu", "cuda"; None: a GPU where there is one. threads: on the CPU, of each process; None: all that there are, shared among the run's processes.
+    device: "cpu", "cuda"; None: a GPU where there is one.
+    threads: on the CPU, of each process; None: all that there are, shared among the run's processes.
 
     Raises InputError, WeightsError, UnknownModelError; Interrupted where a signal stopped it.
     """
