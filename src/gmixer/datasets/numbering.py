@@ -99,16 +99,15 @@ def _renumbered(pictures: Stored, classes: Sequence[str], where: str) -> Stored:
 def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """(len(names),): where `classes` has each, UNKNOWN where it has none or more than one.
 
-    Names that are all numbers are class indices, as the folders of ImageNet-V2 are, unless classes are called so too.
+    Where `classes` are ImageNet's, names that are all numbers are its class indices, as the folders of ImageNet-V2 are.
     """
     if tuple(names) == tuple(classes):
         return np.arange(len(names), dtype=np.int64)
     ours, theirs = imagenet_indices(names), imagenet_indices(classes)
     if ours is not None and theirs is not None:
         return _places([str(i) for i in ours], [str(i) for i in theirs])
-    if all(name.isdecimal() for name in names) and not set(names) & set(classes):
-        indices = np.array([int(name) for name in names], np.int64)
-        return np.where(indices < len(classes), indices, UNKNOWN)
+    if theirs is not None and all(name.isascii() and name.isdecimal() for name in names):
+        return _places([str(int(name)) for name in names], [str(i) for i in theirs])
     count = Counter(classes)
     index = {name: i for i, name in enumerate(classes) if count[name] == 1}
     return np.array([index.get(name, UNKNOWN) for name in names], np.int64)

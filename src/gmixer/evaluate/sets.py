@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.data.labels import Label
+from gmixer.data.labels import Label, imagenet_1k
 from gmixer.datasets import UNKNOWN, Pictures, open_held_out
 from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
+from gmixer.evaluate.subsets import SUBSETS
 
-CLASSES_OF_SUBSETS = 200  # of ImageNet-A and of ImageNet-R
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
 
@@ -53,6 +53,10 @@ def open_set(
     """
     if (of == "real") != (real_labels is not None):
         raise InputError('the set "real" and real_labels, the file real.json, go together')
+    if of is not None and [label.synset for label in labels] != [label.synset for label in imagenet_1k()]:
+        raise InputError(
+            f"the set {of!r} is about ImageNet-1k's classes; the model has others: leave the set's name out"
+        )
     pictures = open_held_out(source, classes=[label.synset or label.name for label in labels])
     if of == "real":
         assert real_labels is not None
@@ -61,15 +65,20 @@ def open_set(
     numbers = np.flatnonzero(pictures.labels != UNKNOWN)
     if not len(numbers):
         raise InputError(f"{os.fspath(source)} has no picture with a label; wanted some to measure the answers by")
-    if of in ("a", "r"):
-        held = np.unique(pictures.labels[numbers])
-        if len(held) != CLASSES_OF_SUBSETS:
-            raise InputError(
-                f"{os.fspath(source)} has pictures of {len(held)} classes; ImageNet-{of.upper()} has "
-                f"{CLASSES_OF_SUBSETS}: leave the set's name out, or pass the whole of it"
-            )
-        return TestSet(pictures, numbers, among=held)
+    if of in SUBSETS:
+        return TestSet(pictures, numbers, among=_among(pictures.labels[numbers], of, os.fspath(source)))
     return TestSet(pictures, numbers)
+
+
+def _among(held: NDArray[np.int64], of: SetName, source: str) -> NDArray[np.int64]:
+    """The subset's classes. held: the labels of the pictures."""
+    among = SUBSETS[of]
+    if strange := np.setdiff1d(held, among).tolist():
+        raise InputError(
+            f"{source} has pictures of {imagenet_1k()[strange[0]].synset}, none of the {len(among)} classes of "
+            f"ImageNet-{of.upper()}: leave the set's name out, or pass that set"
+        )
+    return among
 
 
 def _real(pictures: Pictures, path: Path, num_classes: int) -> list[list[int]]:
