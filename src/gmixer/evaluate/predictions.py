@@ -11,8 +11,10 @@ from typing import Any
 
 from gmixer.errors import InputError, missing_extra
 from gmixer.evaluate.validate import Validated
+from gmixer.pipeline import batches
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+ROW_GROUP = 65_536  # rows of a Parquet file that are in memory at a time
 
 
 def check_output(path: Path) -> None:
@@ -33,10 +35,10 @@ def write_predictions(validated: Validated, path: Path) -> None:
             case ".csv":
                 _write_csv(validated, unfinished)
             case ".jsonl":
-                unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows(validated)), encoding="utf-8")
+                with unfinished.open("w", encoding="utf-8") as file:
+                    file.writelines(json.dumps(row) + "\n" for row in rows(validated))
             case _:
-                pa, pq = _parquet()
-                pq.write_table(pa.Table.from_pylist(list(rows(validated))), unfinished)
+                _write_parquet(validated, unfinished)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -71,6 +73,33 @@ def _write_csv(validated: Validated, path: Path) -> None:
                 writer = csv.DictWriter(file, list(row), lineterminator="\n")
                 writer.writeheader()
             writer.writerow(row | {"top5": " ".join(map(str, row["top5"] or ()))})
+
+
+def _write_parquet(validated: Validated, path: Path) -> None:
+    """Columns have their types whatever the rows hold; a path that is no valid text is escaped."""
+    pa, pq = _parquet()
+    types = {
+        "path": pa.string(),
+        "label": pa.int64(),
+        "label_name": pa.string(),
+        "predicted": pa.int64(),
+        "predicted_name": pa.string(),
+        "probability": pa.float64(),
+        "right": pa.bool_(),
+        "top5": pa.list_(pa.int64()),
+        "error": pa.string(),
+    }
+    texts = [name for name, kind in types.items() if kind == pa.string()]
+    with pq.ParquetWriter(path, pa.schema(types)) as writer:
+        for batch in batches(rows(validated), ROW_GROUP):
+            for row in batch:
+                row.update({name: _valid(row[name]) for name in texts})
+            writer.write_table(pa.Table.from_pylist(batch, pa.schema(types)))
+
+
+def _valid(text: str | None) -> str | None:
+    """The text with \\udce9 where a file's name has the byte E9 and is no UTF-8, which Parquet has no place for."""
+    return text and text.encode("utf-8", "backslashreplace").decode()
 
 
 def _parquet() -> tuple[Any, Any]:
