@@ -36,7 +36,13 @@ class SetChoice(StrEnum):
 
 
 def validate(
-    model: Annotated[str, typer.Argument(help="A name, hf-hub:organization/model, a folder or a .safetensors file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A name, hf-hub:organization/model, a folder or a .safetensors file.",
+            autocompletion=options.complete_model,
+        ),
+    ],
     data: Annotated[
         str,
         typer.Argument(help="Pictures with labels; of data in parts the val part is measured (docs/datasets.md)."),
@@ -55,6 +61,7 @@ def validate(
     runtime: Annotated[RuntimeChoice, typer.Option(help="The native engine, or PyTorch.")] = RuntimeChoice.native,
     device: Annotated[str | None, typer.Option(help="Of PyTorch: cpu, cuda.")] = None,
     precision: Annotated[str, typer.Option(help="Of PyTorch: fp32, bf16, fp16.")] = "fp32",
+    name: options.Name = None,
     threads: options.Threads = None,
     orientation: Annotated[
         options.Orientation,
@@ -77,6 +84,7 @@ def validate(
         check_output(output)
     predictor = load(
         model,
+        name=name,
         runtime=runtime.value,
         device=device,
         precision=precision,  # type: ignore[arg-type] # load checks it

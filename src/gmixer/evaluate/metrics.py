@@ -28,7 +28,7 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     share, z2 = right / n, Z_95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)  # rounding may cross the share
 
 
 @dataclass(frozen=True, slots=True)
