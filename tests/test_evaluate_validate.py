@@ -153,6 +153,18 @@ def test_published_figures_stand_beside_where_there_are_some(validated: Validate
     assert [c.what for c in replace(validated, published=Published(50.0)).compared()] == ["top-1"]
 
 
+def test_a_folder_called_like_a_published_model_has_none_of_its_figures(
+    ignoring: gmixer.Predictor, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "gmixer.evaluate.validate.published", lambda model, of: Published(50.0) if model == MODEL else None
+    )
+    namesake = gmixer.load(gmixer.save_model(gmixer.create_model(MODEL, pretrained=True), tmp_path / MODEL))
+    assert namesake.name == ignoring.name
+    assert validate(ignoring, folder, "v2").published == Published(50.0)
+    assert validate(namesake, folder, "v2").published is None
+
+
 def test_the_dictionary_is_json(validated: Validated) -> None:
     said = json.loads(json.dumps(validated.to_dict()))
     assert said["n"] == 40 and said["top1"] == validated.top1.value

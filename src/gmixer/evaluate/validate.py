@@ -134,7 +134,8 @@ def validate(
         calibration_error=error,
         bins=bins,
         classes=per_class(judged, predictor.model.num_classes),
-        published=published(predictor.name, of) if of else None,
+        # A folder may be called like a published model; only the table's own weights have its figures.
+        published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
     )
 
 
