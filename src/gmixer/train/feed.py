@@ -6,7 +6,7 @@ B pictures of a batch, C channels, S side in pixels, K classes, L blocks.
 from __future__ import annotations
 
 import math
-import signal
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -139,9 +139,11 @@ class Feed(Dataset[Batch]):
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """A terminal sends Ctrl-C to every process; the run needs its batches until its checkpoint is written."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """A terminal sends Ctrl-C to the whole group of processes; the run needs its batches until its checkpoint is written.
+
+    Another group, not deaf ears: a run that fails ends its workers by SIGTERM, and waits for them.
+    """
+    os.setpgid(0, 0)
 
 
 @contextmanager
