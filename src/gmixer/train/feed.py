@@ -139,7 +139,7 @@ class Feed(Dataset[Batch]):
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """A terminal sends Ctrl-C to the whole group of processes; the run needs its batches until its checkpoint is written.
+    """A terminal sends Ctrl-C to the whole group of processes; the run needs batches until its checkpoint is written.
 
     Another group, not deaf ears: a run that fails ends its workers by SIGTERM, and waits for them.
     """
