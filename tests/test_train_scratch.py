@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 import gmixer
@@ -34,6 +33,8 @@ def png(digit: np.ndarray) -> bytes:
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
     """1,437 to train on, 360 held out."""
+    from sklearn.datasets import load_digits  # a second, for this test alone
+
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
     folder = tmp_path / "digits"
