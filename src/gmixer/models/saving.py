@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ def save_model(
     description = _timm_config(architecture, config, data, global_pool, class_names, license)
     _write_weights(path / "model.safetensors", state)
     _write_text(path / "config.json", json.dumps(description, indent=2) + "\n")
+    # safetensors lets nobody else read what it writes: a server run by another user could not load the model.
+    shutil.copymode(path / "config.json", path / "model.safetensors")
     return path
 
 
