@@ -44,6 +44,14 @@ def test_a_run_that_goes_on_drops_what_came_after_its_checkpoint(torn: str, tmp_
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_run_that_had_ended_is_not_measured_twice(tmp_path: Path) -> None:
+    for _ in range(2):
+        log = Log(tmp_path, from_step=4)
+        log.write(Validation(step=4, epoch=1.0, loss=1.0, top1=0.5, top5=1.0, n=7))
+        log.close()
+    assert [r["step"] for r in read_table(tmp_path / "val.csv")] == [4]
+
+
 def test_the_rows_that_stay_are_never_off_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log(tmp_path, from_step=0)
     log.write(row(1))

@@ -78,12 +78,15 @@ class _Table:
         self._path = path
         self._names = [field.name for field in fields(row)]
         kept = [r for r in read_table(path) if r["step"] <= from_step]
+        self._steps = {r["step"] for r in kept}
         unfinished = path.with_name(f".{path.name}.unfinished")
         _append(unfinished, [self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
         os.replace(unfinished, path)
 
     def write(self, row: Any) -> None:
-        _append(self._path, [[getattr(row, name) for name in self._names]], mode="a")
+        """A run that had ended measures its result once more when it is started again: that row is there already."""
+        if row.step not in self._steps:
+            _append(self._path, [[getattr(row, name) for name in self._names]], mode="a")
 
 
 def _append(path: Path, rows: list[list[Any]], *, mode: str) -> None:
