@@ -16,14 +16,17 @@ def train(
     data: Annotated[
         str,
         typer.Argument(
+            metavar="DATA",
             help="Pictures with labels: a folder of folders, a CSV or Parquet file, WebDataset tars, hf:org/name "
-            "(docs/datasets.md)."
+            "(docs/datasets.md).",
         ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The run's folder; default: runs/DATA-RECIPE.")
     ] = None,
-    config: Annotated[str, typer.Option("--config", help="A recipe that ships, or a .toml file.")] = "finetune",
+    config: Annotated[
+        str, typer.Option("--config", help="finetune, probe, scratch, … (docs/training.md), or a .toml file.")
+    ] = "finetune",
     probe: Annotated[
         bool, typer.Option("--probe", help="Only a linear head, on embeddings computed once: --config probe.")
     ] = False,

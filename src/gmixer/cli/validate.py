@@ -39,13 +39,16 @@ def validate(
     model: Annotated[
         str,
         typer.Argument(
+            metavar="MODEL",
             help="A name, hf-hub:organization/model, a folder or a .safetensors file.",
             autocompletion=options.complete_model,
         ),
     ],
     data: Annotated[
         str,
-        typer.Argument(help="Pictures with labels; of data in parts the val part is measured (docs/datasets.md)."),
+        typer.Argument(
+            metavar="DATA", help="Pictures with labels; of data in parts the val part is measured (docs/datasets.md)."
+        ),
     ],
     of: Annotated[
         SetChoice | None,
