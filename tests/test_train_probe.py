@@ -1,0 +1,71 @@
+"""probe.py: a linear head on embeddings, by logistic regression."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import gmixer
+from gmixer.config import VARIANTS
+from gmixer.errors import InputError
+from gmixer.train.probe import PENALTIES, embed_all, fit_head, fit_probe
+from training import Drawn, Watching
+
+
+def clouds(n: int, *, apart: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """n features of 3 classes in 20 dimensions of very different size, whose means lie so far apart."""
+    generator = torch.Generator().manual_seed(seed)
+    means = torch.randn(3, 20, generator=torch.Generator().manual_seed(99)) * apart
+    labels_N = torch.randint(3, (n,), generator=generator)
+    scale_C = torch.logspace(-2, 2, 20)
+    return (means[labels_N] + torch.randn(n, 20, generator=generator)) * scale_C + 5, labels_N
+
+
+def test_it_is_the_minimum_for_its_penalty() -> None:
+    """The gradient of the loss with the penalty is all but zero there, on the standardised features."""
+    features_NC, labels_N = clouds(300, apart=0.5)
+    head = fit_head(features_NC, labels_N, 3, seed=0)
+    std_C = features_NC.std(dim=0)
+    weight = (head.weight_KC * std_C).requires_grad_()
+    bias = (head.bias_K + head.weight_KC @ features_NC.mean(dim=0)).requires_grad_()
+    x_NC = (features_NC - features_NC.mean(dim=0)) / std_C
+    loss = F.cross_entropy(x_NC @ weight.T + bias, labels_N) + head.penalty / 2 * weight.square().sum()
+    loss.backward()
+    assert weight.grad.norm() < 1e-3 and bias.grad.norm() < 1e-3
+
+
+def test_the_penalty_follows_what_there_is_to_learn() -> None:
+    noise = fit_head(*clouds(200, apart=0.0), 3, seed=0)
+    signal = fit_head(*clouds(200, apart=3.0), 3, seed=0)
+    assert noise.penalty == PENALTIES[0] > signal.penalty
+
+
+def test_it_generalises() -> None:
+    features_NC, labels_N = clouds(300, apart=1.0)
+    head = fit_head(features_NC, labels_N, 3, seed=0)
+    unseen_NC, right_N = clouds(300, apart=1.0, seed=1)
+    assert ((unseen_NC @ head.weight_KC.T + head.bias_K).argmax(dim=1) == right_N).float().mean() > 0.95
+
+
+def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
+    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    watching, pictures = Watching(), Drawn(30, unreadable=[4], unlabelled=[5])
+    fit_probe(model, VARIANTS["gmixer_8_64"].data, pictures, watching, seed=0)
+    assert any("picture 4" in line for line in watching.said)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) != name.startswith("head."), name
+    features_NC, labels_N = embed_all(model, VARIANTS["gmixer_8_64"].data, pictures, watching)
+    assert features_NC.shape == (28, 256)
+    with torch.inference_mode():
+        answers = model.head(torch.from_numpy(features_NC)).argmax(dim=1).numpy()
+    assert (answers == labels_N).all()
+    np.testing.assert_array_equal(labels_N, [i % 3 for i in range(30) if i not in (4, 5)])
+
+
+def test_one_class_is_nothing_to_tell_apart() -> None:
+    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3)
+    with pytest.raises(InputError, match="drawn has readable pictures of 1 class; wanted two or more"):
+        fit_probe(model, VARIANTS["gmixer_8_64"].data, Drawn(6, unreadable=[1, 2, 4, 5]), Watching(), seed=0)

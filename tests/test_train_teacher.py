@@ -1,0 +1,83 @@
+"""teacher.py: whoever answers while another model learns sees the pictures as it was trained to see them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import gmixer
+from gmixer.config import VARIANTS
+from gmixer.errors import InputError
+from gmixer.models.mixer import Mixer
+from gmixer.train.start import Start
+from gmixer.train.teacher import open_teacher
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def student() -> Start:
+    config = replace(VARIANTS["gmixer_8_64"].model, blocks=1, num_classes=3)
+    return Start(Mixer(config), VARIANTS["gmixer_8_64"].data, "drawn", ["a", "b", "c"], new_head=True)
+
+
+class Means(nn.Module):
+    """The mean of each channel of what it is fed, and how that was: three "logits"."""
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        self.seen = x_BCSS
+        return x_BCSS.mean(dim=(2, 3))
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    made = ModuleType("a_teachers_module")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    return made
+
+
+def test_a_torch_model_is_fed_as_its_own_config_says(student: Start, module: ModuleType) -> None:
+    model = Means()
+    model.pretrained_cfg = {"input_size": (3, 96, 96), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}  # type: ignore[assignment]
+    module.make = lambda: model
+    answer = open_teacher("a_teachers_module:make", student, CPU)
+    pixels_C = torch.tensor([0.9, 0.1, 0.4])
+    mean_C, std_C = torch.tensor(student.data.mean), torch.tensor(student.data.std)
+    x_BCSS = ((pixels_C - mean_C) / std_C)[None, :, None, None].expand(2, 3, 64, 64)
+    logits_BK = answer(x_BCSS)
+    assert model.seen.shape == (2, 3, 96, 96)
+    wanted_C = (pixels_C - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor([0.2, 0.3, 0.4])
+    torch.testing.assert_close(logits_BK, wanted_C.expand(2, 3), atol=1e-5, rtol=0)
+
+
+def test_without_a_config_it_sees_what_the_student_sees(student: Start, module: ModuleType) -> None:
+    module.make = Means
+    x_BCSS = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(open_teacher("a_teachers_module:make", student, CPU)(x_BCSS), x_BCSS.mean(dim=(2, 3)))
+
+
+def test_a_model_folder_answers_as_it_would_alone(student: Start, tmp_path: Path) -> None:
+    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3).eval()
+    nn.init.normal_(model.head.weight)
+    folder = gmixer.save_model(model, tmp_path / "teacher", class_names=["a", "b", "c"])
+    x_BCSS = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(open_teacher(str(folder), student, CPU)(x_BCSS), model(x_BCSS), atol=1e-4, rtol=0)
+
+
+def test_who_cannot_teach_these_classes_is_refused(student: Start, module: ModuleType) -> None:
+    with pytest.raises(InputError, match=r"gmixer_8_64 answers with \(1, 1000\) to one picture; wanted \(1, 3\)"):
+        open_teacher("gmixer_8_64", student, CPU)
+    with pytest.raises(InputError, match=r"no_such_module:f cannot be had .*wanted package\.module:function"):
+        open_teacher("no_such_module:f", student, CPU)
+    with pytest.raises(InputError, match="cannot be had"):
+        open_teacher("a_teachers_module:nothing", student, CPU)
+    module.make = dict
+    with pytest.raises(InputError, match=r"is a dict; wanted a function that returns a torch\.nn\.Module"):
+        open_teacher("a_teachers_module:make", student, CPU)
