@@ -1,0 +1,68 @@
+"""gmixer train, as a person meets it: pictures in folders → a model that the other commands take."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import gmixer
+from gmixer.train.log import read_table
+from test_cli import run
+from training import Drawn
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three colours under noise, twelve pictures each, one of them no picture."""
+    root, drawn = tmp_path_factory.mktemp("colours"), Drawn(36, unreadable=[7])
+    for i in range(len(drawn)):
+        path = root / drawn.classes[drawn.labels[i]] / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        # A damaged picture, not no picture at all: that one is no part of the data, and is only counted.
+        path.write_bytes(drawn.read(i) if i not in drawn.unreadable else drawn.read(8)[:500])
+    return root
+
+
+def test_a_probe_classifies_by_the_names_of_the_folders(folder: Path, tmp_path: Path) -> None:
+    finished = run("train", folder, "-o", tmp_path / "run", "--probe")
+    assert finished.returncode == 0, finished.stderr
+    assert "7.png" in finished.stderr and "cannot be read" in finished.stderr
+    assert finished.stdout.startswith("top-1") and str(tmp_path / "run" / "model") in finished.stdout
+    classified = run("classify", folder / "class 2" / "2.png", "--model", tmp_path / "run" / "model", "-k", "1")
+    assert classified.stdout.split("\t")[1].rstrip().endswith("class 2")
+
+
+def test_a_run_is_resumed_and_another_recipe_refused(folder: Path, tmp_path: Path) -> None:
+    command = ("train", folder, "-o", tmp_path / "run", "--config", "smoke", "--batch", "8", "--set", "drop_path=0.2")
+    finished = run(*command)
+    assert finished.returncode == 0, finished.stderr
+    recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
+    assert (recipe["batch"], recipe["drop_path"], recipe["epochs"]) == (8, 0.2, 2.0)
+    steps = [row["step"] for row in read_table(tmp_path / "run" / "train.csv")]
+    assert steps[-1] == max(steps) > 0
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+    weights = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
+    predictor = gmixer.load(tmp_path / "run" / "model")
+    assert [label.name for label in predictor.labels] == ["class 0", "class 1", "class 2"]
+
+    again = run(*command)
+    assert again.returncode == 0 and f"goes on at step {steps[-1]} of {steps[-1]}" in again.stderr
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == weights
+
+    other = run(*command, "--lr", "0.5")
+    assert other.returncode == 2
+    assert "lr = 0.001" in other.stderr and "another folder" in other.stderr
+    assert tomllib.loads((tmp_path / "run" / "recipe.toml").read_text()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [("drop_pth=0.2", "did you mean drop_path?"), ("drop_path", "NAME=VALUE")]
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(
+    setting: str, said: str, folder: Path, tmp_path: Path
+) -> None:
+    finished = run("train", folder, "-o", tmp_path / "run", "--set", setting)
+    assert finished.returncode == 2 and said in finished.stderr, finished.stderr
+    assert not (tmp_path / "run").exists()
