@@ -88,13 +88,19 @@ class Watch:
     def ends(self, trained: Trained) -> None:
         if not self._speaks:
             return
+        import shlex
+
         from gmixer.evaluate import top
 
-        judged = trained.judged
         if self._bar and self._task is not None:
             self._bar.remove_task(self._task)
-        print(f"top-1   {top(judged, 1)}, held out")
-        print(f"model   {trained.model_folder}")
+        share = top(trained.judged, 1)
+        low, high = share.interval
+        print(f"top-1   {share.value:.1%} of {share.n:,} pictures held out; 95 % interval {low:.1%} … {high:.1%}")
+        print(f"model   {printable(str(trained.model_folder))}")
+        if trained.report:
+            print(f"report  {printable(str(trained.report))}")
+        print(f"try     gmixer classify PHOTO --model {printable(shlex.quote(str(trained.model_folder)))}")
 
     def _left(self, step: int) -> str:
         done = max(step - self._first_step, 1)

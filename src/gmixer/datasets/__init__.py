@@ -16,7 +16,7 @@ numbering.py  names → class indices; the parts agree, ImageNet's synsets are k
 balance.py    how many pictures each class has
 """
 
-from gmixer.datasets.balance import Balance, balance
+from gmixer.datasets.balance import Balance, balance, described
 from gmixer.datasets.numbering import imagenet_indices
 from gmixer.datasets.opening import Split, open_held_out, open_pictures, open_split
 from gmixer.datasets.pictures import UNKNOWN, Pictures, SoftLabels, Subset
@@ -29,6 +29,7 @@ __all__ = [
     "Split",
     "Subset",
     "balance",
+    "described",
     "imagenet_indices",
     "open_held_out",
     "open_pictures",

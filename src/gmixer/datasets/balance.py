@@ -8,6 +8,8 @@ import numpy as np
 
 from gmixer.datasets.pictures import UNKNOWN, Pictures
 
+NAMED = 5  # classes that a sentence names
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -36,3 +38,31 @@ def balance(pictures: Pictures) -> Balance:
     counts = np.bincount(known, minlength=len(pictures.classes or ()))
     names = pictures.classes or [f"class {label}" for label in range(len(counts))]
     return Balance(tuple(zip(names, counts.tolist(), strict=True)), len(pictures) - len(known))
+
+
+def described(train: Pictures, val: Pictures) -> list[str]:
+    """What a person should know of the two parts before a run, a sentence each."""
+    learnt, held_out = balance(train), balance(val)
+    lines = [f"{len(train):,} pictures to learn from, {len(val):,} held out; {_spread(learnt)}"]
+    if learnt.unlabelled or held_out.unlabelled:
+        lines.append(f"without a label: {learnt.unlabelled:,} of those to learn from, {held_out.unlabelled:,} held out")
+    if learnt.empty:
+        lines.append(f"no picture to learn from: {_some(learnt.empty)}")
+    if held_out.empty:
+        lines.append(f"no picture held out, so not measured: {_some(held_out.empty)}")
+    return lines + list(dict.fromkeys((*train.notes, *val.notes)))
+
+
+def _spread(counted: Balance) -> str:
+    if counted.smallest is None or counted.largest is None:
+        return "no classes"
+    (least_name, least), (most_name, most) = counted.smallest, counted.largest
+    classes = f"{len(counted.classes):,} classes"
+    if least == most:
+        return f"{classes} of {most:,} each"
+    return f"{classes}, the smallest of {least:,} ({least_name}), the largest of {most:,} ({most_name})"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"

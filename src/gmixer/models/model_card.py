@@ -1,7 +1,10 @@
-"""The model card that goes with weights to the Hub: README.md with the metadata that the Hub reads."""
+"""The model card that goes with weights: README.md with the metadata that the Hub reads."""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,18 +22,21 @@ class About:
     summary: what it is for, in a sentence or two.
     trained_on: which data, and how.
     accuracy: what was measured, such as "top-1 on my-val", and how much of it in %.
+    intervals: of some of these, the 95 % interval in %.
     limits: what it cannot do.
     """
 
     summary: str = ""
     trained_on: str = ""
     accuracy: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     limits: str = ""
 
 
 def model_card(
-    repo_id: str,
+    name: str,
     *,
+    folder: str | None = None,
     architecture: str,
     model: ModelConfig,
     data: DataConfig,
@@ -38,10 +44,14 @@ def model_card(
     license: str | None,
     about: About,
 ) -> str:
-    """Markdown with a YAML head. What was not said is said to be so, never guessed."""
+    """Markdown with a YAML head. What was not said is said to be so, never guessed.
+
+    name: the repository on the Hub; or what the model is called that lies in `folder`, a path as a user would type it.
+    """
     activation = {"swiglu": "SwiGLU", "gelu": "GELU"}[model.mlp]
-    in_timm = architecture != EMBEDDED_MODEL.partition(".")[0]
-    accuracy = "\n".join(f"| {what} | {percent:g} % |" for what, percent in about.accuracy.items())
+    rows = (f"| {what} | {percent:g} %{_interval(about, what)} |" for what, percent in about.accuracy.items())
+    accuracy = "\n".join(rows)
+    usage = (f"```{language}\n{code}\n```" for language, code in snippets(name, folder, architecture, model))
     sections = {
         "Model": f"""\
 - {architecture}: an MLP-Mixer with {activation}, {model.blocks} blocks of {model.channels} channels, \
@@ -54,15 +64,46 @@ def model_card(
         "Accuracy": f"| what | measured |\n| --- | --- |\n{accuracy}" if accuracy else _NOT_SAID,
         "Limits": about.limits or _NOT_SAID,
         "Licence": license or _NOT_SAID,
-        "How to use": _usage(repo_id, model, in_timm=in_timm),
+        "How to use": "\n\n".join(usage),
         "Citation": f"```bibtex\n{bibtex(model)}\n```",
     }
     body = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in sections.items())
     summary = about.summary or f"An image classifier and feature backbone: {architecture}."
-    return f"---\n{_metadata(repo_id, license, about, in_timm=in_timm)}\n---\n\n# {repo_id}\n\n{summary}\n\n{body}\n"
+    head = _metadata(name, license, about, in_timm=_in_timm(architecture))
+    return f"---\n{head}\n---\n\n# {plain(name)}\n\n{summary}\n\n{body}\n"
 
 
-def _metadata(repo_id: str, license: str | None, about: About, *, in_timm: bool) -> str:
+def snippets(name: str, folder: str | None, architecture: str, model: ModelConfig) -> list[tuple[str, str]]:
+    """How a model is used: (language, code) of the shell, gmixer and timm. name, folder: as in model_card."""
+    shell_name = shlex.quote(one_line(folder)) if folder else f"hf-hub:{name}"
+    ours = _python_text(folder or f"hf-hub:{name}")
+    timms = _python_text(f"local-dir:{folder}" if folder else f"hf-hub:{name}")
+    embed = f"gmixer embed photos/ -o photos.npz --model {shell_name}"
+    shell = f"gmixer classify photo.jpg --model {shell_name}\n{embed}" if model.num_classes else embed
+    call = 'predictor.classify("photo.jpg")' if model.num_classes else 'predictor.embed("photo.jpg")'
+    register = "" if _in_timm(architecture) else "import gmixer\n\ngmixer.register_with_timm()\n"
+    return [
+        ("sh", shell),
+        ("python", f"import gmixer\n\npredictor = gmixer.load({ours})\n{call}"),
+        ("python", f"import timm\n{register}\nmodel = timm.create_model({timms}, pretrained=True).eval()"),
+    ]
+
+
+def one_line(text: str) -> str:
+    """A file's name or a class's may hold line breaks or halves of characters: shown escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def plain(text: str) -> str:
+    """On one line, and without a meaning in Markdown."""
+    return re.sub(r"([\\`*_\[\]<>&#|~])", r"\\\1", one_line(text))
+
+
+def _in_timm(architecture: str) -> bool:
+    return architecture != EMBEDDED_MODEL.partition(".")[0]
+
+
+def _metadata(name: str, license: str | None, about: About, *, in_timm: bool) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [
@@ -81,7 +122,7 @@ def _metadata(repo_id: str, license: str | None, about: About, *, in_timm: bool)
         pipeline_tag="image-classification",
         tags=["gmixer", "image-classification", "image-feature-extraction"],
         license=license,
-        model_name=repo_id if results else None,
+        model_name=name if results else None,
         eval_results=results or None,
     ).to_yaml()
 
@@ -92,32 +133,18 @@ def _classes(num_classes: int, class_names: Sequence[str] | None) -> str:
     if not class_names:
         return f"{num_classes:,} classes"
     more = ", …" if num_classes > CLASSES_SHOWN else ""
-    return f"{num_classes:,} classes: {', '.join(class_names[:CLASSES_SHOWN])}{more}"
+    return f"{num_classes:,} classes: {', '.join(map(plain, class_names[:CLASSES_SHOWN]))}{more}"
 
 
-def _usage(repo_id: str, model: ModelConfig, *, in_timm: bool) -> str:
-    name = f"hf-hub:{repo_id}"
-    embed = f"gmixer embed photos/ -o photos.npz --model {name}"
-    shell = f"gmixer classify photo.jpg --model {name}\n{embed}" if model.num_classes else embed
-    call = 'predictor.classify("photo.jpg")' if model.num_classes else 'predictor.embed("photo.jpg")'
-    register = "" if in_timm else "import gmixer\n\ngmixer.register_with_timm()\n"
-    return f"""\
-```sh
-{shell}
-```
+def _interval(about: About, what: str) -> str:
+    if what not in about.intervals:
+        return ""
+    low, high = about.intervals[what]
+    return f" (95 % interval {low:g} … {high:g})"
 
-```python
-import gmixer
 
-predictor = gmixer.load("{name}")
-{call}
-```
-
-```python
-import timm
-{register}
-model = timm.create_model("{name}", pretrained=True).eval()
-```"""
+def _python_text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _listed(numbers: Sequence[float]) -> str:

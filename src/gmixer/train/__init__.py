@@ -16,6 +16,7 @@ distributed.py       several processes, started by torchrun
 checkpoint.py        the state on disk
 probe.py             the other way: a linear head on embeddings
 log.py               CSV, TensorBoard, and whoever watches
+account.py           what there is to tell of a run that ended; card.py, curves.py and report.py tell it
 """
 
 from gmixer.train.log import Watcher

@@ -44,9 +44,20 @@ class Head:
     penalty: float
 
 
-def fit_probe(model: Mixer, data: DataConfig, pictures: Pictures, watcher: Watcher, *, seed: int) -> Head:
-    """Sets the model's head, and returns it. Raises InputError where fewer than two classes have pictures."""
-    features_NC, labels_N = embed_all(model, data, pictures, watcher)
+def fit_probe(
+    model: Mixer,
+    data: DataConfig,
+    pictures: Pictures,
+    watcher: Watcher,
+    *,
+    seed: int,
+    unreadable: list[ImageError] | None = None,
+) -> Head:
+    """Sets the model's head, and returns it. unreadable: gets those that are left out.
+
+    Raises InputError where fewer than two classes have pictures.
+    """
+    features_NC, labels_N = embed_all(model, data, pictures, watcher, unreadable=unreadable)
     if len(np.unique(labels_N)) < 2:
         raise InputError(
             f"{pictures.source} has readable pictures of {len(np.unique(labels_N))} class; wanted two or more"
@@ -60,7 +71,12 @@ def fit_probe(model: Mixer, data: DataConfig, pictures: Pictures, watcher: Watch
 
 
 def embed_all(
-    model: Mixer, data: DataConfig, pictures: Pictures, watcher: Watcher
+    model: Mixer,
+    data: DataConfig,
+    pictures: Pictures,
+    watcher: Watcher,
+    *,
+    unreadable: list[ImageError] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Embeddings (N, C) and labels (N,) of the labelled pictures that can be read; says which cannot."""
     engine, preprocess = Engine.from_torch(model), Preprocess(data)
@@ -80,6 +96,8 @@ def embed_all(
         for _, error in batch:
             if isinstance(error, ImageError):
                 watcher.says(f"left out, since it cannot be read: {error}")
+                if unreadable is not None:
+                    unreadable.append(error)
         if good:
             features.append(engine.forward(np.stack([x for _, x in good])).features)
             labels.append(pictures.labels[[i for i, _ in good]])

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from gmixer.data import Preprocess
-from gmixer.datasets import UNKNOWN, Pictures, open_split
+from gmixer.datasets import UNKNOWN, Pictures, described, open_split
 from gmixer.engine import Engine
 from gmixer.engine.threads import default_threads
-from gmixer.errors import InputError
+from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Judged, judge
 from gmixer.models.saving import save_model
+from gmixer.train.account import Account
 from gmixer.train.distributed import World, processes_here, world
 from gmixer.train.log import Watcher
 from gmixer.train.loop import Pace, Trainer
@@ -35,12 +36,16 @@ from gmixer.train.teacher import open_teacher
 
 @dataclass(frozen=True)
 class Trained:
-    """folder: of the run; model_folder: what gmixer.load takes. judged: the validation part, by the model as saved."""
+    """folder: of the run; model_folder: what gmixer.load takes. judged: the validation part, by the model as saved.
+
+    report: the page; None where it could not be written, and in all processes but the first.
+    """
 
     folder: Path
     model_folder: Path
     judged: Judged
     class_names: Sequence[str] | None
+    report: Path | None
 
 
 def train(
@@ -66,11 +71,13 @@ def train(
     torch.set_num_threads(threads or max(default_threads() // processes_here(), 1))
     parts = open_split(data, val_fraction=val_fraction)
     pictures, held_out = parts.train, parts.val
+    for line in described(pictures, held_out):
+        watcher.says(line)
     begun = start(recipe, pictures)
     folder = Path(folder)
     with world(device) as here:
         if recipe.way == "probe":
-            judged = _probe(begun, recipe, pictures, held_out, folder, here, watcher)
+            judged, unreadable = _probe(begun, recipe, pictures, held_out, folder, here, watcher)
         else:
             trainer = Trainer(
                 begun.model,
@@ -87,25 +94,49 @@ def train(
             _write_recipe(folder, recipe, here)
             judged = trainer.run()
             begun.model.load_state_dict(trainer.result.state_dict())
+            unreadable = {name: why for share in here.gathered(trainer.unreadable) for name, why in share.items()}
         if here.first:
             save_model(begun.model, folder / "model", data=begun.data, class_names=begun.class_names)
-    return Trained(folder, folder / "model", judged, begun.class_names)
+    report = None
+    if here.first:
+        account = Account(recipe=recipe, start=begun, parts=parts, judged=judged, unreadable=unreadable, folder=folder)
+        report = _tell(account, watcher)
+    return Trained(folder, folder / "model", judged, begun.class_names, report)
 
 
 def _probe(
     begun: Start, recipe: Recipe, train: Pictures, val: Pictures, folder: Path, here: World, watcher: Watcher
-) -> Judged:
+) -> tuple[Judged, dict[str, str]]:
+    """The judgement, and the pictures that could not be read, each with why."""
     if here.size > 1:
         raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")
     _write_recipe(folder, recipe, here)
-    fit_probe(begun.model, begun.data, train, watcher, seed=recipe.seed)
+    unreadable: list[ImageError] = []
+    fit_probe(begun.model, begun.data, train, watcher, seed=recipe.seed, unreadable=unreadable)
     engine = Engine.from_torch(begun.model)
 
     labelled = np.flatnonzero(val.labels != UNKNOWN)
-    judged, unreadable = judge(lambda x: engine.forward(x).logits, val, labelled, Preprocess(begun.data))
-    for error in unreadable:
+    judged, errors = judge(lambda x: engine.forward(x).logits, val, labelled, Preprocess(begun.data))
+    for error in errors:
         watcher.says(f"left out, since it cannot be read: {error}")
-    return judged
+    return judged, {error.source: error.reason for error in (*unreadable, *errors)}
+
+
+def _tell(account: Account, watcher: Watcher) -> Path | None:
+    """Model card, curves and report. The model is saved: whatever goes wrong here is told, and costs nothing else."""
+    report = None
+    try:
+        from gmixer.train.card import write_card
+        from gmixer.train.curves import write_curves
+        from gmixer.train.report import write_report
+
+        write_card(account)
+        if account.recipe.way != "probe":  # which takes no steps
+            write_curves(account.folder)
+        report = write_report(account)
+    except Exception as error:
+        watcher.says(f"the model is saved, its report is not whole: {type(error).__name__}: {error}")
+    return report
 
 
 def _write_recipe(folder: Path, recipe: Recipe, here: World) -> None:
