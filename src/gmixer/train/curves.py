@@ -59,11 +59,14 @@ def curves(folder: Path, theme: Theme, *, columns: int = 3) -> bytes | None:
     FigureCanvasAgg(figure)
     grid: Any = figure.subplots(rows, columns, squeeze=False)
     loss, top1, lr = grid.flat
-    for axes, name, title, scale in ((loss, "loss", "loss", 1.0), (top1, "top1", "top-1, %", 100.0)):
+    for axes, name, title, scale, corner in (
+        (loss, "loss", "loss", 1.0, "best"),
+        (top1, "top1", "top-1, %", 100.0, "lower right"),
+    ):
         _line(axes, train, name, scale, label="training", colour=theme.train)
         _line(axes, val, name, scale, label="held out", colour=theme.val)
         axes.set_title(title)
-        axes.legend(frameon=False, labelcolor=theme.ink)
+        axes.legend(loc=corner, frameon=False, labelcolor=theme.ink)
     top1.set_ylim(0, 100)
     _line(lr, train, "lr", 1.0, label="learning rate", colour=theme.train)
     lr.set_title("learning rate")

@@ -142,9 +142,11 @@ def _pairs(judged: Judged, class_names: Sequence[str]) -> list[Pair]:
     wrong = judged.rank > 0
     counted = Counter(zip(judged.label[wrong].tolist(), judged.predicted[wrong].tolist(), strict=True))
     n_K = np.bincount(judged.label, minlength=len(class_names))
+    least = min(max(counted.values(), default=0), 2)  # what happened once is a confusion only where nothing did twice
     return [
         Pair(class_names[true], class_names[predicted], count, int(n_K[true]))
         for (true, predicted), count in counted.most_common(PAIRS)
+        if count >= least
     ]
 
 
