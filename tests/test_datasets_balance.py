@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gmixer.datasets import Balance, balance, open_pictures
+from gmixer.datasets import Balance, balance, described, open_pictures, open_split
 from labelled import folders, picture, write
 
 
@@ -27,3 +27,28 @@ def test_no_labels_at_all(tmp_path: Path) -> None:
     found = balance(open_pictures(tmp_path / "a.csv", classes=["ant"]))
     assert found.classes == (("ant", 0),) and found.unlabelled == 2
     assert Balance((), 2).largest is None and Balance((), 2).smallest is None
+
+
+def test_a_person_is_told_the_sizes_before_a_run(tmp_path: Path) -> None:
+    for part, counts in (("train", {"a": 3, "b": 5, "c": 4}), ("val", {"a": 1, "b": 1, "c": 1})):
+        folders(tmp_path / part, counts)
+    parts = open_split(tmp_path)
+    expected = "12 pictures to learn from, 3 held out; 3 classes, the smallest of 3 (a), the largest of 5 (b)"
+    assert described(parts.train, parts.val) == [expected]
+    assert described(parts.val, parts.val) == ["3 pictures to learn from, 3 held out; 3 classes of 1 each"]
+
+
+def test_a_person_is_told_what_is_missing(tmp_path: Path) -> None:
+    write(tmp_path, {f"{i}.png": picture(i) for i in range(4)})
+    rows = "path,label,split\n0.png,0,train\n1.png,,train\n2.png,7,train\n3.png,0,val\n4.png,0,val\n"
+    (tmp_path / "a.csv").write_text(rows)
+    parts = open_split(tmp_path / "a.csv")
+    first, *others = described(parts.train, parts.val)
+    assert first == (
+        "3 pictures to learn from, 2 held out; 8 classes, the smallest of 0 (class 1), the largest of 1 (class 0)"
+    )
+    assert others == [
+        "without a label: 1 of those to learn from, 0 held out",
+        "no picture to learn from: class 1, class 2, class 3, class 4, class 5 and 1 more",
+        "1 files are named but not there (4.png)",
+    ]

@@ -55,6 +55,26 @@ def test_many_classes_are_not_all_listed() -> None:
     assert "30 classes: c0, c1" in card_of(num_classes=30) and "c19, …" in card_of(num_classes=30)
 
 
+def test_a_name_of_a_class_stays_a_name() -> None:
+    card = model_card(
+        "me/mine", architecture="gmixer_8_64", model=replace(OWN.model, num_classes=3), data=OWN.data,
+        class_names=["<b>*a*", "black_cat", "two\nlines"], license=None, about=About(),
+    )  # fmt: skip
+    assert "3 classes: \\<b\\>\\*a\\*, black\\_cat, two\\\\nlines\n" in card
+
+
+def test_of_a_folder_it_says_the_paths_that_load_it_and_the_intervals() -> None:
+    card = model_card(
+        "my run", folder="my run/model", architecture="gmixer_8_64", model=OWN.model, data=OWN.data, class_names=None,
+        license=None, about=About(accuracy={"top-1": 75.0, "top-5": 90}, intervals={"top-1": (59.8, 85.81)}),
+    )  # fmt: skip
+    assert "hf-hub" not in card and "\n# my run\n" in card
+    assert "gmixer classify photo.jpg --model 'my run/model'" in card and 'gmixer.load("my run/model")' in card
+    assert 'timm.create_model("local-dir:my run/model", pretrained=True)' in card
+    assert "| top-1 | 75 % (95 % interval 59.8 … 85.81) |\n| top-5 | 90 % |" in card
+    assert ModelCard(card).data.eval_results[0].metric_value == 75.0
+
+
 def test_the_way_to_use_it_follows_the_model() -> None:
     assert "gmixer classify photo.jpg --model hf-hub:me/mine" in card_of()
     assert "classify" not in card_of(num_classes=0) and 'predictor.embed("photo.jpg")' in card_of(num_classes=0)
