@@ -29,7 +29,13 @@ def test_a_probe_classifies_by_the_names_of_the_folders(folder: Path, tmp_path: 
     finished = run("train", folder, "-o", tmp_path / "run", "--probe")
     assert finished.returncode == 0, finished.stderr
     assert "7.png" in finished.stderr and "cannot be read" in finished.stderr
-    assert finished.stdout.startswith("top-1") and str(tmp_path / "run" / "model") in finished.stdout
+    assert "pictures to learn from" in finished.stderr.splitlines()[0] and "3 classes" in finished.stderr
+    words = [line.split(maxsplit=1) for line in finished.stdout.splitlines()]
+    assert [word for word, _ in words] == ["top-1", "model", "report", "try"] and "95 % interval" in words[0][1]
+    assert words[1][1] == str(tmp_path / "run" / "model") and Path(words[2][1]).read_text().startswith(
+        "<!DOCTYPE html>"
+    )
+    assert words[3][1] == f"gmixer classify PHOTO --model {tmp_path / 'run' / 'model'}"
     classified = run("classify", folder / "class 2" / "2.png", "--model", tmp_path / "run" / "model", "-k", "1")
     assert classified.stdout.split("\t")[1].rstrip().endswith("class 2")
 

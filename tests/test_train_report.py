@@ -28,6 +28,7 @@ from gmixer.train.account import Account
 from gmixer.train.report import MISTAKES, THUMBNAIL_PX, render, write_report
 from gmixer.train.start import Start
 from labelled import folders
+from training import Watching
 
 SCRIPT = "<script>document.title='ran'</script>"
 IMAGE = "<img src=x onerror=\"document.title='ran'\">"
@@ -291,24 +292,10 @@ def test_all_pictures_show_and_nothing_is_wider_than_the_screen(
 # ---- at the end of a run
 
 
-class Remembers:
-    """A Watcher."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def begins(self, *, step: int, steps: int, batch: int) -> None: ...
-    def progress(self, row: object) -> None: ...
-    def validated(self, row: object) -> None: ...
-    def embedded(self, pictures: int) -> None: ...
-    def says(self, text: str) -> None:
-        self.said.append(text)
-
-
 def test_a_run_ends_with_a_report_a_card_and_a_model_that_loads(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"cat": 8, "dog": 12})
     (data / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    watcher = Remembers()
+    watcher = Watching()
     trained = train(data, read_recipe("probe"), tmp_path / "run", watcher=watcher)
     assert re.fullmatch(r"\d+ pictures to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", watcher.said[0])
     assert trained.report == tmp_path / "run" / "report.html"
@@ -323,7 +310,7 @@ def test_a_report_that_fails_costs_no_model(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no space left on device")
 
     monkeypatch.setattr("gmixer.train.report.write_report", fail)
-    watcher = Remembers()
+    watcher = Watching()
     trained = train(
         folders(tmp_path / "data", {"cat": 8, "dog": 8}), read_recipe("probe"), tmp_path / "run", watcher=watcher
     )
