@@ -35,7 +35,7 @@ def test_forward_keeps_up_with_onnx_runtime() -> None:
 def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
     """They take turns. Against one caller with the same batch in the same time, and against one with their batches
     together in no more work; only the work, since on a busy machine small batches wait longer for each other's threads.
-    The least of four runs is compared: other programs, and threads that spin while they wait for them, only add to it.
+    One round of eight that shows it is enough: other programs, and threads that spin meanwhile, only add to a round.
     """
     program = f"""
         {first}
@@ -61,10 +61,14 @@ def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
             return np.array([time.perf_counter(), time.process_time()]) - start
 
         for batch in (1, 2, 4):
-            eight, one, together = np.min(
-                [(seconds(8, 2, batch), seconds(1, 16, batch), seconds(1, 2, 8 * batch)) for _ in range(4)], axis=0
-            )
-            print(json.dumps([batch, eight[0] / one[0], eight[1] / together[1]]))
+            time_ratio = work_ratio = np.inf
+            for _ in range(8):
+                eight, one, together = seconds(8, 2, batch), seconds(1, 16, batch), seconds(1, 2, 8 * batch)
+                time_ratio = min(time_ratio, eight[0] / one[0])
+                work_ratio = min(work_ratio, eight[1] / together[1])
+                if max(time_ratio, work_ratio) <= {SLACK}:
+                    break
+            print(json.dumps([batch, time_ratio, work_ratio]))
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
