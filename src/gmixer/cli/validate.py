@@ -123,11 +123,13 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
 def _show(validated: Validated, *, per_class: bool) -> None:
     from gmixer.cli.report import printable
+    from gmixer.evaluate.judge import SHOWN
 
     print(f"{validated.model} on {printable(validated.source)}")
     print(f"  {validated.pipeline}")
     print(f"top-1  {validated.top1}")
-    print(f"top-5  {validated.top5}")
+    if len(validated.labels) > SHOWN:  # else all of them are among the five
+        print(f"top-5  {validated.top5}")
     print(f"calibration error  {validated.calibration_error:.2%}")
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"

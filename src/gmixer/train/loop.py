@@ -35,7 +35,7 @@ from gmixer.train.log import Log, Progress, Validation, Watcher
 from gmixer.train.loss import distillation, losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
 from gmixer.train.order import Order
-from gmixer.train.recipe import Recipe
+from gmixer.train.recipe import Recipe, changed_lines
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.targets import Targets
 
@@ -319,8 +319,7 @@ class Trainer:
 def _difference(what: str, theirs: Any, ours: Any) -> str:
     if what != "recipe":
         return f"{theirs} {what}, not {ours}"
-    changed = sorted(set(theirs.splitlines()) - set(ours.splitlines()))
-    return f"another recipe ({'; '.join(changed)})"
+    return f"another recipe ({changed_lines(theirs, ours)})"
 
 
 class _Averaging:

@@ -156,6 +156,11 @@ _NOT_BELOW_0 = (
 )  # fmt: skip
 
 
+def changed_lines(theirs: str, ours: str) -> str:
+    """What one recipe's TOML says otherwise than another's: "lr = 0.001; seed = 3", in the first one's words."""
+    return "; ".join(sorted(set(theirs.splitlines()) - set(ours.splitlines())))
+
+
 def recipe_names() -> list[str]:
     """Of the recipes that ship."""
     return sorted(file.name.removesuffix(".toml") for file in _shipped().iterdir() if file.name.endswith(".toml"))

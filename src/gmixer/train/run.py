@@ -29,7 +29,7 @@ from gmixer.train.distributed import World, processes_here, world
 from gmixer.train.log import Watcher
 from gmixer.train.loop import Pace, Trainer
 from gmixer.train.probe import fit_probe
-from gmixer.train.recipe import Recipe
+from gmixer.train.recipe import Recipe, changed_lines
 from gmixer.train.start import Start, start
 from gmixer.train.teacher import open_teacher
 
@@ -140,6 +140,16 @@ def _tell(account: Account, watcher: Watcher) -> Path | None:
 
 
 def _write_recipe(folder: Path, recipe: Recipe, here: World) -> None:
-    if here.first:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    """Raises InputError where the folder holds what another recipe made."""
+    if not here.first:
+        return
+    path, ours = folder / "recipe.toml", recipe.to_toml()
+    if path.exists() and ((folder / "model").exists() or (folder / "checkpoint").exists()):
+        theirs = path.read_text(encoding="utf-8")
+        if theirs != ours:
+            raise InputError(
+                f"{folder} holds a run with another recipe ({changed_lines(theirs, ours)}); "
+                "give the same to go on, or another folder to start anew"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(ours, encoding="utf-8")
