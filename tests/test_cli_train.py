@@ -43,7 +43,7 @@ def test_a_probe_classifies_by_the_names_of_the_folders(folder: Path, tmp_path: 
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-def test_a_run_is_resumed_and_another_recipe_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_run_leaves_all_there_is_and_refuses_another_recipe(folder: Path, tmp_path: Path) -> None:
     command = ("train", folder, "-o", tmp_path / "run", "--config", "smoke", "--batch", "8", "--set", "drop_path=0.2")
     finished = run(*command)
     assert finished.returncode == 0, finished.stderr
@@ -52,13 +52,8 @@ def test_a_run_is_resumed_and_another_recipe_refused(folder: Path, tmp_path: Pat
     steps = [row["step"] for row in read_table(tmp_path / "run" / "train.csv")]
     assert steps[-1] == max(steps) > 0
     assert list((tmp_path / "run" / "tensorboard").iterdir())
-    weights = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
     predictor = gmixer.load(tmp_path / "run" / "model")
     assert [label.name for label in predictor.labels] == ["class 0", "class 1", "class 2"]
-
-    again = run(*command)
-    assert again.returncode == 0 and f"goes on at step {steps[-1]} of {steps[-1]}" in again.stderr
-    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == weights
 
     other = run(*command, "--lr", "0.5")
     assert other.returncode == 2

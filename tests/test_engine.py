@@ -97,7 +97,7 @@ def test_embedded_weights_match_timm(isa: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"mixer_l32_224"}))  # mixer_l16_224 but for the patch
 def test_real_sizes_match_timm(variant: str) -> None:
     """Deep in a drawn network the error hangs on a few directions, where either side may be lucky by a factor of three:
     the ratio is the geometric mean over three draws."""

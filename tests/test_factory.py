@@ -266,7 +266,7 @@ def test_parity_with_timm(name: str, num_classes: int, in_chans: int, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", sorted(set(VARIANTS) - {"mixer_l32_224"}))  # mixer_l16_224 but for the patch
 def test_real_sizes(name: str) -> None:
     theirs = drawn_mixer(VARIANTS[name].model)
     ours = create_model(name).eval()

@@ -21,7 +21,7 @@ def test_forward_keeps_up_with_onnx_runtime() -> None:
     faster: README.)
     """
     command = [sys.executable, "-m", "gmixer", "bench", "--peers", "--only", "forward", "--against", "onnxruntime"]
-    quick = ["--model", "gmixer_12_224", "--rounds", "3", "--seconds", "0.5", "--json"]
+    quick = ["--model", "gmixer_12_224", "--rounds", "2", "--seconds", "0.5", "--json"]
     run = subprocess.run(command + quick, check=True, capture_output=True, text=True)
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     theirs = [row for row in rows if row.get("entrant") == "onnxruntime"]
