@@ -413,9 +413,9 @@ def test_the_other_methods_compile_without_graph_breaks(config: ModelConfig) -> 
         torch.testing.assert_close(compiled(x), call(x), rtol=0, atol=0)
 
 
-@TINY
 @pytest.mark.slow
-def test_inductor_gives_the_same_numbers(config: ModelConfig) -> None:
+def test_inductor_gives_the_same_numbers() -> None:
+    config = TINY_GMIXER  # inductor compiles for half a minute, and a GELU is a simpler thing than a gate
     torch.compiler.reset()
     ours, _ = pair(config)
     compiled = torch.compile(ours, fullgraph=True, dynamic=True)
