@@ -90,7 +90,7 @@ def _renumbered(pictures: Stored, classes: Sequence[str], where: str) -> Stored:
         return replace(pictures, classes=tuple(classes))
     places = _places(pictures.classes, classes)
     if strange := [pictures.classes[i] for i in used if places[i] == UNKNOWN]:
-        raise InputError(_only(where, strange))
+        raise InputError(_only(where, strange, among=classes))
     labels = np.full_like(pictures.labels, UNKNOWN)
     labels[known] = places[pictures.labels[known]]
     return replace(pictures, classes=tuple(classes), labels=labels)
@@ -121,6 +121,7 @@ def _at_least_two(pictures: Stored) -> None:
         raise InputError(f"{pictures.source} has {got}; wanted at least two classes to tell apart")
 
 
-def _only(where: str, names: list[str]) -> str:
+def _only(where: str, names: list[str], *, among: Sequence[str] = ()) -> str:
     count = "the class" if len(names) == 1 else f"{len(names):,} classes"
-    return f"{where} {count} {some(names)}, which the other classes do not have; wanted the same ones, spelt alike"
+    wanted = f"the {len(among):,} classes wanted ({some(list(among))})" if among else "the other part's classes"
+    return f"{where} {count} {some(names)}, not among {wanted}; wanted the same ones, spelt alike"
