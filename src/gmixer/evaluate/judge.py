@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,6 +13,7 @@ from gmixer.datasets.pictures import Pictures
 from gmixer.engine.threads import default_threads
 from gmixer.errors import ImageError
 from gmixer.pipeline import batches, map_ahead
+from gmixer.predictor import MOST_DECODERS
 
 BATCH = 32
 SHOWN = 5  # classes that are kept of every answer
@@ -71,17 +72,10 @@ def judge(
     among: the classes that an answer may be, such as the 200 of ImageNet-R; None: all. The others have probability 0.
     on_progress: called with how many are done.
     """
-
-    def tensor_of(i: np.int64) -> tuple[int, NDArray[np.float32] | ImageError]:
-        try:
-            return int(i), preprocess(pictures.read(int(i)), name=pictures.name(int(i)))
-        except ImageError as error:
-            return int(i), error
-
     parts: list[Judged] = []
     unreadable: list[ImageError] = []
     done = 0
-    for batch in batches(map_ahead(tensor_of, numbers, threads=min(default_threads(), 4), ahead=BATCH), BATCH):
+    for batch in read_ahead(pictures, numbers, preprocess, size=BATCH):
         read = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
         unreadable += [x for _, x in batch if isinstance(x, ImageError)]
         if read:
@@ -96,6 +90,23 @@ def judge(
         done += len(batch)
         on_progress(done)
     return Judged.joined(parts) if parts else _nobody(), unreadable
+
+
+def read_ahead(
+    pictures: Pictures, numbers: NDArray[np.int64], preprocess: Preprocess, *, size: int
+) -> Iterator[list[tuple[int, NDArray[np.float32] | ImageError]]]:
+    """Lists of `size` pictures of these numbers, each with its tensor (C, S, S), or why it has none; the next ones are
+    read and decoded in other threads meanwhile.
+    """
+
+    def tensor_of(i: np.int64) -> tuple[int, NDArray[np.float32] | ImageError]:
+        try:
+            return int(i), preprocess(pictures.read(int(i)), name=pictures.name(int(i)))
+        except ImageError as error:
+            return int(i), error
+
+    threads = min(default_threads(), MOST_DECODERS)
+    return batches(map_ahead(tensor_of, numbers, threads=threads, ahead=size), size)
 
 
 def answers(numbers: Sequence[int], logits_BK: NDArray[np.float32], right: Sequence[Sequence[int]]) -> Judged:

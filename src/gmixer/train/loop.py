@@ -83,7 +83,7 @@ class Trainer:
                 f"{'pairs' if recipe.mixes else 'equal shares'}; change batch"
             )
         targets = Targets(model.num_classes, smoothing=recipe.smoothing, teacher_share=recipe.teacher_share)
-        usable = targets.usable(train) if not teacher else torch.arange(len(train)).numpy()
+        usable = targets.usable(train) if not teacher else np.arange(len(train))
         if not len(usable):
             raise InputError(f"{train.source} has no picture with a label or a teacher's answer to learn from")
         self.recipe, self.data, self.val = recipe, data, val

@@ -19,10 +19,9 @@ from gmixer.config import DataConfig
 from gmixer.data import Preprocess
 from gmixer.datasets.pictures import UNKNOWN, Pictures
 from gmixer.engine import Engine
-from gmixer.engine.threads import default_threads
 from gmixer.errors import ImageError, InputError
+from gmixer.evaluate.judge import read_ahead
 from gmixer.models.mixer import Mixer
-from gmixer.pipeline import batches, map_ahead
 from gmixer.train.log import Watcher
 
 BATCH = 16  # pictures that the engine takes at a time
@@ -82,16 +81,9 @@ def embed_all(
     engine, preprocess = Engine.from_torch(model), Preprocess(data)
     labelled = np.flatnonzero(pictures.labels != UNKNOWN)
 
-    def tensor_of(i: np.int64) -> tuple[int, NDArray[np.float32] | ImageError]:
-        try:
-            return int(i), preprocess(pictures.read(int(i)), name=pictures.name(int(i)))
-        except ImageError as error:
-            return int(i), error
-
     features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
     watcher.begins(step=0, steps=len(labelled), batch=1)
-    ahead = map_ahead(tensor_of, labelled, threads=min(default_threads(), 4), ahead=BATCH)
-    for done, batch in enumerate(batches(ahead, BATCH)):
+    for done, batch in enumerate(read_ahead(pictures, labelled, preprocess, size=BATCH)):
         good = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
         for _, error in batch:
             if isinstance(error, ImageError):
