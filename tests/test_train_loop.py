@@ -231,6 +231,16 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_checkpoint(tm
     assert trainer.checkpoint.read_bytes() == before
 
 
+def test_weights_that_only_the_last_step_broke_are_no_result(tmp_path: Path) -> None:
+    trainer = small_trainer(tmp_path)
+    trainer.steps = 1
+    weight = trainer.model.get_submodule("head").weight
+    trainer.optimizers[-1].register_step_post_hook(lambda *_: weight.data.fill_(float("nan")))
+    with pytest.raises(InputError, match="some weights are not finite at step 1: the run diverged"):
+        trainer.run()
+    assert not trainer.checkpoint.exists()
+
+
 @pytest.mark.slow
 def test_a_run_that_fails_ends_its_process_and_its_workers(tmp_path: Path) -> None:
     process = script(tmp_path, "lr=1e30", "muon_lr=1e30", "clip_norm=0")

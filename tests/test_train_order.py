@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmixer.train.order import Order
+from gmixer.train.order import Order, balanced
 
 
 @given(n=st.integers(1, 60), batch=st.integers(1, 40), seed=st.integers(0, 2**63), epochs=st.integers(1, 3))
@@ -56,3 +56,26 @@ def test_a_place_draws_the_same_whatever_was_asked_before(kind: type) -> None:
         order.draw_seed(place)
         order.picture(place)
     assert order.draw_seed(kind(5)) == expected == Order(99, 32, 7).draw_seed(5)
+
+
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=1, max_size=6), balance=st.floats(0.05, 1), seed=st.integers(0, 2**63)
+)
+def test_a_balanced_epoch_is_as_long_and_draws_each_class_by_the_power_of_its_size(
+    counts: list[int], balance: float, seed: int
+) -> None:
+    labels = np.repeat(np.arange(len(counts)) - 1, counts)  # -1: without a label, a class as the others
+    n = len(labels)
+    order = Order(n, 8, seed, balanced(labels, balance))
+    sizes = np.array(counts, np.float64) ** (1 - balance)
+    expected = n * sizes / sizes.sum()
+    for epoch in range(2):
+        drawn = labels[[order.picture(epoch * n + i) for i in range(n)]]
+        got = np.bincount(drawn + 1, minlength=len(counts))
+        assert np.abs(got - expected).max() <= 1 + 1e-6  # systematic sampling: no class is a whole picture off
+
+
+def test_without_balance_nothing_is_weighed() -> None:
+    assert balanced(np.array([0, 0, 1]), 0.0) is None
+    alike = [Order(3, 1, 5, draws).picture(i) for draws in (None, np.ones(3)) for i in range(9)]
+    assert alike[:9] == alike[9:]

@@ -118,7 +118,7 @@ class Watching:
     began: list[int] = field(default_factory=list)  # at which step
     loud: bool = False
 
-    def begins(self, *, step: int, steps: int, batch: int) -> None:
+    def begins(self, *, step: int, steps: int) -> None:
         self.began.append(step)
         self._print("begins", step)
 

@@ -7,9 +7,10 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 from gmixer.cli.inputs import Inputs
+from gmixer.cli.progress import counting, terminal
 from gmixer.errors import ImageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def open_report(inputs: Inputs, *, k: int, rollup: bool, as_json: bool, as_csv: 
 
     k, rollup: what the predictions hold, for those that need to know it before the first.
     """
-    console = _console(sys.stdout) if not (as_json or as_csv) and sys.stdout.isatty() else None
+    console = terminal(sys.stdout) if not (as_json or as_csv) and sys.stdout.isatty() else None
     if as_json:
         report: Report = JsonLines()
     elif as_csv:
@@ -54,25 +55,12 @@ def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
 
     console: the terminal that also gets the rows, which then scroll above the bar.
     """
-    if console is None and sys.stderr.isatty():
-        console = _console(sys.stderr)
-    if console is None or (inputs.files is not None and inputs.files <= HANDFUL):
+    if inputs.files is not None and inputs.files <= HANDFUL:
         yield
     else:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("", total=inputs.files)
-            inputs.on_progress = lambda done: progress.update(task, completed=done)
+        with counting("files", console) as advance:
+            inputs.on_progress = lambda done: advance(done, inputs.files)
             yield
-
-
-def _console(stream: TextIO) -> Console:
-    """rich takes a while to import: only where somebody looks."""
-    from rich.console import Console
-
-    return Console(file=stream, highlight=False)
 
 
 class JsonLines:

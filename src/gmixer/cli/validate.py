@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,6 +75,7 @@ def validate(
 
     Exit status: 0 all pictures were read, 1 some were not and count for nothing, 2 the command could not run.
     """
+    from gmixer.cli.progress import counting
     from gmixer.cli.terminal import own_stderr
     from gmixer.evaluate.predictions import check_output, write_predictions
     from gmixer.evaluate.validate import validate as validate_on
@@ -95,7 +93,7 @@ def validate(
         orientation=orientation.value,
         allow_pickle=allow_pickle,
     )
-    with own_stderr(), _progress() as advance:
+    with own_stderr(), counting("pictures") as advance:
         set_name = of.value if of else None
         validated = validate_on(predictor, data, set_name, real_labels=real_labels, on_progress=advance)  # type: ignore[arg-type] # the same names
     if output:
@@ -105,20 +103,6 @@ def validate(
     else:
         _show(validated, per_class=per_class)
     raise typer.Exit(1 if validated.unreadable else 0)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("pictures"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr, highlight=False), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _show(validated: Validated, *, per_class: bool) -> None:

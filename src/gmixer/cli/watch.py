@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gmixer.cli.progress import terminal
 from gmixer.cli.report import printable
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def watcher(*, speaks: bool) -> Iterator[Watch]:
     if not speaks or not sys.stderr.isatty():
         yield Watch(None, speaks=speaks)
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -35,7 +35,7 @@ def watcher(*, speaks: bool) -> Iterator[Watch]:
         TextColumn("{task.description}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=sys.stderr, highlight=False), transient=True) as bar:
+    with Progress(*columns, console=terminal(sys.stderr), transient=True) as bar:
         yield Watch(bar, speaks=True)
 
 
@@ -50,7 +50,7 @@ class Watch:
         self._began = time.monotonic()
         self._first_step = 0
 
-    def begins(self, *, step: int, steps: int, batch: int) -> None:
+    def begins(self, *, step: int, steps: int) -> None:
         self._steps, self._first_step, self._began = steps, step, time.monotonic()
         if step:
             self.says(f"goes on at step {step} of {steps}")

@@ -29,7 +29,7 @@ def check_output(path: Path) -> None:
 
 def write_predictions(validated: Validated, path: Path) -> None:
     """One row a picture that counts, in their order; what could not be read has an error and no answer."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")  # another command may write it too
     try:
         match path.suffix:
             case ".csv":

@@ -34,7 +34,7 @@ from gmixer.train.feed import Batch, Feed
 from gmixer.train.log import Log, Progress, Validation, Watcher
 from gmixer.train.loss import distillation, losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
-from gmixer.train.order import Order
+from gmixer.train.order import Order, balanced
 from gmixer.train.recipe import Recipe, changed_lines
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.targets import Targets
@@ -106,7 +106,7 @@ class Trainer:
             recipe=recipe,
             data=data,
             targets=targets,
-            order=Order(len(usable), recipe.batch, recipe.seed),
+            order=Order(len(usable), recipe.batch, recipe.seed, balanced(train.labels[usable], recipe.balance)),
             steps=self.steps,
             blocks=len(model.blocks),
             rank=world.rank,
@@ -126,7 +126,7 @@ class Trainer:
     def run(self) -> Judged:
         """To the end; the judgement of the result on the validation part. Raises Interrupted on SIGINT and SIGTERM."""
         log = Log(self.folder, from_step=self.step) if self.world.first else None
-        self.watcher.begins(step=self.step, steps=self.steps, batch=self.recipe.batch)
+        self.watcher.begins(step=self.step, steps=self.steps)
         batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.pace.workers)
         window = _Window()
         judged: Judged | None = None
@@ -149,6 +149,7 @@ class Trainer:
                         raise Interrupted(
                             f"stopped after step {self.step} of {self.steps}; the same command goes on from there"
                         )
+            self._check_weights()
             judged = judged or self._validate(log)
             self._save()
             return judged
@@ -183,11 +184,18 @@ class Trainer:
         summed = self.world.summed(sums).cpu()
         self._stop = bool(summed[3])
         if not torch.isfinite(summed[0]):
-            raise InputError(
-                f"the loss is {float(summed[0])} at step {self.step}: the run diverged; start anew with a smaller lr, "
-                "a longer warm-up or clip_norm"
-            )
+            raise self._diverged(f"the loss is {float(summed[0])}")
         return summed[:3]
+
+    def _check_weights(self) -> None:
+        """Those that the last step made have been through no loss."""
+        if not all(bool(p.isfinite().all()) for p in self.result.parameters()):
+            raise self._diverged("some weights are not finite")
+
+    def _diverged(self, what: str) -> InputError:
+        return InputError(
+            f"{what} at step {self.step}: the run diverged; start anew with a smaller lr, a longer warm-up or clip_norm"
+        )
 
     def _backward(self, batch: Batch) -> Tensor:
         """Gradients of a part of the batch, added → (loss, right, weight), each summed over its pictures."""

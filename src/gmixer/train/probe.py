@@ -82,7 +82,7 @@ def embed_all(
     labelled = np.flatnonzero(pictures.labels != UNKNOWN)
 
     features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
-    watcher.begins(step=0, steps=len(labelled), batch=1)
+    watcher.begins(step=0, steps=len(labelled))
     for done, batch in enumerate(read_ahead(pictures, labelled, preprocess, size=BATCH)):
         good = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
         for _, error in batch:

@@ -42,6 +42,7 @@ class Recipe:
     batch: int = 256  # pictures a step, of all processes and all parts together
     accumulate: int = 1  # parts that a batch is computed in, where it does not fit the memory
     seed: int = 0
+    balance: float = 0.0  # a class of c pictures comes as if it had c^(1 - balance); 1: all classes equally often
 
     # optimizer and schedule
     optimizer: Optimizer = "adamw"
@@ -147,7 +148,7 @@ class Recipe:
 
 _SHARES = (
     "drop_path", "layer_decay", "final_lr", "decay_rate", "ema", "smoothing", "teacher_share", "flip", "erase",
-    "mix_probability", "rand_probability", "calm_from", "momentum",
+    "mix_probability", "rand_probability", "calm_from", "momentum", "balance",
 )  # fmt: skip
 
 _NOT_BELOW_0 = (
