@@ -64,11 +64,12 @@ def test_a_place_draws_the_same_whatever_was_asked_before(kind: type) -> None:
 def test_a_balanced_epoch_is_as_long_and_draws_each_class_by_the_power_of_its_size(
     counts: list[int], balance: float, seed: int
 ) -> None:
-    labels = np.repeat(np.arange(len(counts)) - 1, counts)  # -1: without a label, a class as the others
+    labels = np.repeat(np.arange(len(counts)) - 1, counts)  # -1: without a label, which keep their share
     n = len(labels)
     order = Order(n, 8, seed, balanced(labels, balance))
-    sizes = np.array(counts, np.float64) ** (1 - balance)
-    expected = n * sizes / sizes.sum()
+    expected = np.array(counts, np.float64)
+    sizes = expected[1:] ** (1 - balance)
+    expected[1:] = sizes * (expected[1:].sum() / sizes.sum()) if len(sizes) else sizes
     for epoch in range(2):
         drawn = labels[[order.picture(epoch * n + i) for i in range(n)]]
         got = np.bincount(drawn + 1, minlength=len(counts))

@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gmixer.datasets.pictures import UNKNOWN
+
 
 @dataclass(frozen=True)
 class Order:
@@ -56,13 +58,15 @@ class Order:
 def balanced(labels: NDArray[np.integer], balance: float) -> NDArray[np.float64] | None:
     """The draws of pictures with these labels: a class of c pictures comes as if it had c^(1 - balance).
 
-    Pictures without a label count as one class. balance 1: all classes alike; 0: all pictures alike (None).
+    Pictures without a label come once an epoch all the same. balance 1: all classes alike; 0: all pictures, None.
     """
-    if not balance:
+    known = labels != UNKNOWN
+    if not balance or not known.any():
         return None
-    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    draws: NDArray[np.float64] = counts[classes].astype(np.float64) ** -balance
-    draws *= len(labels) / draws.sum()
+    draws = np.ones(len(labels))
+    _, classes, counts = np.unique(labels[known], return_inverse=True, return_counts=True)
+    weights = counts[classes].astype(np.float64) ** -balance
+    draws[known] = weights * (known.sum() / weights.sum())
     return draws
 
 

@@ -42,7 +42,7 @@ class Recipe:
     batch: int = 256  # pictures a step, of all processes and all parts together
     accumulate: int = 1  # parts that a batch is computed in, where it does not fit the memory
     seed: int = 0
-    balance: float = 0.0  # a class of c pictures comes as if it had c^(1 - balance); 1: all classes equally often
+    balance: float = 0.0  # a class of c pictures comes as if it had c^(1 - balance); 1: all classes alike
 
     # optimizer and schedule
     optimizer: Optimizer = "adamw"
