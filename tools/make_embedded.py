@@ -53,7 +53,7 @@ def main() -> None:
         "data_config": predictor.data.to_timm(),
         "training": {"recipe": "distill_embedded", "epochs": recipe.epochs, "starts_from": "the version before it"},
         "accuracy": {
-            "on": "5,000 tiny-ImageNet validation pictures of 202 classes, 1,000-way",
+            "on": VARIANTS[variant].pretrained[tag].top1_on,
             "n": measured.top1.n,
             "top1": round(measured.top1.value, 4),
             "top5": round(measured.top5.value, 4),

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def counting(what: str, console: Console | None = None) -> Iterator[Callable[[int, int | None], None]]:
+def counting(
+    what: str, total: int | None = None, *, console: Console | None = None
+) -> Iterator[Callable[[int, int | None], None]]:
     """The function takes how many are done, and of how many, once that is known; where nobody looks it does nothing.
 
+    total: of how many, where that is known before.
     console: the terminal that gets other lines too, which then scroll above the bar.
     """
     if console is None and not sys.stderr.isatty():
@@ -24,7 +27,7 @@ def counting(what: str, console: Console | None = None) -> Iterator[Callable[[in
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn())
     with Progress(*columns, console=console or terminal(sys.stderr), transient=True) as progress:
-        task = progress.add_task("", total=None)
+        task = progress.add_task("", total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 

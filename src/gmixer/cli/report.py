@@ -58,7 +58,7 @@ def open_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
     if inputs.files is not None and inputs.files <= HANDFUL:
         yield
     else:
-        with counting("files", console) as advance:
+        with counting("files", inputs.files, console=console) as advance:
             inputs.on_progress = lambda done: advance(done, inputs.files)
             yield
 
