@@ -96,15 +96,15 @@ def load(
             compile=compile,
             source=source,
         )
-    return Predictor(
-        checkpoint,
-        engine,
+    preprocess = Preprocess(
+        checkpoint.data,
+        limits=limits or Limits(),
         orientation=orientation,
-        limits=limits,
         allow_urls=allow_urls,
         isolate=isolate,
         fast_decode=fast_decode,
     )
+    return Predictor(checkpoint, engine, preprocess)
 
 
 class Predictor:
@@ -116,29 +116,13 @@ class Predictor:
     every other result is exactly what it would have been without it.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        engine: Runtime,
-        *,
-        orientation: Orientation = "apply",
-        limits: Limits | None = None,
-        allow_urls: bool = False,
-        isolate: bool = False,
-        fast_decode: bool = False,
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, engine: Runtime, preprocess: Preprocess | None = None) -> None:
+        """preprocess: how pictures are read and what the model sees of them; None: as the checkpoint was trained."""
         if engine.config != checkpoint.model:
             raise InputError(f"{engine!r} holds another model than {checkpoint.name}; make it of checkpoint.model")
         self.checkpoint = checkpoint
         self.engine = engine
-        self.preprocess = Preprocess(
-            checkpoint.data,
-            limits=limits or Limits(),
-            orientation=orientation,
-            allow_urls=allow_urls,
-            isolate=isolate,
-            fast_decode=fast_decode,
-        )
+        self.preprocess = preprocess or Preprocess(checkpoint.data)
         self.labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
 
     @property
@@ -151,7 +135,7 @@ class Predictor:
 
     @property
     def data(self) -> DataConfig:
-        return self.checkpoint.data
+        return self.preprocess.config
 
     def __repr__(self) -> str:
         return f"<Predictor {self.name} on {self.engine!r}>"
