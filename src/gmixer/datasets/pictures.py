@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -79,11 +80,11 @@ class Subset:
     def classes(self) -> Sequence[str] | None:
         return self.whole.classes
 
-    @property
+    @cached_property  # they are asked for once a picture
     def labels(self) -> NDArray[np.int64]:
         return self.whole.labels[self.chosen]
 
-    @property
+    @cached_property
     def soft(self) -> SoftLabels | None:
         soft = self.whole.soft
         return soft and SoftLabels(soft.index[self.chosen], soft.probability[self.chosen])
