@@ -37,6 +37,12 @@ def test_a_folder_that_was_saved(tmp_path: Path) -> None:
     assert pictures.name(3).startswith(f"{tmp_path}/saved::") and pictures.name(3).endswith("[3]")
 
 
+def test_a_column_called_label_counts_before_another_with_names(tmp_path: Path) -> None:
+    quality = data(range(4)).rename_column("label", "quality")
+    quality.add_column("label", ["cat", "dog"] * 2).save_to_disk(tmp_path / "saved")
+    assert open_pictures(tmp_path / "saved").classes == ("cat", "dog")
+
+
 def test_its_splits_are_the_parts(tmp_path: Path) -> None:
     splits = {"train": data(range(8)), "validation": data(range(8, 12)), "extra": data(range(2))}
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")

@@ -62,6 +62,11 @@ def test_numbers_must_be_among_the_model_s(tmp_path: Path) -> None:
         open_pictures(tmp_path / "a.csv", classes=["ant"])
 
 
+def test_unknown_among_names_is_no_class() -> None:
+    labels, classes = numbered(["b", "-1", "", "a"], "here")
+    assert labels.tolist() == [1, UNKNOWN, UNKNOWN, 0] and classes == ("a", "b")
+
+
 def test_names_are_numbered_in_sorted_order() -> None:
     labels, classes = numbered(["b", None, "a", "b"], "here")
     assert labels.tolist() == [1, UNKNOWN, 0, 1] and classes == ("a", "b")

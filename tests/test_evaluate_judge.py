@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess, imagenet_1k
 from gmixer.datasets import open_pictures
-from gmixer.evaluate import judge
+from gmixer.evaluate import Judged, judge
 from gmixer.evaluate.judge import BATCH, answers
 from gmixer.results import top_k
 from labelled import folders
@@ -81,6 +81,14 @@ def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
     probabilities = torch.from_numpy(logits).softmax(1).numpy()
     assert found.probability == pytest.approx(probabilities.max(1), rel=1e-5)
     assert found.label_probability == pytest.approx(probabilities[:, 1], rel=1e-5)
+
+
+def test_a_share_without_a_picture_joins_those_with_some_of_few_classes() -> None:
+    some = answers([1, 0], np.array([[1, 2], [2, 1]], np.float32), [[0], [0]])
+    nobody = answers([], np.empty((0, 5), np.float32), [])
+    joined = Judged.joined([nobody, some])
+    assert joined.picture.tolist() == [0, 1] and joined.best.tolist() == [[0, 1], [1, 0]]
+    assert len(Judged.joined([nobody, nobody]).rank) == 0
 
 
 def test_nothing_to_judge(tmp_path: Path) -> None:

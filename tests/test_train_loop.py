@@ -311,6 +311,15 @@ def test_half_precision_takes_nearly_the_same_step(precision: str, tmp_path: Pat
     assert float((steps[0] - steps[1]).norm()) < 0.05 * float(steps[1].norm())
 
 
+def test_a_gradient_that_overflows_in_fp16_costs_all_optimizers_their_step(tmp_path: Path) -> None:
+    """Only Muon's has it; clipping would hand it on to AdamW's by the common norm."""
+    trainer = small_trainer(tmp_path, replace(THOROUGH, precision="fp16", ema=0.0))
+    start = weights_of(trainer)
+    trainer.model.get_submodule("blocks.0.mlp_channels.fc1").weight.register_hook(lambda g: g * float("nan"))
+    trainer._step(trainer.feed.batches(first_step=0, last_step=1, workers=0), [])
+    assert_same_weights(weights_of(trainer), start)
+
+
 def test_the_log_tells_of_every_epoch(tmp_path: Path) -> None:
     trainer = small_trainer(tmp_path, PLAIN)
     trainer.run()

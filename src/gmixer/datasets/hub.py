@@ -88,7 +88,9 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
     if images:
         data = data.cast_column(image, library.Image(decode=False))
     named = [name for name, feature in features.items() if isinstance(feature, library.ClassLabel)]
-    label = named[0] if len(named) == 1 else columns.label_column(list(features), source)
+    label = columns.find(columns.LABEL, list(features))
+    if label is None:  # called otherwise, it must be the one that says what its numbers mean
+        label = named[0] if len(named) == 1 else columns.label_column(list(features), source)
     names = features[label].names if isinstance(features[label], library.ClassLabel) else None
     teacher = [name for name in columns.TEACHER if name in features]
     table = data.select_columns([label, *teacher]).with_format("arrow")[:]

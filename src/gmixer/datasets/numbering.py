@@ -20,10 +20,11 @@ _RENAMED = 10
 
 
 def numbered(values: Sequence[int | str | None], source: str) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
-    """(n,) labels, and the classes they count where `values` are names: these, sorted. None and -1 are UNKNOWN.
+    """(n,) labels, and the classes they count where `values` are names: these, sorted. None, -1, "-1", "": UNKNOWN.
 
     Raises InputError where numbers and names are mixed, and for other negative numbers.
     """
+    values = [None if value in ("", str(UNKNOWN)) else value for value in values]
     names = sorted({value for value in values if isinstance(value, str)})
     if not names:
         labels = np.array([UNKNOWN if value is None else value for value in values], np.int64)

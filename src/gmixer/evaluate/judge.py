@@ -51,7 +51,8 @@ class Judged:
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:
         """Of several shares of the pictures, in the order of the pictures."""
-        columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)}
+        some = [part for part in parts if len(part.picture)] or parts[:1]  # one of nobody knows not how many are best
+        columns = {f.name: np.concatenate([getattr(part, f.name) for part in some]) for f in fields(cls)}
         order = np.argsort(columns["picture"], kind="stable")
         return cls(**{name: column[order] for name, column in columns.items()})
 

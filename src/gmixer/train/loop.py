@@ -170,12 +170,16 @@ class Trainer:
                 sums[:3] += self._backward(batch)
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        if self.recipe.clip_norm:
-            clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        sound = True
+        if self.recipe.clip_norm or self.scaler.is_enabled():
+            norm = clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm or math.inf)
+            # The scaler looks at each optimizer's own gradients; the norm, and so the clipping, is of all.
+            sound = not self.scaler.is_enabled() or bool(norm.isfinite())
         for optimizer, scheduler in zip(self.optimizers, self.schedulers, strict=True):
-            self.scaler.step(optimizer)
+            if sound:
+                self.scaler.step(optimizer)
+                scheduler.step()  # torch wants a step of the optimizer before it
             optimizer.zero_grad(set_to_none=True)
-            scheduler.step()
         self.scaler.update()
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
