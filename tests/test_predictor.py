@@ -34,6 +34,12 @@ from gmixer.results import Result
 from mixers import drawn_images, drawn_mixer, timm_mixer
 
 
+def test_a_cat_is_named_in_the_top_five(predictor: gmixer.Predictor, photos: list[Path]) -> None:
+    chelsea = next(path for path in photos if path.name == "chelsea.png")
+    labels = [c.label for c in predictor.classify(chelsea)]
+    assert any("cat" in label.replace(",", " ").split() for label in labels), labels
+
+
 def test_an_espresso_is_named_first(predictor: gmixer.Predictor, photos: list[Path]) -> None:
     coffee = next(path for path in photos if path.name == "coffee.png")
     labels = [c.label for c in predictor.classify(coffee)]

@@ -1,10 +1,12 @@
-"""Write the embedded model's weights and what is recorded of them: the model of a run, in half the bytes.
+"""Write the embedded model's weights and what is recorded of them: the average of models that were taught from one
+another, in half the bytes.
 
     gmixer train DATA -o RUN --config distill_embedded
-    python tools/make_embedded.py RUN DATA
+    python tools/make_embedded.py DATA RUN/model/model.safetensors OLDER.safetensors …
 
-DATA's held-out part gives the accuracy. Afterwards: tools/make_golden.py, the card (README.md beside the weights), and
-top1 in config.py; tests/test_find.py and tests/test_doctor.py tell what was forgotten.
+DATA's held-out part gives the accuracy. Why the average, and which older ones: docs/training.md. Afterwards:
+tools/make_golden.py, the card (README.md beside the weights), and top1 in config.py; tests/test_find.py and
+tests/test_doctor.py tell what was forgotten.
 """
 
 from __future__ import annotations
@@ -20,38 +22,42 @@ from safetensors.numpy import load_file, save_file
 import gmixer
 from gmixer.config import EMBEDDED_MODEL, VARIANTS
 from gmixer.evaluate.validate import validate
-from gmixer.train.recipe import read_recipe
 
 FOLDER = Path(__file__).parents[1] / "src/gmixer/weights/embedded"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
     parser.add_argument("data")
+    parser.add_argument("models", nargs="+", type=Path, help=".safetensors files; each weighs the same")
     arguments = parser.parse_args()
     variant, _, tag = EMBEDDED_MODEL.partition(".")
     weights = FOLDER / f"{variant}.safetensors"
+    unfinished = weights.with_name(f".unfinished-{weights.name}")
+
+    models = [load_file(path) for path in arguments.models]
     parameters = VARIANTS[variant].model.parameters
-
-    tensors = load_file(arguments.run / "model" / "model.safetensors")
-    if (found := sum(values.size for values in tensors.values())) != parameters:
-        raise SystemExit(f"the run's model has {found:,} parameters, the embedded one {parameters:,}")
-    halves = {name: values.astype(np.float16) for name, values in tensors.items()}
+    for path, tensors in zip(arguments.models, models, strict=True):
+        if (found := sum(values.size for values in tensors.values())) != parameters:
+            raise SystemExit(f"{path} has {found:,} parameters, the embedded model {parameters:,}")
+    # In double: a sum of floats would depend on the order of the models.
+    averages = {name: np.mean([tensors[name].astype(np.float64) for tensors in models], axis=0) for name in models[0]}
+    halves = {name: values.astype(np.float16) for name, values in averages.items()}
     if not all(np.isfinite(values).all() for values in halves.values()):
-        raise SystemExit("the run's model has weights that fp16 cannot hold")
-    save_file(halves, weights, metadata={"format": "pt"})  # by which other libraries know whose layout it is
+        raise SystemExit("the average has weights that fp16 cannot hold")
+    save_file(halves, unfinished, metadata={"format": "pt"})  # by which other libraries know whose layout it is
 
-    predictor = gmixer.load(weights)
+    predictor = gmixer.load(unfinished)
     measured = validate(predictor, arguments.data)
-    recipe = read_recipe(arguments.run / "recipe.toml")
+    unfinished.replace(weights)  # only now: a wrong DATA has cost nothing
+    weights.chmod(0o644)  # safetensors lets nobody else read what it writes
     record = {
         "variant": variant,
         "tag": tag,
         "parameters": parameters,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256_of(weights),
         "data_config": predictor.data.to_timm(),
-        "training": {"recipe": "distill_embedded", "epochs": recipe.epochs, "starts_from": "the version before it"},
+        "training": {"recipe": "distill_embedded", "average_of": [sha256_of(path) for path in arguments.models]},
         "accuracy": {
             "on": VARIANTS[variant].pretrained[tag].top1_on,
             "n": measured.top1.n,
@@ -61,6 +67,10 @@ def main() -> None:
         },
     }
     weights.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":
