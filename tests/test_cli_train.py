@@ -62,11 +62,16 @@ def test_a_run_leaves_all_there_is_and_refuses_another_recipe(folder: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"), [("drop_pth=0.2", "did you mean drop_path?"), ("drop_path", "NAME=VALUE")]
+    ("options", "said"),
+    [
+        (("--set", "drop_pth=0.2"), "did you mean drop_path?"),
+        (("--set", "drop_path"), "NAME=VALUE"),
+        (("--probe", "--config", "smoke"), "not both"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(
-    setting: str, said: str, folder: Path, tmp_path: Path
+    options: tuple[str, ...], said: str, folder: Path, tmp_path: Path
 ) -> None:
-    finished = run("train", folder, "-o", tmp_path / "run", "--set", setting)
+    finished = run("train", folder, "-o", tmp_path / "run", *options)
     assert finished.returncode == 2 and said in finished.stderr, finished.stderr
     assert not (tmp_path / "run").exists()

@@ -36,6 +36,12 @@ def test_it_is_the_minimum_for_its_penalty() -> None:
     assert weight.grad.norm() < 1e-3 and bias.grad.norm() < 1e-3
 
 
+def test_of_four_pictures_each_judges_the_penalty() -> None:
+    """Five folds of them would leave one empty, whose loss is NaN, and NaN the least of all."""
+    features_NC = torch.tensor([[0.0, 1.0], [0.1, 1.1], [5.0, -4.0], [5.1, -4.1]])
+    assert fit_head(features_NC, torch.tensor([0, 0, 1, 1]), 2, seed=0).penalty < PENALTIES[0]
+
+
 def test_the_penalty_follows_what_there_is_to_learn() -> None:
     noise = fit_head(*clouds(200, apart=0.0), 3, seed=0)
     signal = fit_head(*clouds(200, apart=3.0), 3, seed=0)

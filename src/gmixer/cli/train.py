@@ -25,8 +25,9 @@ def train(
         Path | None, typer.Option("-o", "--output", help="The run's folder; default: runs/DATA-RECIPE.")
     ] = None,
     config: Annotated[
-        str, typer.Option("--config", help="finetune, probe, scratch, … (docs/training.md), or a .toml file.")
-    ] = "finetune",
+        str | None,
+        typer.Option("--config", help="finetune (the default), probe, scratch, … (docs/training.md), or a .toml file."),
+    ] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Only a linear head, on embeddings computed once: --config probe.")
     ] = False,
@@ -78,13 +79,16 @@ def train(
             raise
         raise missing_extra("gmixer train", error.name or "a package", "train") from error
 
-    recipe = read_recipe("probe" if probe else config)
+    if probe and config:
+        raise typer.BadParameter("is a recipe of its own; wanted it, or --config, not both", param_hint="--probe")
+    config = config or ("probe" if probe else "finetune")
+    recipe = read_recipe(config)
     said = {"model": model, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
     changes: dict[str, object] = {name: value for name, value in said.items() if value is not None}
     if scratch:
         changes["pretrained"] = False
     recipe = recipe.changed(changes | dict(_setting(text) for text in settings or ()))
-    folder = output or Path("runs") / f"{_stem(data)}-{'probe' if probe else Path(config).stem}"
+    folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         with own_stderr(), watcher(speaks=os.environ.get("RANK", "0") == "0") as watch:
             trained = train_on(

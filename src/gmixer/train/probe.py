@@ -107,8 +107,9 @@ def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: i
 def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     mean_C, std_C = features_NC.mean(dim=0), features_NC.std(dim=0).clamp_min(1e-6)
     x_NC = (features_NC - mean_C) / std_C
-    fold_N = torch.randperm(len(x_NC), generator=torch.Generator().manual_seed(seed)) % HELD_OUT
-    folds = range(HELD_OUT) if len(x_NC) <= MOST_FOLDED else range(1)
+    count = min(HELD_OUT, len(x_NC))  # a fold without pictures would have no loss
+    fold_N = torch.randperm(len(x_NC), generator=torch.Generator().manual_seed(seed)) % count
+    folds = range(count) if len(x_NC) <= MOST_FOLDED else range(1)
     held_out_losses = torch.zeros(len(PENALTIES))
     for fold in folds:
         out_N = fold_N == fold
