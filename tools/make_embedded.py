@@ -40,7 +40,7 @@ def main() -> None:
     for path, tensors in zip(arguments.models, models, strict=True):
         if (found := sum(values.size for values in tensors.values())) != parameters:
             raise SystemExit(f"{path} has {found:,} parameters, the embedded model {parameters:,}")
-    # In double: a sum of floats would depend on the order of the models.
+    # In double, so that fp16 rounds once, and the order of the models does not show.
     averages = {name: np.mean([tensors[name].astype(np.float64) for tensors in models], axis=0) for name in models[0]}
     halves = {name: values.astype(np.float16) for name, values in averages.items()}
     if not all(np.isfinite(values).all() for values in halves.values()):

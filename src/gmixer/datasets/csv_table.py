@@ -80,4 +80,4 @@ def _values(cells: Sequence[str]) -> list[int | str | None]:
     try:
         return [int(cell) if cell else None for cell in cells]
     except ValueError:
-        return [cell or None for cell in cells]
+        return list(cells)  # numbered knows which of them say nothing
