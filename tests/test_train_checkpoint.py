@@ -16,8 +16,8 @@ from gmixer.errors import InputError
 from gmixer.train import checkpoint
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
 
-OLD = {"identity": {}, "step": 1, "weights": torch.arange(1000.0)}
-NEW = {"identity": {}, "step": 2, "weights": torch.arange(100_000.0)}
+OLD = {"step": 1, "weights": torch.arange(1000.0)}
+NEW = {"step": 2, "weights": torch.arange(100_000.0)}
 
 
 @contextmanager

@@ -160,25 +160,6 @@ def test_a_run_learns(tmp_path: Path) -> None:
     assert watcher.validations[0].loss > watcher.validations[-1].loss
 
 
-@pytest.mark.parametrize(
-    ("other", "difference"),
-    [
-        ({"recipe": replace(THOROUGH, lr=5e-4)}, "a run with another recipe (lr = 0.001)"),
-        ({"train": Drawn(24)}, "a run with 20 pictures, not 24"),
-    ],
-)
-def test_another_run_is_not_gone_on_with(other: dict[str, object], difference: str, tmp_path: Path) -> None:
-    save(small_trainer(tmp_path))
-    with pytest.raises(InputError) as error:
-        small_trainer(tmp_path, **other)  # type: ignore[arg-type]
-    assert difference in str(error.value) and "another folder to start anew" in str(error.value)
-
-
-def test_what_a_recipe_tells_about_itself_may_change(tmp_path: Path) -> None:
-    save(small_trainer(tmp_path))
-    small_trainer(tmp_path, replace(THOROUGH, about="told in other words"))
-
-
 def save(trainer: Trainer) -> None:
     trainer._save()
 

@@ -138,3 +138,20 @@ def test_a_file_that_is_no_recipe_is_named(text: str | None, complaint: str, tmp
 def test_a_recipe_that_does_not_ship_is_told_which_do() -> None:
     with pytest.raises(InputError, match=r"no recipe is called 'finetun'; there are distill_embedded, finetune"):
         read_recipe("finetun")
+
+
+def test_differences_are_those_that_train_otherwise() -> None:
+    recipe = Recipe(model="m", lr=0.1, crop_area=(0.5, 1.0))
+    assert recipe.differences(recipe.to_toml()) == []
+    assert Recipe(about="other words", model="m", lr=0.1, crop_area=(0.5, 1)).differences(recipe.to_toml()) == []
+    assert Recipe(model="m").differences(recipe.to_toml()) == ["crop_area = [0.5, 1.0]", "lr = 0.1"]
+
+
+def test_what_an_older_recipe_could_not_say_has_its_default() -> None:
+    older = "\n".join(line for line in Recipe(model="m").to_toml().splitlines() if not line.startswith("num_classes"))
+    assert Recipe(model="m").differences(older) == []
+    assert Recipe(model="m", num_classes=7).differences(older) == ["num_classes = 0"]
+
+
+def test_what_a_newer_recipe_says_is_a_difference() -> None:
+    assert Recipe().differences(Recipe().to_toml() + "sharpness = 0.5\n") == ["sharpness = 0.5"]

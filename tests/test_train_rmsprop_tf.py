@@ -19,7 +19,7 @@ def test_takes_the_steps_of_timms(momentum: float, weight_decay: float, eps: flo
     options = {"eps": eps, "momentum": momentum, "weight_decay": weight_decay}
     optimizers = (
         (ours, RMSpropTF([ours], lr=0.05, alpha=0.9, **options)),
-        (theirs, TimmRMSpropTF([theirs], lr=0.05, alpha=0.9, decoupled_decay=True, lr_in_momentum=True, **options)),
+        (theirs, TimmRMSpropTF([theirs], lr=0.05, alpha=0.9, **options)),
     )
     for step in range(8):
         gradient = torch.randn(5, 7) * 10 ** (step % 3 - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,14 +10,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 import gmixer
+from gmixer.config import VARIANTS
 from gmixer.data.labels import imagenet_1k
+from gmixer.datasets import SoftLabels
 from gmixer.errors import InputError, UnknownModelError
+from gmixer.models.mixer import Mixer
 from gmixer.train.recipe import Recipe
-from gmixer.train.start import start
+from gmixer.train.start import Start, start
 
 EMBEDDED = Recipe(model="gmixer_8_64.distill_in1k")
+SYNSETS = tuple(label.synset for label in imagenet_1k())
+NAMES = tuple(label.name for label in imagenet_1k())
 
 
 @dataclass
@@ -25,13 +32,24 @@ class Labelled:
 
     classes: tuple[str, ...] | None
     labels: NDArray[np.int64] = field(default_factory=lambda: np.array([0, 1]))
+    soft: SoftLabels | None = None
     source: str = "pictures"
 
 
+def numbers(*labels: int, taught: int | None = None) -> Labelled:
+    soft = None if taught is None else SoftLabels(np.array([[taught]], np.int32), np.ones((1, 1), np.float32))
+    return Labelled(None, np.array(labels), soft)
+
+
+def started(recipe: Recipe, train: Labelled, val: Labelled | None = None) -> Start:
+    return start(recipe, train, val or train)  # type: ignore[arg-type]
+
+
 def test_other_classes_get_a_head_of_their_own() -> None:
-    begun = start(EMBEDDED, Labelled(("cat", "dog")))  # type: ignore[arg-type]
+    begun = started(EMBEDDED, Labelled(("cat", "dog")))
     embedded = gmixer.create_model(EMBEDDED.model, pretrained=True)
     assert (begun.new_head, begun.class_names, begun.model.num_classes) == (True, ("cat", "dog"), 2)
+    assert begun.said == "starts from gmixer_8_64.distill_in1k, a new head for 2 classes"
     theirs = embedded.state_dict()
     for name, tensor in begun.model.state_dict().items():
         if not name.startswith("head."):
@@ -40,41 +58,97 @@ def test_other_classes_get_a_head_of_their_own() -> None:
     assert begun.data == gmixer.load(EMBEDDED.model).data
 
 
-@pytest.mark.parametrize("classes", [None, tuple(label.synset for label in imagenet_1k())], ids=["numbers", "synsets"])
-def test_the_same_classes_keep_their_head(classes: tuple[str, ...] | None) -> None:
-    begun = start(EMBEDDED, Labelled(classes))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("recipe", "data"),
+    [
+        (replace(EMBEDDED, num_classes=1000), numbers(0, 1)),
+        (EMBEDDED, numbers(0, 999)),
+        (EMBEDDED, Labelled(SYNSETS)),
+        (EMBEDDED, Labelled(NAMES)),
+    ],
+    ids=["said", "greatest", "synsets", "names"],
+)
+def test_the_same_classes_keep_their_head(recipe: Recipe, data: Labelled) -> None:
+    begun = started(recipe, data)
     embedded = gmixer.create_model(EMBEDDED.model, pretrained=True)
-    assert not begun.new_head
+    assert not begun.new_head and begun.class_names is None
+    assert begun.said.endswith("its 1,000 classes")
     assert torch.equal(begun.model.head.weight, embedded.head.weight)
 
 
+def test_numbers_alone_are_as_many_classes_as_the_greatest_says() -> None:
+    """Not the model's thousand, of which they would be the first: a tench, a goldfish …"""
+    begun = started(EMBEDDED, numbers(0, 4, 2))
+    assert (begun.new_head, begun.class_names, begun.model.num_classes) == (True, None, 5)
+    assert started(EMBEDDED, numbers(0, 4), numbers(6)).model.num_classes == 7
+    assert started(EMBEDDED, numbers(0, 4, taught=9)).model.num_classes == 10
+    assert started(replace(EMBEDDED, num_classes=12), numbers(0, 4)).model.num_classes == 12
+    assert started(replace(EMBEDDED, pretrained=False, model="gmixer_8_64"), numbers(0, 4)).model.num_classes == 5
+
+
 def test_as_many_classes_of_other_names_are_other_classes() -> None:
-    begun = start(EMBEDDED, Labelled(tuple(f"thing {i}" for i in range(1000))))  # type: ignore[arg-type]
+    begun = started(EMBEDDED, Labelled(tuple(f"thing {i}" for i in range(1000))))
     assert begun.new_head and not begun.model.head.weight.any()
+    swapped = started(EMBEDDED, Labelled((SYNSETS[1], SYNSETS[0], *SYNSETS[2:])))
+    assert swapped.new_head and swapped.class_names is not None
 
 
 def test_a_folder_of_ours_goes_on_with_its_classes(tmp_path: Path) -> None:
     model = gmixer.create_model("gmixer_8_64", num_classes=2)
     torch.nn.init.normal_(model.head.weight)
     folder = gmixer.save_model(model, tmp_path / "pets", class_names=["cat", "dog"])
-    begun = start(replace(EMBEDDED, model=str(folder)), Labelled(("cat", "dog")))  # type: ignore[arg-type]
+    begun = started(replace(EMBEDDED, model=str(folder)), Labelled(("cat", "dog")))
     assert not begun.new_head and torch.equal(begun.model.head.weight, model.head.weight)
     assert begun.class_names == ("cat", "dog")
-    swapped = start(replace(EMBEDDED, model=str(folder)), Labelled(("dog", "cat")))  # type: ignore[arg-type]
+    swapped = started(replace(EMBEDDED, model=str(folder)), Labelled(("dog", "cat")))
     assert swapped.new_head
 
 
 def test_from_scratch_the_seed_decides() -> None:
     drawn = [
-        start(Recipe(model="gmixer_8_64", pretrained=False, seed=seed), Labelled(("a", "b"))).model  # type: ignore[arg-type]
+        started(Recipe(model="gmixer_8_64", pretrained=False, seed=seed), Labelled(("a", "b"))).model
         for seed in (1, 1, 2)
     ]
     first, again, other = (model.stem.proj.weight for model in drawn)
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
-def test_what_does_not_go_together_is_refused() -> None:
-    with pytest.raises(InputError, match=r"pictures has labels up to 1000, the model 1000 classes, and the data names"):
-        start(EMBEDDED, Labelled(None, np.array([0, 1000])))  # type: ignore[arg-type]
+def test_a_model_of_imagenet_from_scratch_names_its_classes_as_people_do() -> None:
+    begun = started(Recipe(model="gmixer_8_64", pretrained=False), Labelled(SYNSETS))
+    assert begun.class_names is None and begun.model.num_classes == 1000
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "said"),
+    [
+        (replace(EMBEDDED, num_classes=2), numbers(0, 2), "a teacher_index 2, but num_classes is 2; wanted at most 1"),
+        (replace(EMBEDDED, num_classes=3), numbers(0, taught=5), "teacher_index 5, but num_classes is 3"),
+        (
+            EMBEDDED,
+            replace(numbers(0, taught=5), classes=("a", "b")),
+            "teacher_index 5, but the data names 2 classes; wanted at most 1",
+        ),
+        (
+            replace(EMBEDDED, num_classes=3),
+            Labelled(("a", "b")),
+            "the data names 2 classes and num_classes is 3; wanted the same, or 0",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(recipe: Recipe, data: Labelled, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        started(recipe, data)
+    assert said in str(error.value)
+
+
+def test_what_is_no_model_to_start_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError):
-        start(replace(EMBEDDED, model="gmixer_9_99", pretrained=False), Labelled(("a", "b")))  # type: ignore[arg-type]
+        started(replace(EMBEDDED, model="gmixer_9_99", pretrained=False), Labelled(("a", "b")))
+    folder = gmixer.save_model(gmixer.create_model("gmixer_8_64"), tmp_path / "shallow")
+    shallow = Mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=1))
+    save_file(shallow.state_dict(), folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())
+    config["model_args"]["num_blocks"] = 1
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="has 1 blocks of 256 channels, which timm could not be told of; wanted a mod"):
+        started(replace(EMBEDDED, model=str(folder)), Labelled(("a", "b")))

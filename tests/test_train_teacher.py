@@ -62,6 +62,21 @@ def test_without_a_config_it_sees_what_the_student_sees(student: Start, module: 
     torch.testing.assert_close(open_teacher("a_teachers_module:make", student, CPU)(x_BCSS), x_BCSS.mean(dim=(2, 3)))
 
 
+@pytest.mark.parametrize(("names", "refused"), [(["a", "b", "c"], False), (["a", "c", "b"], True), (None, False)])
+def test_a_teacher_of_other_classes_is_refused(
+    names: list[str] | None, refused: bool, student: Start, module: ModuleType
+) -> None:
+    """As many, but others or in another order. What a teacher does not say is trusted."""
+    model = Means()
+    model.pretrained_cfg = {**student.data.to_timm(), "label_names": names}  # type: ignore[assignment]
+    module.make = lambda: model
+    if not refused:
+        assert open_teacher("a_teachers_module:make", student, CPU)
+        return
+    with pytest.raises(InputError, match=r"knows other classes \(a, c, b\) than the student \(a, b, c\); wanted the"):
+        open_teacher("a_teachers_module:make", student, CPU)
+
+
 def test_a_model_folder_answers_as_it_would_alone(student: Start, tmp_path: Path) -> None:
     model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3).eval()
     nn.init.normal_(model.head.weight)

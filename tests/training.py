@@ -94,6 +94,9 @@ class Drawn:
     def __len__(self) -> int:
         return self.n
 
+    def key(self, i: int) -> str:
+        return str(i)
+
     def name(self, i: int) -> str:
         return f"{self.name_of} {i}"
 

@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 import gmixer
 from gmixer.config import EMBEDDED_MODEL, VARIANTS
 from gmixer.evaluate.validate import validate
+from gmixer.writing import replacing
 
 FOLDER = Path(__file__).parents[1] / "src/gmixer/weights/embedded"
 
@@ -33,7 +34,6 @@ def main() -> None:
     arguments = parser.parse_args()
     variant, _, tag = EMBEDDED_MODEL.partition(".")
     weights = FOLDER / f"{variant}.safetensors"
-    unfinished = weights.with_name(f".unfinished-{weights.name}")
 
     models = [load_file(path) for path in arguments.models]
     parameters = VARIANTS[variant].model.parameters
@@ -45,11 +45,11 @@ def main() -> None:
     halves = {name: values.astype(np.float16) for name, values in averages.items()}
     if not all(np.isfinite(values).all() for values in halves.values()):
         raise SystemExit("the average has weights that fp16 cannot hold")
-    save_file(halves, unfinished, metadata={"format": "pt"})  # by which other libraries know whose layout it is
 
-    predictor = gmixer.load(unfinished)
-    measured = validate(predictor, arguments.data)
-    unfinished.replace(weights)  # only now: a wrong DATA has cost nothing
+    with replacing(weights) as unfinished:  # only once it is measured: a wrong DATA costs nothing
+        save_file(halves, unfinished, metadata={"format": "pt"})  # by which other libraries know whose layout it is
+        predictor = gmixer.load(unfinished)
+        measured = validate(predictor, arguments.data)
     weights.chmod(0o644)  # safetensors lets nobody else read what it writes
     record = {
         "variant": variant,

@@ -44,9 +44,9 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="Any other line of the recipe; may be repeated."),
     ] = None,
     val: Annotated[
-        float,
-        typer.Option("--val", min=0.01, max=0.9, help="Share kept for validation, where DATA has no part for it."),
-    ] = 0.2,
+        float | None,
+        typer.Option("--val", help="Share held out to measure on, where DATA has no part for it; default: 0.2."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
     threads: options.Threads = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read and vary pictures; 0: none.")] = 1,
@@ -83,7 +83,7 @@ def train(
         raise typer.BadParameter("is a recipe of its own; wanted it, or --config, not both", param_hint="--probe")
     config = config or ("probe" if probe else "finetune")
     recipe = read_recipe(config)
-    said = {"model": model, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed}
+    said = {"model": model, "epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "val_fraction": val}
     changes: dict[str, object] = {name: value for name, value in said.items() if value is not None}
     if scratch:
         changes["pretrained"] = False
@@ -96,7 +96,6 @@ def train(
                 recipe,
                 folder,
                 watcher=watch,
-                val_fraction=val,
                 device=device,
                 threads=threads,
                 pace=Pace(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every),

@@ -17,8 +17,9 @@ balance.py    how many pictures each class has
 """
 
 from gmixer.datasets.balance import Balance, balance, described
-from gmixer.datasets.numbering import imagenet_indices
+from gmixer.datasets.numbering import imagenet_indices, same_classes
 from gmixer.datasets.opening import Split, open_held_out, open_pictures, open_split
+from gmixer.datasets.parts import some
 from gmixer.datasets.pictures import UNKNOWN, Pictures, SoftLabels, Subset
 
 __all__ = [
@@ -34,4 +35,6 @@ __all__ = [
     "open_held_out",
     "open_pictures",
     "open_split",
+    "same_classes",
+    "some",
 ]

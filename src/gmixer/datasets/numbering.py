@@ -57,6 +57,14 @@ def imagenet_indices(classes: Sequence[str]) -> NDArray[np.int64] | None:
     return None
 
 
+def same_classes(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Whether both count the same classes in the same order; ImageNet's by name or by synset."""
+    if tuple(ours) == tuple(theirs):
+        return True
+    indices, others = imagenet_indices(ours), imagenet_indices(theirs)
+    return indices is not None and others is not None and np.array_equal(indices, others)
+
+
 def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
     """The same parts, with labels that count one list of classes: `classes`, else those of the training part.
 
@@ -72,8 +80,11 @@ def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
     elif any(pictures.classes is not None for pictures in parts.values()):
         raise InputError(f"{first.source} has numbers as labels in one part and names in another; wanted one kind")
     for pictures in parts.values():
-        only = np.setdiff1d(pictures.labels, [*np.unique(first.labels), UNKNOWN])
-        if only.size and first.soft is None:  # a teacher may know classes that no label names
+        known = {UNKNOWN, *np.unique(first.labels).tolist()}
+        if first.soft is not None:  # a teacher may know classes that no label names
+            known.update(np.unique(first.soft.index).tolist())
+        only = np.setdiff1d(pictures.labels, list(known))
+        if only.size:
             raise InputError(
                 _only(where, [str(label) if first.classes is None else first.classes[label] for label in only])
             )
@@ -89,12 +100,15 @@ def _renumbered(pictures: Stored, classes: Sequence[str], where: str) -> Stored:
                 f"{pictures.source} has the label {used[-1]}; wanted at most {len(classes) - 1}, the last class"
             )
         return replace(pictures, classes=tuple(classes))
+    if tuple(pictures.classes) == tuple(classes):
+        return pictures
     places = _places(pictures.classes, classes)
     if strange := [pictures.classes[i] for i in used if places[i] == UNKNOWN]:
         raise InputError(_only(where, strange, among=classes))
     labels = np.full_like(pictures.labels, UNKNOWN)
     labels[known] = places[pictures.labels[known]]
-    return replace(pictures, classes=tuple(classes), labels=labels)
+    # A teacher's answers count the old list: nobody learns from a part that is only measured on.
+    return replace(pictures, classes=tuple(classes), labels=labels, soft=None)
 
 
 def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:

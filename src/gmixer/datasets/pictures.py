@@ -56,6 +56,10 @@ class Pictures(Protocol):
 
     def __len__(self) -> int: ...
 
+    def key(self, i: int) -> str:
+        """The name within the source, wherever that lies: what a split goes by."""
+        ...
+
     def name(self, i: int) -> str:
         """What a person would call it: the file's path, `photos.tar::a/b.jpg`, `train.parquet[17]`."""
         ...
@@ -95,6 +99,9 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self.chosen)
+
+    def key(self, i: int) -> str:
+        return self.whole.key(int(self.chosen[i]))
 
     def name(self, i: int) -> str:
         return self.whole.name(int(self.chosen[i]))

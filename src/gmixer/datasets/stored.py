@@ -27,8 +27,7 @@ class Stored(ABC):
         return len(self.labels)
 
     @abstractmethod
-    def key(self, i: int) -> str:
-        """The name within the source, wherever that lies: what a split goes by."""
+    def key(self, i: int) -> str: ...
 
     @abstractmethod
     def name(self, i: int) -> str: ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from gmixer.errors import InputError, missing_extra
 from gmixer.evaluate.validate import Validated
 from gmixer.pipeline import batches
+from gmixer.writing import replacing
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 ROW_GROUP = 65_536  # rows of a Parquet file that are in memory at a time
@@ -29,8 +29,7 @@ def check_output(path: Path) -> None:
 
 def write_predictions(validated: Validated, path: Path) -> None:
     """One row a picture that counts, in their order; what could not be read has an error and no answer."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")  # another command may write it too
-    try:
+    with replacing(path, shared=True) as unfinished:
         match path.suffix:
             case ".csv":
                 _write_csv(validated, unfinished)
@@ -39,9 +38,6 @@ def write_predictions(validated: Validated, path: Path) -> None:
                     file.writelines(json.dumps(row) + "\n" for row in rows(validated))
             case _:
                 _write_parquet(validated, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from gmixer.config import VARIANTS, DataConfig, ModelConfig
 from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError
 from gmixer.weights.architecture import infer_architecture, variants_of
+from gmixer.writing import replacing
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,8 @@ def save_model(
     class_names: one a class; they travel in config.json, where timm finds them as label_names. None: those that the
         model's `pretrained_cfg` brings, while the number of classes is theirs.
 
-    Raises WeightsError for another network, InputError for one that is no variant or names that do not fit.
+    Raises WeightsError for another network, InputError for one that is no variant or names that do not fit, OSError
+    where the disk is full or refuses; what was there before is then still there.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -51,7 +53,8 @@ def save_model(
     path.mkdir(parents=True, exist_ok=True)
     description = _timm_config(architecture, config, data, global_pool, class_names, license)
     _write_weights(path / "model.safetensors", state)
-    _write_text(path / "config.json", json.dumps(description, indent=2) + "\n")
+    with replacing(path / "config.json") as unfinished:
+        unfinished.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     # safetensors lets nobody else read what it writes: a server run by another user could not load the model.
     shutil.copymode(path / "config.json", path / "model.safetensors")
     return path
@@ -108,14 +111,11 @@ def _timm_config(
 
 
 def _write_weights(path: Path, state: dict[str, Any]) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    save_file(state, unfinished, metadata={"format": "pt"})
-    os.replace(unfinished, path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        with replacing(path) as unfinished:
+            save_file(state, unfinished, metadata={"format": "pt"})
+    except SafetensorError as error:  # how it says that a write failed
+        raise OSError(f"{path}: {error}") from error

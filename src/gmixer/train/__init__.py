@@ -2,6 +2,7 @@
 
 recipe.py            Recipe: everything that decides how; recipes/ are those that ship
 run.py               train: the sentence
+folder.py            the folder of a run: what lies where, and whose it is
 start.py             the model that a run starts from
 order.py             which picture comes when, with which random numbers
 targets.py           labels and a teacher's answers → what to learn

@@ -11,6 +11,7 @@ from gmixer.data.labels import labels_for
 from gmixer.datasets import Balance, Split, balance
 from gmixer.evaluate import Judged, Share, top
 from gmixer.models.model_card import About, plain
+from gmixer.train.folder import MODEL, RECIPE
 from gmixer.train.recipe import Recipe
 from gmixer.train.start import Start
 
@@ -35,7 +36,7 @@ class Account:
 
     @property
     def model_folder(self) -> Path:
-        return self.folder / "model"
+        return self.folder / MODEL
 
     @cached_property
     def class_names(self) -> Sequence[str]:
@@ -86,7 +87,7 @@ class Account:
         source, n, n_val = plain(self.parts.train.source), len(self.parts.train), len(self.parts.val)
         trained_on = (
             f"{source}: {n:,} pictures to learn from, {n_val:,} held out ({self.held_out}).\n\n"
-            f"Trained by `gmixer train`: {plain(self.way)}. recipe.toml beside this folder has every number."
+            f"Trained by `gmixer train`: {plain(self.way)}. {RECIPE} beside this folder has every number."
         )
         return About(
             summary=f"An image classifier and feature backbone with {len(self.class_names):,} classes.",

@@ -10,24 +10,19 @@ from typing import Any
 import torch
 
 from gmixer.errors import InputError
+from gmixer.writing import replacing
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Raises OSError where the disk is full or refuses; what was there before is then still there, and whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        with unfinished.open("wb") as file:
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
     except RuntimeError as error:  # how torch says that a write failed
-        unfinished.unlink(missing_ok=True)
         raise OSError(f"{path}: {error}") from error
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
     _sync_folder(path.parent)
 
 
@@ -39,7 +34,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many types
         raise InputError(f"{path} is no checkpoint of a run ({error}); move it away to start anew") from error
-    if not isinstance(state, dict) or "identity" not in state:
+    if not isinstance(state, dict) or "step" not in state:
         raise InputError(f"{path} is no checkpoint of a run; move it away to start anew")
     return state
 

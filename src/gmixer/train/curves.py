@@ -8,7 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gmixer.train.folder import CURVES, TRAIN_TABLE, VAL_TABLE
 from gmixer.train.log import read_table
+from gmixer.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,14 +41,15 @@ def write_curves(folder: Path) -> Path | None:
     png = curves(folder, PRINT)
     if png is None:
         return None
-    path = folder / "curves.png"
-    path.write_bytes(png)
+    path = folder / CURVES
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(png)
     return path
 
 
 def curves(folder: Path, theme: Theme, *, columns: int = 3) -> bytes | None:
     """Loss, top-1 and learning rate over the epochs, as a PNG; None without rows. columns: 3 panels abreast, or 1."""
-    train, val = read_table(folder / "train.csv"), read_table(folder / "val.csv")
+    train, val = read_table(folder / TRAIN_TABLE), read_table(folder / VAL_TABLE)
     if not train and not val:
         return None
     # Without pyplot: it would look for a screen.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from torch.utils.tensorboard import SummaryWriter
+
+from gmixer.train.folder import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
+from gmixer.writing import replacing
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ class Log:
 
     def __init__(self, folder: Path, *, from_step: int) -> None:
         self._tables: dict[type, _Table] = {
-            Progress: _Table(folder / "train.csv", Progress, from_step),
-            Validation: _Table(folder / "val.csv", Validation, from_step),
+            Progress: _Table(folder / TRAIN_TABLE, Progress, from_step),
+            Validation: _Table(folder / VAL_TABLE, Validation, from_step),
         }
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step or None)
+        self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=from_step or None)
 
     def write(self, row: Progress | Validation) -> None:
         self._tables[type(row)].write(row)
@@ -79,9 +81,8 @@ class _Table:
         self._names = [field.name for field in fields(row)]
         kept = [r for r in read_table(path) if r["step"] <= from_step]
         self._steps = {r["step"] for r in kept}
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        _append(unfinished, [self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished:
+            _append(unfinished, [self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
 
     def write(self, row: Any) -> None:
         """A run that had ended measures its result once more when it is started again: that row is there already."""

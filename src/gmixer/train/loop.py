@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,11 +31,12 @@ from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
 from gmixer.train.distributed import World
 from gmixer.train.feed import Batch, Feed
+from gmixer.train.folder import CHECKPOINT
 from gmixer.train.log import Log, Progress, Validation, Watcher
 from gmixer.train.loss import distillation, losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
 from gmixer.train.order import Order, balanced
-from gmixer.train.recipe import Recipe, changed_lines
+from gmixer.train.recipe import Recipe
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.targets import Targets
 
@@ -73,9 +74,10 @@ class Trainer:
         pace: Pace,
         teacher: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """teacher: normalised pictures as the model sees them (B, C, S, S) → logits (B, K).
+        """folder: the run's own, claimed (folder.py); its checkpoint is where the run goes on.
+        teacher: normalised pictures as the model sees them (B, C, S, S) → logits (B, K).
 
-        Raises InputError: no picture to learn from, a batch that the processes cannot share, another run's checkpoint.
+        Raises InputError: no picture to learn from, a batch that the processes cannot share, a damaged checkpoint.
         """
         if recipe.batch % (recipe.accumulate * world.size * (2 if recipe.mixes else 1)):
             raise InputError(
@@ -160,10 +162,11 @@ class Trainer:
     def _step(self, batches: Iterator[Batch], asked: list[int]) -> Tensor:
         """One step of the optimizers → the sums (loss, right, weight) of all processes. asked: signals that came."""
         self.computed.train()
-        sums = torch.zeros(4, dtype=torch.float64, device=self.world.device)
+        sums = torch.zeros(5, dtype=torch.float64, device=self.world.device)
+        unreadable: list[ImageError] = []
         for part in range(self.recipe.accumulate):
             batch = next(batches)
-            self._note(batch.unreadable)
+            unreadable += batch.unreadable
             batch = batch.to(self.world.device)
             last = part == self.recipe.accumulate - 1
             with _no_sync(self.computed, wanted=self.world.size > 1 and not last):
@@ -184,9 +187,11 @@ class Trainer:
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
         self.step += 1
-        sums[3] = len(asked)
+        sums[3], sums[4] = len(asked), len(unreadable)
         summed = self.world.summed(sums).cpu()
         self._stop = bool(summed[3])
+        if summed[4]:
+            self._note([error for of_one in self.world.gathered(unreadable) for error in of_one])
         if not torch.isfinite(summed[0]):
             raise self._diverged(f"the loss is {float(summed[0])}")
         return summed[:3]
@@ -275,15 +280,7 @@ class Trainer:
 
     @property
     def checkpoint(self) -> Path:
-        return self.folder / "checkpoint" / "last.pt"
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        return {
-            "recipe": replace(self.recipe, about="").to_toml(),
-            "pictures": len(self.feed.pictures),
-            "classes": self.model.num_classes,
-        }
+        return self.folder / CHECKPOINT
 
     def _save(self) -> None:
         """A disk that is full costs this checkpoint, not the run, nor the last one."""
@@ -293,7 +290,6 @@ class Trainer:
             save_checkpoint(
                 self.checkpoint,
                 {
-                    "identity": self._identity(),
                     "step": self.step,
                     "model": self.model.state_dict(),
                     "averaged": self.averaged.state_dict() if self.averaged is not None else None,
@@ -310,12 +306,6 @@ class Trainer:
         state = self.world.of_first(load_checkpoint(self.checkpoint) if self.world.first else None)
         if state is None:
             return
-        for what, ours in self._identity().items():
-            if state["identity"][what] != ours:
-                raise InputError(
-                    f"{self.folder} holds a run with {_difference(what, state['identity'][what], ours)}; "
-                    "give the same to go on, or another folder to start anew"
-                )
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         if self.averaged is not None:
@@ -326,12 +316,6 @@ class Trainer:
             scheduler.load_state_dict(kept)
         self.scaler.load_state_dict(state["scaler"])
         self.unreadable = state["unreadable"]
-
-
-def _difference(what: str, theirs: Any, ours: Any) -> str:
-    if what != "recipe":
-        return f"{theirs} {what}, not {ours}"
-    return f"another recipe ({changed_lines(theirs, ours)})"
 
 
 class _Averaging:

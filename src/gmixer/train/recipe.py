@@ -34,6 +34,7 @@ class Recipe:
     way: Literal["weights", "probe"] = "weights"  # "probe": a linear head on embeddings that are computed once
     model: str = ""  # variant, variant.tag, hf-hub:…, or a folder; what it starts from, too
     pretrained: bool = True  # False: from freshly drawn weights
+    num_classes: int = 0  # where the data numbers its classes without names; 0: as many as the greatest number says
     frozen_blocks: int = 0  # this many blocks, and the stem, stay as they are
     drop_path: float = 0.0  # stochastic depth
 
@@ -42,13 +43,14 @@ class Recipe:
     batch: int = 256  # pictures a step, of all processes and all parts together
     accumulate: int = 1  # parts that a batch is computed in, where it does not fit the memory
     seed: int = 0
+    val_fraction: float = 0.2  # held out to measure on, where the data has no part for it
     balance: float = 0.0  # a class of c pictures comes as if it had c^(1 - balance); 1: all classes alike
 
     # optimizer and schedule
     optimizer: Optimizer = "adamw"
     lr: float = 1e-3
     muon_lr: float = 0.0  # of the blocks' matrices, with optimizer "muon"; everything else is adamw's, at lr
-    weight_decay: float = 0.0  # on matrices alone
+    weight_decay: float = 0.0  # on matrices alone; with rmsprop_tf and sgd a part of the gradient
     betas: tuple[float, float] = (0.9, 0.999)  # adamw
     momentum: float = 0.9  # sgd, muon, rmsprop_tf
     eps: float = 1e-8
@@ -110,6 +112,7 @@ class Recipe:
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)!r}; wanted 0 or more")
         self._within("rand_magnitude", 0, 10)
+        self._within("val_fraction", 0.01, 0.9)
         for name in ("ema", "smoothing", "drop_path"):
             if getattr(self, name) == 1:
                 raise InputError(f"{name} is 1; wanted less: at 1 nothing is learnt")
@@ -141,6 +144,16 @@ class Recipe:
         lines = (f"{f.name} = {_toml(getattr(self, f.name))}" for f in fields(self))
         return "\n".join(lines) + "\n"
 
+    def differences(self, toml: str) -> list[str]:
+        """Lines of another recipe's TOML that would train otherwise: ["lr = 0.001", "seed = 3"].
+
+        A name that it lacks has its default: it was written before there was one. What it tells about itself is free.
+        """
+        ours, theirs = tomllib.loads(self.to_toml()), tomllib.loads(Recipe().to_toml()) | tomllib.loads(toml)
+        free = {"about": ""}
+        names = sorted(name for name, value in (theirs | free).items() if (ours | free).get(name) != value)
+        return [f"{name} = {_toml(theirs[name])}" for name in names]
+
     def _within(self, name: str, least: float, greatest: float) -> None:
         if not least <= getattr(self, name) <= greatest:
             raise InputError(f"{name} is {getattr(self, name)!r}; wanted {least:g} to {greatest:g}")
@@ -153,13 +166,8 @@ _SHARES = (
 
 _NOT_BELOW_0 = (
     "muon_lr", "weight_decay", "warmup_epochs", "clip_norm", "mixup", "cutmix", "rand_ops", "rand_noise",
-    "frozen_blocks", "colour_jitter", "calm_colour_jitter", "eps", "seed",
+    "frozen_blocks", "num_classes", "colour_jitter", "calm_colour_jitter", "eps", "seed",
 )  # fmt: skip
-
-
-def changed_lines(theirs: str, ours: str) -> str:
-    """What one recipe's TOML says otherwise than another's: "lr = 0.001; seed = 3", in the first one's words."""
-    return "; ".join(sorted(set(theirs.splitlines()) - set(ours.splitlines())))
 
 
 def recipe_names() -> list[str]:

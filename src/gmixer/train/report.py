@@ -27,7 +27,9 @@ from gmixer.images import decode
 from gmixer.models.model_card import one_line, snippets
 from gmixer.train.account import Account
 from gmixer.train.curves import DARK, LIGHT, curves
+from gmixer.train.folder import REPORT
 from gmixer.weights.architecture import variants_of
+from gmixer.writing import replacing
 
 TEMPLATE = "report.html.jinja"
 MATRIX_CLASSES = 30  # more than these are no table that a person reads: the most confused pairs are listed instead
@@ -37,7 +39,6 @@ LISTED_CLASSES = 1_000
 LISTED_UNREADABLE = 100
 MISTAKES = 24
 THUMBNAIL_PX = 160
-NARROW = "(max-width: 640px)"
 FEW = 400  # held-out pictures: fewer leave the accuracy at more than ± 5 points
 
 
@@ -71,10 +72,9 @@ class Pair:
 
 def write_report(account: Account) -> Path:
     """report.html in the run's folder; whole, or not there."""
-    path = account.folder / "report.html"
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(render(account), encoding="utf-8")
-    os.replace(unfinished, path)
+    path = account.folder / REPORT
+    with replacing(path) as unfinished:
+        unfinished.write_text(render(account), encoding="utf-8")
     return path
 
 

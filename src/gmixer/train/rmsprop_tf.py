@@ -13,12 +13,13 @@ class RMSpropTF(Optimizer):
     """Differs from torch.optim.RMSprop in three things: the squared average starts at 1, eps is added under the root,
     and the learning rate is part of what the momentum remembers.
 
+        g ← gradient + weight_decay · w
         v ← α v + (1 - α) g²          v starts at 1
         m ← momentum · m + lr · g / √(v + eps)
-        w ← w - lr · weight_decay · w - m      (decoupled decay)
+        w ← w - m
 
-    Source: TensorFlow 1's RMSPropOptimizer; the same update as timm 1.0.31's RMSpropTF with lr_in_momentum and
-    decoupled_decay.
+    Source: TensorFlow 1's RMSPropOptimizer; the same update as timm 1.0.31's RMSpropTF by its defaults, as its
+    --opt rmsproptf has them.
     """
 
     def __init__(
@@ -47,9 +48,8 @@ class RMSpropTF(Optimizer):
                 if not state:
                     state["square_average"] = torch.ones_like(weight)
                     state["momentum"] = torch.zeros_like(weight)
-                gradient, average, momentum = weight.grad, state["square_average"], state["momentum"]
-                if group["weight_decay"]:
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                gradient = weight.grad.add(weight, alpha=group["weight_decay"])
+                average, momentum = state["square_average"], state["momentum"]
                 average.lerp_(gradient.square(), 1 - group["alpha"])
                 momentum.mul_(group["momentum"]).addcdiv_(gradient, (average + group["eps"]).sqrt(), value=group["lr"])
                 weight.sub_(momentum)

@@ -1,11 +1,4 @@
-"""A run: data and a recipe → a folder with a model that classifies, and everything that tells how it came about.
-
-recipe.toml         the resolved recipe
-train.csv, val.csv  the progress; tensorboard/ the same
-checkpoint/last.pt  where the run goes on
-model/              config.json, model.safetensors, README.md: what every command of gmixer, and timm, takes
-report.html         accuracy, curves, confusion, the worst mistakes; curves.png
-"""
+"""A run: data and a recipe → a folder with a model that classifies, and everything that tells how it came about."""
 
 from __future__ import annotations
 
@@ -25,11 +18,12 @@ from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Judged, judge
 from gmixer.models.saving import save_model
 from gmixer.train.account import Account
-from gmixer.train.distributed import World, processes_here, world
+from gmixer.train.distributed import processes_here, world
+from gmixer.train.folder import MODEL, claim
 from gmixer.train.log import Watcher
 from gmixer.train.loop import Pace, Trainer
 from gmixer.train.probe import fit_probe
-from gmixer.train.recipe import Recipe, changed_lines
+from gmixer.train.recipe import Recipe
 from gmixer.train.start import Start, start
 from gmixer.train.teacher import open_teacher
 
@@ -54,7 +48,6 @@ def train(
     folder: str | os.PathLike[str],
     *,
     watcher: Watcher,
-    val_fraction: float = 0.2,
     device: str | None = None,
     threads: int | None = None,
     pace: Pace | None = None,
@@ -62,22 +55,26 @@ def train(
     """Trains by the recipe on the pictures at `data` (gmixer.datasets.open_split), or goes on where the folder's run
     stopped.
 
-    val_fraction: how much is kept for validation, where the data has no part for it.
     device: "cpu", "cuda"; None: a GPU where there is one.
     threads: on the CPU, of each process; None: all that there are, shared among the run's processes.
 
     Raises InputError, WeightsError, UnknownModelError; Interrupted where a signal stopped it.
     """
     torch.set_num_threads(threads or max(default_threads() // processes_here(), 1))
-    parts = open_split(data, val_fraction=val_fraction)
+    parts = open_split(data, val_fraction=recipe.val_fraction)
     pictures, held_out = parts.train, parts.val
     for line in described(pictures, held_out):
         watcher.says(line)
-    begun = start(recipe, pictures)
+    begun = start(recipe, pictures, held_out)
+    watcher.says(begun.said)
     folder = Path(folder)
     with world(device) as here:
+        if recipe.way == "probe" and here.size > 1:
+            raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")
+        if here.first:
+            claim(folder, recipe, train=pictures, val=held_out)
         if recipe.way == "probe":
-            judged, unreadable = _probe(begun, recipe, pictures, held_out, folder, here, watcher)
+            judged, unreadable = _probe(begun, recipe, pictures, held_out, watcher)
         else:
             trainer = Trainer(
                 begun.model,
@@ -91,26 +88,22 @@ def train(
                 pace=pace or Pace(),
                 teacher=open_teacher(recipe.teacher, begun, here.device) if recipe.teacher else None,
             )
-            _write_recipe(folder, recipe, here)
             judged = trainer.run()
             begun.model.load_state_dict(trainer.result.state_dict())
-            unreadable = {name: why for share in here.gathered(trainer.unreadable) for name, why in share.items()}
+            unreadable = trainer.unreadable
         if here.first:
-            save_model(begun.model, folder / "model", data=begun.data, class_names=begun.class_names)
+            save_model(begun.model, folder / MODEL, data=begun.data, class_names=begun.class_names)
     report = None
     if here.first:
         account = Account(recipe=recipe, start=begun, parts=parts, judged=judged, unreadable=unreadable, folder=folder)
         report = _tell(account, watcher)
-    return Trained(folder, folder / "model", judged, begun.class_names, report)
+    return Trained(folder, folder / MODEL, judged, begun.class_names, report)
 
 
 def _probe(
-    begun: Start, recipe: Recipe, train: Pictures, val: Pictures, folder: Path, here: World, watcher: Watcher
+    begun: Start, recipe: Recipe, train: Pictures, val: Pictures, watcher: Watcher
 ) -> tuple[Judged, dict[str, str]]:
     """The judgement, and the pictures that could not be read, each with why."""
-    if here.size > 1:
-        raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")
-    _write_recipe(folder, recipe, here)
     unreadable: list[ImageError] = []
     fit_probe(begun.model, begun.data, train, watcher, seed=recipe.seed, unreadable=unreadable)
     engine = Engine.from_torch(begun.model)
@@ -137,19 +130,3 @@ def _tell(account: Account, watcher: Watcher) -> Path | None:
     except Exception as error:
         watcher.says(f"the model is saved, its report is not whole: {type(error).__name__}: {error}")
     return report
-
-
-def _write_recipe(folder: Path, recipe: Recipe, here: World) -> None:
-    """Raises InputError where the folder holds what another recipe made."""
-    if not here.first:
-        return
-    path, ours = folder / "recipe.toml", recipe.to_toml()
-    if path.exists() and ((folder / "model").exists() or (folder / "checkpoint").exists()):
-        theirs = path.read_text(encoding="utf-8")
-        if theirs != ours:
-            raise InputError(
-                f"{folder} holds a run with another recipe ({changed_lines(theirs, ours)}); "
-                "give the same to go on, or another folder to start anew"
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(ours, encoding="utf-8")

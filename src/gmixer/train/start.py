@@ -7,20 +7,21 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gmixer.config import DataConfig, find_model
+from gmixer.config import VARIANTS, DataConfig, ModelConfig, find_model
 from gmixer.data.labels import imagenet_1k
-from gmixer.datasets.pictures import Pictures
+from gmixer.datasets import Pictures, same_classes
 from gmixer.errors import InputError, WeightsError
 from gmixer.models.mixer import Mixer
 from gmixer.train.recipe import Recipe
 from gmixer.weights import find_checkpoint
+from gmixer.weights.architecture import variants_of
 
 
 @dataclass(frozen=True)
 class Start:
     """name: what the model is called that it starts from.
 
-    class_names: of the head; None where the data has only numbers.
+    class_names: of the head; None where its classes are known by their number alone (labels.labels_for).
     new_head: the head is drawn anew, since the data has other classes than the model had.
     """
 
@@ -30,19 +31,26 @@ class Start:
     class_names: Sequence[str] | None
     new_head: bool
 
+    @property
+    def said(self) -> str:
+        """For whoever watches: which classes it begins with, a mistake that would not show before the end."""
+        K = self.model.num_classes
+        return f"starts from {self.name}, {f'a new head for {K:,} classes' if self.new_head else f'its {K:,} classes'}"
 
-def start(recipe: Recipe, pictures: Pictures) -> Start:
+
+def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
     """Raises UnknownModelError, WeightsError; InputError where data and model cannot go together."""
     torch.manual_seed(recipe.seed)
+    K = _num_classes(recipe, train, val)
     if not recipe.pretrained:
         name, variant, _ = find_model(recipe.model)
-        K = _num_classes(pictures, variant.model.num_classes)
         model = Mixer(replace(variant.model, num_classes=K))
-        return Start(model, variant.data, name, pictures.classes, new_head=True)
+        return Start(model, variant.data, name, _own_names(K, train.classes), new_head=True)
     checkpoint = find_checkpoint(recipe.model, from_hub=True)
-    K = _num_classes(pictures, checkpoint.model.num_classes)
-    had = checkpoint.class_names or (tuple(label.synset for label in imagenet_1k()) if K == 1000 else None)
-    new_head = checkpoint.model.num_classes != K or (pictures.classes is not None and had != tuple(pictures.classes))
+    _check_variant(checkpoint.model, checkpoint.name)
+    had = known_classes(checkpoint.model.num_classes, checkpoint.class_names)
+    fits = train.classes is None or (had is not None and same_classes(train.classes, had))
+    new_head = checkpoint.model.num_classes != K or not fits
     model = Mixer(replace(checkpoint.model, num_classes=K))
     weights = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.tensors()}
     if new_head:
@@ -50,18 +58,44 @@ def start(recipe: Recipe, pictures: Pictures) -> Start:
     missing = model.load_state_dict(weights, strict=False).missing_keys
     if unknown := [name for name in missing if not (new_head and name.startswith("head."))]:
         raise WeightsError(f"{checkpoint.path} lacks {', '.join(unknown)}")
-    class_names = pictures.classes if new_head else checkpoint.class_names
+    class_names = _own_names(K, train.classes) if new_head else checkpoint.class_names
     return Start(model, checkpoint.data, checkpoint.name, class_names, new_head)
 
 
-def _num_classes(pictures: Pictures, of_model: int) -> int:
-    """As many as the data names; where it has only numbers, as many as the model has."""
-    if pictures.classes is not None:
-        return len(pictures.classes)
-    greatest = int(pictures.labels.max(initial=-1))
-    if greatest >= of_model:
+def known_classes(num_classes: int, class_names: Sequence[str] | None) -> Sequence[str] | None:
+    """A model's classes: its names, else ImageNet-1k's synsets where it has a thousand; None where nobody knows."""
+    if class_names:
+        return class_names
+    return tuple(label.synset for label in imagenet_1k()) if num_classes == len(imagenet_1k()) else None
+
+
+def _own_names(num_classes: int, classes: Sequence[str] | None) -> Sequence[str] | None:
+    """None for ImageNet-1k's classes, which are better known by their number than by a folder's name."""
+    imagenet = known_classes(num_classes, None)
+    return None if classes and imagenet and same_classes(classes, imagenet) else classes
+
+
+def _num_classes(recipe: Recipe, train: Pictures, val: Pictures) -> int:
+    """As many as the data names; else as the recipe says, else as the greatest number among the labels."""
+    answers = [-1 if part.soft is None else int(part.soft.index.max(initial=-1)) for part in (train, val)]
+    greatest = max(*(int(part.labels.max(initial=-1)) for part in (train, val)), *answers)
+    if train.classes is None:
+        K, says = recipe.num_classes or greatest + 1, f"num_classes is {recipe.num_classes}"
+    else:
+        K, says = len(train.classes), f"the data names {len(train.classes):,} classes"
+        if recipe.num_classes not in (0, K):
+            raise InputError(f"{says} and num_classes is {recipe.num_classes:,}; wanted the same, or 0")
+    if greatest >= K:
         raise InputError(
-            f"{pictures.source} has labels up to {greatest}, the model {of_model} classes, and the data names none; "
-            "add the classes' names to it, or start from a model with as many classes"
+            f"{train.source} has a label or a teacher_index {greatest}, but {says}; wanted at most {K - 1}"
         )
-    return of_model
+    return K
+
+
+def _check_variant(model: ModelConfig, name: str) -> None:
+    """Before hours of training, not when the model is saved."""
+    if not variants_of(model):
+        raise InputError(
+            f"{name} has {model.blocks} blocks of {model.channels} channels, which timm could not be told of; wanted a "
+            f"model of {', '.join(VARIANTS)}"
+        )

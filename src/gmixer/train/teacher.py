@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gmixer.config import DataConfig
+from gmixer.datasets import same_classes, some
 from gmixer.errors import InputError
 from gmixer.models.factory import create_model
-from gmixer.train.start import Start
+from gmixer.train.start import Start, known_classes
 from gmixer.weights import is_path
 
 
@@ -42,7 +43,19 @@ def open_teacher(name: str, student: Start, device: torch.device) -> Callable[[T
             f"the teacher {name} answers with {tuple(logits.shape)} to one picture; wanted "
             f"{(1, student.model.num_classes)}: it must know the classes of the data, in their order"
         )
+    classes = known_classes(student.model.num_classes, student.class_names)
+    theirs = _class_names(own, logits.shape[1])
+    if classes and theirs and not same_classes(classes, theirs):
+        raise InputError(
+            f"the teacher {name} knows other classes ({some(theirs)}) than the student ({some(classes)}); wanted the "
+            "same, in their order"
+        )
     return answer
+
+
+def _class_names(own: Mapping[str, Any] | None, num_classes: int) -> Sequence[str] | None:
+    """What its `pretrained_cfg` says, in timm's words; None where it has none: it is then trusted."""
+    return known_classes(num_classes, own.get("label_names")) if own else None
 
 
 class _Refed(nn.Module):
