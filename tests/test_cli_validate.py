@@ -29,7 +29,7 @@ def test_a_pipe_gets_plain_lines_that_say_what_was_measured_and_how(folder: Path
     expected = validate(predictor, folder)
     assert finished.returncode == 0 and finished.stderr == "" and "\x1b" not in finished.stdout
     assert lines[0] == f"{MODEL} on {folder}"
-    assert "EXIF orientation ignored; bicubic to 72 px" in lines[1] and "pillow" in lines[1]
+    assert "EXIF orientation ignored; alpha over white; bicubic to 72 px" in lines[1] and "pillow" in lines[1]
     assert f"top-1  {expected.top1}" in lines and f"top-5  {expected.top5}" in lines
     assert sum(" of 1 " in line for line in lines) == 2 * EXTREMES and "  …" in lines
 

@@ -11,7 +11,7 @@ import datasets
 import pytest
 
 from gmixer.datasets import UNKNOWN, open_pictures, open_split
-from gmixer.errors import InputError, MissingExtraError
+from gmixer.errors import ImageError, InputError, MissingExtraError
 from labelled import folders, picture
 
 
@@ -50,6 +50,33 @@ def test_its_splits_are_the_parts(tmp_path: Path) -> None:
     assert not split.is_drawn and (len(split.train), len(split.val)) == (8, 4)
     assert split.val.read(1) == picture(9)
     assert any("extra" in note for note in split.val.notes)
+
+
+def test_two_splits_for_one_part_are_one_too_many(tmp_path: Path) -> None:
+    splits = {"train": data(range(8)), "val": data(range(4)), "validation": data(range(4))}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match="has the splits val and validation, both for val; wanted one of them"):
+        open_split(tmp_path / "saved")
+
+
+def test_a_column_of_paths_is_read_where_they_lead(tmp_path: Path) -> None:
+    folder = folders(tmp_path / "photos", {"cat": 2, "dog": 2})
+    paths = sorted(map(str, folder.rglob("*.png")))
+    datasets.Dataset.from_dict({"image": [*paths, "/nowhere.png"], "label": [0, 0, 1, 1, 1]}).save_to_disk(
+        tmp_path / "s"
+    )
+    pictures = open_pictures(tmp_path / "s")
+    assert [pictures.read(i) for i in range(4)] == [Path(path).read_bytes() for path in paths]
+    with pytest.raises(ImageError, match="no such file"):
+        pictures.read(4)
+
+
+def test_a_picture_is_called_as_its_row_calls_it(tmp_path: Path) -> None:
+    folders(tmp_path / "photos/train", {"cat": 1, "dog": 1})
+    folders(tmp_path / "photos/test", {"cat": 1, "dog": 1})
+    pictures = open_split(f"hf:{tmp_path}/photos").train
+    assert pictures.name(1).startswith(f"hf:{tmp_path}/photos::train[1]::")
+    assert pictures.name(1).endswith("/dog/0.png")
 
 
 def test_a_name_goes_to_load_dataset(tmp_path: Path) -> None:

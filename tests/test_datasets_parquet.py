@@ -108,6 +108,30 @@ def test_hugging_face_s_layout_with_class_names(tmp_path: Path) -> None:
         pictures.read(2)
     assert error.value.kind == "empty"
     assert error.value.source == f"{tmp_path}/data/train.parquet[2]"
+    assert [pictures.name(i) for i in range(2)] == [
+        f"{tmp_path}/data/train.parquet[0]::0.png",
+        f"{tmp_path}/data/train.parquet[1]::far.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "refused"), [(["zebra", "ape"], False), (["ape", "zebra"], True), (["zebra"], True), (None, False)]
+)
+def test_every_file_names_the_same_classes(second: list[str] | None, refused: bool, tmp_path: Path) -> None:
+    """Else a number would be one animal in the first file and another in the second."""
+    for number, names in enumerate((["zebra", "ape"], second)):
+        found = pa.table(
+            {"image": [picture(number), picture(number + 2)], "label": [0, 0 if names == ["zebra"] else 1]}
+        )
+        info = {"info": {"features": {"label": {"names": names}}}}
+        if names is not None:
+            found = found.replace_schema_metadata({"huggingface": json.dumps(info)})
+        pq.write_table(found, tmp_path / f"{number}.parquet")
+    if not refused:
+        assert open_pictures(tmp_path).classes == ("zebra", "ape")
+        return
+    with pytest.raises(InputError, match=r"1\.parquet names other classes than .*0\.parquet; wanted the same"):
+        open_pictures(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gmixer.data import imagenet_1k, labels_for
@@ -91,6 +93,16 @@ def test_real_labels_go_by_the_number_in_the_name_and_may_be_several_or_none(val
     assert test.right is not None
     found = {Path(test.pictures.name(int(i))).name: test.right[int(i)] for i in test.numbers}
     assert found == {f"{VAL}01.JPEG": [5], f"{VAL}02.JPEG": [6, 7], f"{VAL}04.JPEG": [8]}
+
+
+def test_real_labels_go_by_the_path_that_a_table_keeps(tmp_path: Path) -> None:
+    """As Hugging Face's Parquet files of ImageNet have it."""
+    images = [{"bytes": picture(n), "path": f"{VAL}{n:02}_n01440764.JPEG"} for n in (4, 2, 1)]
+    pq.write_table(pa.table({"image": images, "label": [0, 0, 0]}), tmp_path / "validation-0.parquet")
+    test = open_set(
+        tmp_path / "validation-0.parquet", IMAGENET, "real", real_labels=real(tmp_path, [[5], [6, 7], [], []])
+    )
+    assert test.right is not None and [test.right[int(i)] for i in test.numbers] == [[6, 7], [5]]
 
 
 @pytest.mark.parametrize("content", ["{", {}, [[0], "a"], [[0], [1000], [], []], [[0], [-1], [], []], [[0], [0.5]]])

@@ -67,13 +67,16 @@ def labels_in(
 
 
 def bytes_of(value: Any, *, name: str, folder: str) -> bytes:
-    """What an image's column holds, bytes or Hugging Face's {bytes, path}, → the bytes. Raises ImageError with `name`.
+    """What an image's column holds, bytes, a path or Hugging Face's {bytes, path}, → the bytes. Raises ImageError with
+    `name`.
 
     folder: what a path starts from.
     """
     path = None
     if isinstance(value, Mapping):
         value, path = value.get("bytes"), value.get("path")
+    elif isinstance(value, str):
+        value, path = None, value
     if value is None and path:
         return read_file(os.path.join(folder, path), source=name, limits=DEFAULT_LIMITS)
     if value is None:

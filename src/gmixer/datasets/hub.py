@@ -57,10 +57,15 @@ class HubRows(Stored):
         return f"{self.split}[{self.rows[i]}]"
 
     def name(self, i: int) -> str:
-        return f"{self.source}::{self.key(i)}"
+        value = self._value(i)
+        path = value.get("path") if isinstance(value, Mapping) else None
+        return f"{self.source}::{self.key(i)}::{path}" if path else f"{self.source}::{self.key(i)}"
+
+    def _value(self, i: int) -> Any:
+        return self.data[int(self.rows[i])][self.image]
 
     def read(self, i: int) -> bytes:
-        value = self.data[int(self.rows[i])][self.image]
+        value = self._value(i)
         return columns.bytes_of(value, name=self.name(i), folder="")
 
 
@@ -75,7 +80,10 @@ def _parts(loaded: Any, source: str) -> Parts:
     parts, notes = parts_of(known, source)
     if others := [split for split in splits if split not in known]:
         notes = (*notes, f"the splits {', '.join(others)} are left out")
-    return {part: _opened(names[0], splits[names[0]], source, notes) for part, names in parts.items()}
+    for part, names in parts.items():
+        if len(names) > 1:
+            raise InputError(f"{source} has the splits {' and '.join(names)}, both for {part}; wanted one of them")
+    return {part: _opened(split, splits[split], source, notes) for part, [split] in parts.items()}
 
 
 def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRows:

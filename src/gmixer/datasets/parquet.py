@@ -69,6 +69,7 @@ class ImageColumn:
                 self._groups.append((i, group))
                 rows.append(rows[-1] + of_group.num_rows)
         self._starts = np.array(rows)
+        self._paths = _paths(files, column)
         self.is_held = held_bytes <= MAX_HELD_BYTES
         self._held: dict[int, pa.ChunkedArray] = {}
 
@@ -86,6 +87,10 @@ class ImageColumn:
         group = self._group_of(row)
         file = self._groups[group][0]
         return self.files[file], row - self._first_rows[file]
+
+    def path(self, row: int) -> str:
+        """What the row calls its picture; "" where it says nothing."""
+        return "" if self._paths is None else self._paths[row].as_py() or ""
 
     def __getitem__(self, row: int) -> Any:
         group = self._group_of(row)
@@ -123,7 +128,8 @@ class Rows(Stored):
 
     def name(self, i: int) -> str:
         file, row = self.column.place(int(self.rows[i]))
-        return f"{file}[{row}]"
+        path = self.column.path(int(self.rows[i]))
+        return f"{file}[{row}]::{path}" if path else f"{file}[{row}]"
 
     def read(self, i: int) -> bytes:
         name = self.name(i)
@@ -169,7 +175,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         raise InputError(f"{source}: {_first_line(error)}; wanted the same columns in all files") from None
     if not table.num_rows:
         raise InputError(f"{source} has no rows; wanted a picture in each")
-    labels, classes = columns.labels_in(table[label], _class_names(schema, label), source)
+    labels, classes = columns.labels_in(table[label], _class_names_of(files, label), source)
     soft = None
     if len(teacher) == len(columns.TEACHER):
         soft = columns.soft_labels(table[teacher[0]], table[teacher[1]], source)
@@ -178,6 +184,23 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     column = ImageColumn(files, image)
     whole = Rows(source=source, classes=classes, labels=labels, soft=soft, notes=notes, column=column, rows=rows)
     return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
+
+
+def _paths(files: Sequence[str], column: str) -> pa.ChunkedArray | None:
+    """Of a column of Hugging Face's {bytes, path} the paths alone, by row; None where there are none to be had."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = _parquet_file(files[0]).schema_arrow.field(column).type
+    if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+        return None
+    try:
+        of_files = [_parquet_file(file).read(columns=[f"{column}.path"]).column(0) for file in files]
+        paths = pa.chunked_array([chunk for of_file in of_files for chunk in of_file.chunks])
+        found: pa.ChunkedArray = pc.struct_field(paths, "path")
+    except (OSError, ValueError):  # damage there costs the names, not the pictures
+        return None
+    return found if found.null_count < len(found) else None
 
 
 def _as_files(rows: Rows, paths: list[str | None]) -> Files:
@@ -196,6 +219,18 @@ def _as_files(rows: Rows, paths: list[str | None]) -> Files:
         soft=rows.soft,
         notes=rows.notes,
     )
+
+
+def _class_names_of(files: Sequence[str], label: str) -> list[str] | None:
+    """Raises InputError where the files' numbers count different lists."""
+    first: tuple[str, list[str]] | None = None
+    for file in files:
+        names = _class_names(_parquet_file(file).schema_arrow, label)
+        if names is not None and first is None:
+            first = file, names
+        elif first is not None and names not in (None, first[1]):
+            raise InputError(f"{file} names other classes than {first[0]}; wanted the same in all files, in one order")
+    return first and first[1]
 
 
 def _class_names(schema: pa.Schema, label: str) -> list[str] | None:

@@ -61,7 +61,9 @@ class Pictures(Protocol):
         ...
 
     def name(self, i: int) -> str:
-        """What a person would call it: the file's path, `photos.tar::a/b.jpg`, `train.parquet[17]`."""
+        """What a person would call it: the file's path, `photos.tar::a/b.jpg`, `train.parquet[17]`,
+        `train.parquet[17]::b.jpg` where the row says so.
+        """
         ...
 
     def read(self, i: int) -> bytes:

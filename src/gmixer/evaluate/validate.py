@@ -145,7 +145,7 @@ def _pipeline(predictor: Predictor) -> str:
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))
-    return f"{turned}; {sides}; {normalised}; {predictor.engine!r}; {versions}"
+    return f"{turned}; alpha over white; {sides}; {normalised}; {predictor.engine!r}; {versions}"
 
 
 def _listed(numbers: Sequence[float]) -> str:
