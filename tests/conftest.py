@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before huggingface_hub reads them: no test asks the real Hub, nor finds what the developer has in the cache.
@@ -28,8 +28,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 
-# With several test processes (pytest -n) their threads would only wait for each other.
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+# With several test processes (pytest -n) more threads would only wait for each other; and the bits of a sum depend on
+# how many there are.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Whatever number a test has set, the next one begins with one."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

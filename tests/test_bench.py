@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 import gmixer
+from command import GMIXER, run, run_in_terminal
 from gmixer.config import VARIANTS
 from gmixer.engine import available_isas, default_threads
-from test_cli import GMIXER, run, run_in_terminal
 
 QUICK = ("bench", "--model", "gmixer_8_64", "--batch", "1,3", "--threads", "1-2", "--seconds", "0.05")
 STAGES = ["decode", "resize", "stem", "token MLP", "channel MLP", "head"]

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from command import GMIXER, run
 from gmixer.bench import contestants, photos, pictures, start
 from gmixer.bench.contest import ContestRow, Note
 from gmixer.bench.contestants import CONTESTANTS, Task, prepare
@@ -34,7 +35,6 @@ from gmixer.engine import available_isas
 from gmixer.errors import EngineError, InputError
 from gmixer.weights import find_checkpoint
 from mixers import drawn_mixer
-from test_cli import GMIXER, run
 
 MODEL = "gmixer_8_64"
 QUICK = ("bench", "--peers", "-m", MODEL, "--rounds", 1, "--seconds", 0.05, "--threads", 2, "--json")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import gmixer
+from command import run, run_in_terminal
 from gmixer.train.log import read_table
-from test_cli import run
 from training import Drawn
 
 
@@ -43,10 +47,14 @@ def test_a_probe_classifies_by_the_names_of_the_folders(folder: Path, tmp_path: 
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-def test_a_run_leaves_all_there_is_and_refuses_another_recipe(folder: Path, tmp_path: Path) -> None:
+def test_a_run_leaves_all_there_is(folder: Path, tmp_path: Path) -> None:
     command = ("train", folder, "-o", tmp_path / "run", "--config", "smoke", "--batch", "8", "--set", "drop_path=0.2")
-    finished = run(*command)
-    assert finished.returncode == 0, finished.stderr
+    shown, status = run_in_terminal(*command)
+    assert status == 0, shown
+    assert re.search(r"100 % epoch 2\.\d+  loss [\d.]+  top-1 [\d.]+%  \d+ images/s", shown), shown
+    assert re.search(r"epoch 1\.\d+  on \d+ held out: loss [\d.]+, top-1 [\d.]+%\s", shown), shown
+    last = [line for line in shown.splitlines() if line.strip()][-4:]  # whole, so that they can be copied
+    assert last[0].startswith("top-1   ") and last[3] == f"try     gmixer classify PHOTO --model {tmp_path}/run/model"
     recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
     assert (recipe["batch"], recipe["drop_path"], recipe["epochs"]) == (8, 0.2, 2.0)
     steps = [row["step"] for row in read_table(tmp_path / "run" / "train.csv")]
@@ -55,10 +63,18 @@ def test_a_run_leaves_all_there_is_and_refuses_another_recipe(folder: Path, tmp_
     predictor = gmixer.load(tmp_path / "run" / "model")
     assert [label.name for label in predictor.labels] == ["class 0", "class 1", "class 2"]
 
-    other = run(*command, "--lr", "0.5")
-    assert other.returncode == 2
-    assert "lr = 0.001" in other.stderr and "another folder" in other.stderr
-    assert tomllib.loads((tmp_path / "run" / "recipe.toml").read_text()) == recipe
+
+@pytest.mark.slow
+def test_under_torchrun_two_processes_train_one_model_and_one_speaks(folder: Path, tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gmixer", "train"]
+    options = ["--config", "smoke", "--batch", "8", "--epochs", "1", "--workers", "0", "--validate-every", "0"]
+    command = [*torchrun, str(folder), "-o", str(tmp_path / "run"), *options]
+    finished = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert finished.returncode == 0, finished.stderr
+    assert [line.split()[0] for line in finished.stdout.splitlines()] == ["top-1", "model", "report", "try"]
+    assert finished.stderr.count("7.png") == 1 and finished.stderr.count("pictures to learn from") == 1
+    assert "7.png" in (tmp_path / "run" / "report.html").read_text()
+    assert [label.name for label in gmixer.load(tmp_path / "run" / "model").labels] == ["class 0", "class 1", "class 2"]
 
 
 @pytest.mark.parametrize(

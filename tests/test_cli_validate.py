@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import gmixer
+from command import run, run_in_terminal
 from gmixer.cli.validate import EXTREMES, LISTED
 from gmixer.data import imagenet_1k
 from gmixer.evaluate.validate import validate
 from labelled import folders, write
-from test_cli import run, run_in_terminal
 
 MODEL = "gmixer_8_64.distill_in1k"
 SYNSETS = [imagenet_1k()[i].synset for i in range(2 * EXTREMES + 2)]

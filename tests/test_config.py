@@ -26,8 +26,6 @@ from gmixer.config import (
 )
 from gmixer.errors import GmixerError, InputError, UnknownModelError
 
-torch.set_num_threads(1)
-
 TIMM_NAMES = timm.list_models(["mixer_*", "gmixer_*"])
 CLASS_COUNTS = (1000, 0, 21843)
 

@@ -27,6 +27,7 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 import gmixer
+from command import run, run_in_terminal
 from gmixer import doctor
 from gmixer.cli import app, options
 from gmixer.config import VARIANTS
@@ -38,7 +39,6 @@ from gmixer.engine import Engine, available_isas, threads
 from gmixer.weights import find
 from hub import Hub, client_environment, hub_cache, hub_server
 from mixers import drawn_images, drawn_mixer, timm_stages
-from test_cli import run, run_in_terminal
 
 ISAS = available_isas()
 ROOT = Path(__file__).parents[1]

@@ -14,8 +14,6 @@ from gmixer.config import VARIANTS
 from gmixer.data import ImageNetInfo, infer_imagenet_subset, labels_for
 from gmixer.errors import InputError
 
-torch.set_num_threads(1)
-
 OURS, TIMMS = ImageNetInfo(), timm.data.ImageNetInfo()
 
 

@@ -44,14 +44,6 @@ def cases() -> Iterator[Any]:
 CASES = list(cases())
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def pair(config: ModelConfig, **options: Any) -> tuple[Mixer, MlpMixer]:
     """Ours and timm's with the same drawn weights, in eval mode."""
     ours, theirs = Mixer(config, **options), timm_mixer(config, **options)

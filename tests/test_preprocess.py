@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage
-import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -30,8 +29,6 @@ from gmixer.data import Preprocess, preprocess
 from gmixer.data import create_transform as our_transform
 from gmixer.errors import ImageError, InputError
 from gmixer.images import Limits
-
-torch.set_num_threads(1)
 
 CROP_MODES = ("center", "squash", "border")
 INTERPOLATIONS = ("bicubic", "bilinear")

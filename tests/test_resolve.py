@@ -17,8 +17,6 @@ from gmixer.data import create_transform as our_transform
 from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError, UnknownModelError
 
-torch.set_num_threads(1)
-
 NAMES = [name for name in model_names() if name.partition(".")[0] in timm.list_models(["mixer_*", "gmixer_*"])]
 OVERRIDES = [
     {},

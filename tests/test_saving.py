@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,16 @@ def test_whoever_may_read_the_config_may_read_the_weights(tmp_path: Path) -> Non
     folder = save_model(gmixer.create_model("gmixer_8_64", num_classes=2), tmp_path)
     config, weights = ((folder / name).stat().st_mode for name in ("config.json", "model.safetensors"))
     assert config == weights
+
+
+def test_a_full_disk_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    folder = gmixer.save_model(gmixer.create_model("gmixer_8_64", num_classes=2), tmp_path / "model")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, allowed[1]))
+    try:
+        with pytest.raises(OSError, match=r"model\.safetensors: .*File too large"):
+            gmixer.save_model(gmixer.create_model("gmixer_8_64", num_classes=3), folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before

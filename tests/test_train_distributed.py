@@ -50,12 +50,9 @@ def finished(*processes: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], Any]:
     """Of a run in one process: the weights that it starts from and ends with, and the judgement."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     trainer = small_trainer(tmp_path_factory.mktemp("alone"), replace(THOROUGH, **SETTINGS))
     start = weights_of(trainer)
     judged = trainer.run()
-    torch.set_num_threads(threads)
     return start, weights_of(trainer), judged
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,15 +13,6 @@ from gmixer.train.feed import Batch
 from training import THOROUGH, Drawn, small_feed
 
 ROWS = ("x_BCSS", "target_BK", "weight_B", "depth_BL2")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker process has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def joined(batches: list[Batch]) -> dict[str, Tensor]:
@@ -44,7 +34,6 @@ def steps(recipe=THOROUGH, *, first=0, last=10, workers=0, **options) -> dict[st
 
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Tensor]:
-    torch.set_num_threads(1)
     return steps()
 
 

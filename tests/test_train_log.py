@@ -61,7 +61,15 @@ def test_the_rows_that_stay_are_never_off_the_disk(tmp_path: Path, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gmixer.train.log.os.replace", full)
+    monkeypatch.setattr("gmixer.writing.os.replace", full)
     with pytest.raises(OSError):
         Log(tmp_path, from_step=1)
     assert (tmp_path / "train.csv").read_bytes() == before
+
+
+def test_of_five_classes_nothing_is_said_of_the_first_five(tmp_path: Path) -> None:
+    log = Log(tmp_path, from_step=0)
+    log.write(Validation(step=3, epoch=1.0, loss=0.5, top1=0.75, top5=None, n=8))
+    log.close()
+    Log(tmp_path, from_step=3).close()  # as one that goes on writes it again
+    assert read_table(tmp_path / "val.csv") == [{"step": 3, "epoch": 1.0, "loss": 0.5, "top1": 0.75, "n": 8}]

@@ -9,17 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gmixer.errors import InputError
+from gmixer.errors import InputError, Interrupted
 from gmixer.evaluate import top
-from gmixer.train import Interrupted, Recipe, loop
+from gmixer.train import Recipe, loop
 from gmixer.train.loop import Trainer
 from training import THOROUGH, Drawn, Watching, assert_near, assert_same_weights, small_trainer, weights_of
 
@@ -27,18 +26,8 @@ SCRIPT = Path(__file__).parent / "training.py"
 PLAIN = Recipe(model="drawn", epochs=2, batch=8, lr=1e-3, seed=1)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """The bits of a sum depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
-    torch.set_num_threads(1)
     trainer = small_trainer(tmp_path_factory.mktemp("uninterrupted"))
     trainer.run()
     return weights_of(trainer)
@@ -142,6 +131,38 @@ def test_a_batch_computed_in_parts_gives_the_weights_of_a_whole_one(tmp_path: Pa
     for trainer in (whole, parts):
         trainer.run()
     assert_near(weights_of(parts), weights_of(whole), start=start)
+
+
+def test_gradients_are_clipped_together(tmp_path: Path) -> None:
+    """A step of plain SGD is as long as the gradient: with lr 1 as long as clip_norm, where that is small."""
+    recipe = replace(PLAIN, optimizer="sgd", momentum=0.0, lr=1.0, schedule="constant")
+    ways = []
+    for number, clip_norm in enumerate((0.0, 1e-3)):
+        trainer = small_trainer(tmp_path / str(number), replace(recipe, clip_norm=clip_norm))
+        before = [p.detach().clone() for p in trainer.model.parameters()]
+        trainer._step(trainer.feed.batches(first_step=0, last_step=1, workers=0), [])
+        moved = [p.detach() - b for p, b in zip(trainer.model.parameters(), before, strict=True)]
+        ways.append(float(torch.stack([m.square().sum() for m in moved]).sum().sqrt()))
+    whole, clipped = ways
+    assert whole > 0.01 and clipped == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_compiled_it_comes_to_the_same_weights(
+    uninterrupted: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Dynamo, without Inductor's C++: the graph is what the trainer is asked about, stochastic depth in it."""
+    compiled = []
+
+    def compile_eagerly(model: nn.Module) -> nn.Module:
+        compiled.append(model)
+        return _compile(model, backend="eager")  # type: ignore[return-value]
+
+    _compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    trainer = small_trainer(tmp_path, replace(THOROUGH, compile=True))
+    trainer.run()
+    assert compiled == [trainer.model]
+    assert_same_weights(weights_of(trainer), uninterrupted)
 
 
 def test_a_run_that_is_over_is_judged_and_changes_no_more(uninterrupted: dict[str, Tensor], tmp_path: Path) -> None:

@@ -22,8 +22,6 @@ from gmixer.data import Preprocess, create_transform, resolve_model_data_config
 from gmixer.data import transforms as ours
 from gmixer.errors import ImageError, InputError
 
-torch.set_num_threads(1)
-
 timms = timm.data.create_transform
 CARD = resolve_model_data_config("gmixer_24_224.ra3_in1k")
 SMALL = CARD | {"input_size": (3, 64, 64)}

@@ -26,8 +26,9 @@ from PIL import Image
 
 from gmixer.config import VARIANTS, DataConfig
 from gmixer.datasets import Pictures, SoftLabels
+from gmixer.errors import Interrupted
 from gmixer.models.mixer import Mixer
-from gmixer.train import Interrupted, Pace, Recipe, loop
+from gmixer.train import Pace, Recipe, loop
 from gmixer.train.distributed import World, world
 from gmixer.train.feed import Feed
 from gmixer.train.log import Progress, Validation

@@ -6,7 +6,8 @@
     ├── UnknownModelError no such model or tag; names what exists (also a RuntimeError, as timm's)
     ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
     ├── EngineError       a runtime cannot run as asked: instruction set, threads, a device
-    └── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
+    ├── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
+    └── Interrupted       a training run was asked to stop, and can go on
 
 A message says what came in, what was wanted, and the way out.
 """
@@ -72,6 +73,10 @@ class EngineError(GmixerError):
 
 class MissingExtraError(GmixerError, ImportError):
     """A package is not installed that comes with one of gmixer's extras; the message has the pip command."""
+
+
+class Interrupted(GmixerError):
+    """A training run was asked to stop; its checkpoint is written."""
 
 
 def missing_extra(what: str, package: str, extra: str) -> MissingExtraError:

@@ -69,15 +69,8 @@ def train(
 
     from gmixer.cli.terminal import own_stderr
     from gmixer.cli.watch import watcher
-    from gmixer.errors import missing_extra
-
-    try:
-        from gmixer.train import Interrupted, Pace, read_recipe
-        from gmixer.train import train as train_on
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "gmixer":
-            raise
-        raise missing_extra("gmixer train", error.name or "a package", "train") from error
+    from gmixer.errors import Interrupted, missing_extra
+    from gmixer.train import Pace, read_recipe
 
     if probe and config:
         raise typer.BadParameter("is a recipe of its own; wanted it, or --config, not both", param_hint="--probe")
@@ -90,6 +83,8 @@ def train(
     recipe = recipe.changed(changes | dict(_setting(text) for text in settings or ()))
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
+        from gmixer.train import train as train_on
+
         with own_stderr(), watcher(speaks=os.environ.get("RANK", "0") == "0") as watch:
             trained = train_on(
                 data,
@@ -100,7 +95,11 @@ def train(
                 threads=threads,
                 pace=Pace(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every),
             )
-            watch.ends(trained)
+        watch.ends(trained)  # without the bar, which would break long lines
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "gmixer":
+            raise
+        raise missing_extra("gmixer train", error.name or "a package", "train") from error
     except Interrupted as stopped:
         typer.echo(f"gmixer: {stopped}", err=True)
         raise typer.Exit(128 + signal.SIGINT) from stopped

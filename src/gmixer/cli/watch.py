@@ -68,7 +68,9 @@ class Watch:
             self.says(f"step {row.step}/{self._steps}  {text}  {self._left(row.step)}")
 
     def validated(self, row: Validation) -> None:
-        measured = f"loss {row.loss:.3f}, top-1 {row.top1:.1%}, top-5 {row.top5:.1%}"
+        measured = f"loss {row.loss:.3f}, top-1 {row.top1:.1%}"
+        if row.top5 is not None:
+            measured += f", top-5 {row.top5:.1%}"
         self.says(f"epoch {row.epoch:.2f}  on {row.n} held out: {measured}")
 
     def embedded(self, pictures: int) -> None:
@@ -92,8 +94,6 @@ class Watch:
 
         from gmixer.evaluate import top
 
-        if self._bar and self._task is not None:
-            self._bar.remove_task(self._task)
         share = top(trained.judged, 1)
         low, high = share.interval
         print(f"top-1   {share.value:.1%} of {share.n:,} pictures held out; 95 % interval {low:.1%} … {high:.1%}")

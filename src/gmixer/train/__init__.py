@@ -20,9 +20,24 @@ log.py               CSV, TensorBoard, and whoever watches
 account.py           what there is to tell of a run that ended; card.py, curves.py and report.py tell it
 """
 
-from gmixer.train.log import Watcher
-from gmixer.train.loop import Interrupted, Pace
-from gmixer.train.recipe import Recipe, read_recipe, recipe_names
-from gmixer.train.run import Trained, train
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Interrupted", "Pace", "Recipe", "Trained", "Watcher", "read_recipe", "recipe_names", "train"]
+from gmixer.train.recipe import Pace, Recipe, read_recipe, recipe_names
+
+if TYPE_CHECKING:
+    from gmixer.train.log import Watcher
+    from gmixer.train.run import Trained, train
+
+__all__ = ["Pace", "Recipe", "Trained", "Watcher", "read_recipe", "recipe_names", "train"]
+
+_HOMES = {"Trained": "gmixer.train.run", "Watcher": "gmixer.train.log", "train": "gmixer.train.run"}
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch comes when it is asked for: a mistake in a recipe is told before the seconds that takes."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gmixer.train' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

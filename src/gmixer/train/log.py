@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch.utils.tensorboard import SummaryWriter
-
 from gmixer.train.folder import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
 from gmixer.writing import replacing
 
@@ -33,13 +31,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Validation:
-    """On the validation part; of the averaged weights, where there are any."""
+    """On the validation part; of the averaged weights, where there are any. top5: None where five classes are all."""
 
     step: int
     epoch: float
     loss: float
     top1: float
-    top5: float
+    top5: float | None
     n: int
 
 
@@ -61,13 +59,15 @@ class Log:
             Progress: _Table(folder / TRAIN_TABLE, Progress, from_step),
             Validation: _Table(folder / VAL_TABLE, Validation, from_step),
         }
+        from torch.utils.tensorboard import SummaryWriter  # a probe, which has no log, starts without it
+
         self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=from_step or None)
 
     def write(self, row: Progress | Validation) -> None:
         self._tables[type(row)].write(row)
         part = "train" if isinstance(row, Progress) else "val"
         for name, value in asdict(row).items():
-            if name not in ("step", "n"):
+            if name not in ("step", "n") and value is not None:
                 self._board.add_scalar(f"{part}/{name}", value, row.step)
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class _Table:
         kept = [r for r in read_table(path) if r["step"] <= from_step]
         self._steps = {r["step"] for r in kept}
         with replacing(path) as unfinished:
-            _append(unfinished, [self._names, *([r[name] for name in self._names] for r in kept)], mode="w")
+            _append(unfinished, [self._names, *([r.get(name) for name in self._names] for r in kept)], mode="w")
 
     def write(self, row: Any) -> None:
         """A run that had ended measures its result once more when it is started again: that row is there already."""
@@ -96,15 +96,17 @@ def _append(path: Path, rows: list[list[Any]], *, mode: str) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, float]]:
-    """The rows of train.csv or val.csv; none where there is no file. A last row cut short is left out."""
+    """The rows of train.csv or val.csv, without their empty cells; none where there is no file. A last row cut short is
+    left out.
+    """
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(line for line in file if line.endswith("\n")))
-    whole = [row for row in rows if None not in row.values() and "" not in row.values()]
+    whole = [row for row in rows if None not in row.values()]
     number: Callable[[str], float] = lambda text: int(text) if text.isdigit() else float(text)  # noqa: E731
-    return [{name: number(text) for name, text in row.items()} for row in whole]
+    return [{name: number(text) for name, text in row.items() if text} for row in whole]
 
 
 def _cell(value: object) -> object:
-    return f"{value:.6g}" if isinstance(value, float) else value
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
 from gmixer.datasets.pictures import UNKNOWN, Pictures, Subset
-from gmixer.errors import GmixerError, ImageError, InputError
+from gmixer.errors import ImageError, InputError, Interrupted
 from gmixer.evaluate import Judged, judge, top
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
@@ -36,25 +35,12 @@ from gmixer.train.log import Log, Progress, Validation, Watcher
 from gmixer.train.loss import distillation, losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
 from gmixer.train.order import Order, balanced
-from gmixer.train.recipe import Recipe
+from gmixer.train.recipe import Pace, Recipe
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.targets import Targets
 
 PROGRESS_EVERY_S = 5.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class Interrupted(GmixerError):
-    """The run was asked to stop; its checkpoint is written."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """What changes no weight. validate_every: epochs; 0: only at the end."""
-
-    workers: int = 1
-    checkpoint_every_s: float = 300.0
-    validate_every: float = 1.0
 
 
 class Trainer:
@@ -252,7 +238,7 @@ class Trainer:
             epoch=self.step / self.steps_an_epoch,
             loss=judged.loss,
             top1=top(judged, 1).value,
-            top5=top(judged, 5).value,
+            top5=top(judged, 5).value if self.model.num_classes > 5 else None,
             n=len(judged.label),
         )
         self._tell(log, row)

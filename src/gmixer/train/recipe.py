@@ -159,6 +159,15 @@ class Recipe:
             raise InputError(f"{name} is {getattr(self, name)!r}; wanted {least:g} to {greatest:g}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How a run goes about it, which changes no weight. validate_every: epochs; 0: only at the end."""
+
+    workers: int = 1
+    checkpoint_every_s: float = 300.0
+    validate_every: float = 1.0
+
+
 _SHARES = (
     "drop_path", "layer_decay", "final_lr", "decay_rate", "ema", "smoothing", "teacher_share", "flip", "erase",
     "mix_probability", "rand_probability", "calm_from", "momentum", "balance",

@@ -21,9 +21,8 @@ from gmixer.train.account import Account
 from gmixer.train.distributed import processes_here, world
 from gmixer.train.folder import MODEL, claim
 from gmixer.train.log import Watcher
-from gmixer.train.loop import Pace, Trainer
 from gmixer.train.probe import fit_probe
-from gmixer.train.recipe import Recipe
+from gmixer.train.recipe import Pace, Recipe
 from gmixer.train.start import Start, start
 from gmixer.train.teacher import open_teacher
 
@@ -76,6 +75,8 @@ def train(
         if recipe.way == "probe":
             judged, unreadable = _probe(begun, recipe, pictures, held_out, watcher)
         else:
+            from gmixer.train.loop import Trainer  # torchvision, which a probe does without, takes seconds to import
+
             trainer = Trainer(
                 begun.model,
                 recipe,
