@@ -20,12 +20,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
+from typer.testing import CliRunner
 
 import gmixer
 from command import GMIXER, run, run_in_terminal
+from gmixer.cli import app
 from gmixer.config import VARIANTS
 from gmixer.weights.find import EMBEDDED_WEIGHTS
 from mixers import drawn_mixer
+
+COMMANDS = ("bench", "classify", "doctor", "embed", "info", "models", "pull", "train", "validate")
 
 
 @pytest.fixture
@@ -412,10 +416,12 @@ def test_models_lists_and_filters() -> None:
 def test_help_and_version() -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    assert all(command in shown.stdout for command in ("classify", "embed", "info", "models", "--install-completion"))
+    assert "--install-completion" in shown.stdout
     assert run("--version").stdout.strip() == f"gmixer {gmixer.__version__}"
-    for command in ("classify", "embed", "info", "models"):
-        assert run(command, "--help").returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^\W*{command} ", shown.stdout, re.MULTILINE), command
+        described = CliRunner().invoke(app, [command, "--help"])
+        assert described.exit_code == 0 and f"{command} [OPTIONS]" in described.output, command
 
 
 def test_completion_knows_models_and_options() -> None:
@@ -426,6 +432,7 @@ def test_completion_knows_models_and_options() -> None:
         return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True).stdout
 
     assert "gmixer_8_64.distill_in1k" in completed("gmixer classify --model gmixer_8")
+    assert completed("gmixer info au") == "auto\n" and "auto" not in completed("gmixer validate au")
     assert "--threshold" in completed("gmixer classify --thr")
     assert "classify" in completed("gmixer cl")
 

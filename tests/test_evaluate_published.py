@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from gmixer.config import find_model
-from gmixer.evaluate.published import _PUBLISHED, SET_NAMES, published
+from gmixer.evaluate.published import _PUBLISHED, SetName, published
 
 
 def test_the_cards_figures() -> None:
     tag = "gmixer_24_224.ra3_in1k"
-    figures = {of: published(tag, of) for of in SET_NAMES}
+    figures = {of: published(tag, of) for of in get_args(SetName)}
     assert {of: figure and figure.top1 for of, figure in figures.items()} == {
         "imagenet-1k": 78.048,
         "real": 83.972,
@@ -28,7 +30,7 @@ def test_rows_are_of_models_there_are_and_agree_with_the_table(key: tuple[str, s
     name, of = key
     full_name, _, pretrained = find_model(name)
     figure = _PUBLISHED[key]  # type: ignore[index]
-    assert full_name == name and pretrained is not None and of in SET_NAMES
+    assert full_name == name and pretrained is not None and of in get_args(SetName)
     assert figure.top5 is None or figure.top1 < figure.top5 < 100
     if of == "imagenet-1k" and pretrained.top1 is not None:  # timm measured some of them anew between its releases
         assert figure.top1 == pytest.approx(pretrained.top1, abs=0.05)

@@ -4,6 +4,8 @@
     inputs.py     PATHS… → images in order, with what was skipped
     report.py     where rows and progress go: terminal, pipe, JSON lines, CSV
     terminal.py   whose words reach stderr
+    progress.py   a bar that counts
+    watch.py      what a person sees of a training run
 
 Modules here import the library only inside the commands, so that --help stays quick.
 """

@@ -23,7 +23,8 @@ def info(
         str,
         typer.Argument(
             help="A model name, hf-hub:organization/model, a folder or a .safetensors file; auto: the one that "
-            "classify takes."
+            "classify takes.",
+            autocompletion=options.complete_model_or_auto,
         ),
     ] = options.AUTO,
     cite: Annotated[bool, typer.Option("--cite", help="What to cite for it, as BibTeX; nothing else.")] = False,

@@ -28,7 +28,11 @@ def debug_wanted() -> bool:
 def complete_model(incomplete: str) -> list[str]:
     from gmixer.config import model_names
 
-    return [name for name in (AUTO, *model_names()) if name.startswith(incomplete)]
+    return [name for name in model_names() if name.startswith(incomplete)]
+
+
+def complete_model_or_auto(incomplete: str) -> list[str]:
+    return [name for name in (AUTO,) if name.startswith(incomplete)] + complete_model(incomplete)
 
 
 class Orientation(StrEnum):
@@ -50,7 +54,7 @@ Model = Annotated[
         "-m",
         help="A model name or hf-hub:organization/model (fetched at its first use), a folder with config.json and "
         "model.safetensors, or a .safetensors file; auto: the best that is on this machine.",
-        autocompletion=complete_model,
+        autocompletion=complete_model_or_auto,
     ),
 ]
 ImageSize = Annotated[

@@ -96,12 +96,12 @@ def validate(
     with own_stderr(), counting("pictures") as advance:
         set_name = of.value if of else None
         validated = validate_on(predictor, data, set_name, real_labels=real_labels, on_progress=advance)  # type: ignore[arg-type] # the same names
-    if output:
-        write_predictions(validated, output)
     if as_json:
         typer.echo(json.dumps(validated.to_dict()))
     else:
         _show(validated, per_class=per_class)
+    if output:  # last: where the disk is full, what was measured has been said
+        write_predictions(validated, output)
     raise typer.Exit(1 if validated.unreadable else 0)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 SetName = Literal["imagenet-1k", "real", "v2", "sketch", "a", "r"]
-SET_NAMES: tuple[SetName, ...] = get_args(SetName)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,8 @@ from gmixer.train.order import Order
 from gmixer.train.recipe import Recipe
 from gmixer.train.targets import Targets
 
-MOST_CROPPED = (
-    4.0  # a JPEG is decoded at a fraction of its size only where crops of 1/16 of the area still have their pixels
-)
+# A JPEG is decoded at a fraction of its size only where crops of 1/16 of the area still have their pixels.
+MOST_CROPPED = 4.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,8 @@ class Feed(Dataset[Batch]):
         pixels_HWC = decode(
             self.pictures.read(i), name=name, channels=self.data.in_chans, reduce_to_px=self._least_side_px
         )
-        picture_CHW = torch.from_numpy(np.array(pixels_HWC)).permute(
-            2, 0, 1
-        )  # a copy: torch wants to own what it varies
+        owned_HWC = np.array(pixels_HWC)  # a copy: torch wants to own what it varies
+        picture_CHW = torch.from_numpy(owned_HWC).permute(2, 0, 1)
         with _seeded(self.order.draw_seed(place)):
             depth_L2 = torch.rand(self.blocks, 2)
             x_CSS: Tensor = self._augmentations[calm](picture_CHW)

@@ -25,9 +25,7 @@ from gmixer.models.mixer import Mixer
 from gmixer.train.log import Watcher
 
 BATCH = 16  # pictures that the engine takes at a time
-PENALTIES = tuple(
-    10.0**exponent for exponent in (0, -1, -2, -3, -4, -5)
-)  # the strongest first: each starts from the last
+PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each starts from the last
 HELD_OUT = 5  # every fifth picture judges the penalty, in turn …
 MOST_FOLDED = 5_000  # … five times; of more pictures than these once, which is enough to choose
 _ITERATIONS = 100
