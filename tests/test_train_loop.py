@@ -133,6 +133,13 @@ def test_a_batch_computed_in_parts_gives_the_weights_of_a_whole_one(tmp_path: Pa
     assert_near(weights_of(parts), weights_of(whole), start=start)
 
 
+def test_no_step_is_left_out_of_the_log(tmp_path: Path) -> None:
+    """Where a validation comes sooner than the next line would, the line comes first."""
+    watcher = Watching()
+    small_trainer(tmp_path, replace(PLAIN, epochs=3), watcher=watcher, validate_every=1.0).run()
+    assert [row.step for row in watcher.rows] == [3, 5, 8] == [row.step for row in watcher.validations]
+
+
 def test_gradients_are_clipped_together(tmp_path: Path) -> None:
     """A step of plain SGD is as long as the gradient: with lr 1 as long as clip_norm, where that is small."""
     recipe = replace(PLAIN, optimizer="sgd", momentum=0.0, lr=1.0, schedule="constant")

@@ -124,10 +124,11 @@ class Trainer:
                 while self.step < self.steps:
                     window.add(self._step(batches, asked))
                     judged = None
-                    if window.due() or self.step == self.steps:
+                    validates = self._validation_is_due() and self.step < self.steps
+                    if window.due() or validates or self.step == self.steps:
                         self._tell(log, window.row(self))
                         window = _Window()
-                    if self._validation_is_due() and self.step < self.steps:
+                    if validates:
                         judged = self._validate(log)
                         window = _Window()
                     if self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s:
