@@ -268,18 +268,6 @@ def test_pictures_that_cannot_be_read_are_told_once_and_learnt_from_never(tmp_pa
     assert again.said == []
 
 
-def test_the_average_looks_back_less_far_in_the_beginning(tmp_path: Path) -> None:
-    trainer = small_trainer(tmp_path, replace(PLAIN, ema=0.99))
-    bias = trainer.model.get_submodule("head").bias
-    batches = trainer.feed.batches(first_step=0, last_step=3, workers=0)
-    expected = None
-    for n in range(3):
-        trainer._step(batches, [])
-        decay = (1 + n) / (10 + n)
-        expected = bias.detach().clone() if expected is None else decay * expected + (1 - decay) * bias.detach()
-        torch.testing.assert_close(trainer.result.get_submodule("head").bias, expected)
-
-
 def test_without_an_average_the_result_is_the_model(tmp_path: Path) -> None:
     trainer = small_trainer(tmp_path, PLAIN)
     assert trainer.result is trainer.model

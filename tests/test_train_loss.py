@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gmixer.train.loss import distillation, losses
+from gmixer.train.loss import distillation, losses, taught_losses
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]])
 TARGET = torch.tensor([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
@@ -30,6 +30,14 @@ def test_distillation_is_the_divergence_from_the_teacher(temperature: float) -> 
     expected = temperature**2 * (theirs * (theirs / ours).log()).sum(dim=1)
     torch.testing.assert_close(distillation(LOGITS, teacher, temperature), expected)
     assert not distillation(LOGITS, LOGITS + 3, temperature).abs().gt(1e-6).any()
+
+
+@pytest.mark.parametrize(("said", "told", "taught"), [(1.0, 0.75, 0.25), (0.0, 0.0, 1.0), (0.4, 0.3, 0.7)])
+def test_what_labels_leave_is_the_teachers(said: float, told: float, taught: float) -> None:
+    """said: how much of the picture has a label; of that the teacher has a quarter, and all of the rest."""
+    teacher = torch.tensor([[1.0, 1.0, -3.0], [0.5, -0.5, 0.0]])
+    expected = told * losses("bce", LOGITS, TARGET) + taught * distillation(LOGITS, teacher, 2.0)
+    torch.testing.assert_close(taught_losses("bce", LOGITS, said * TARGET, teacher, 0.25, 2.0), expected)
 
 
 def test_half_precision_answers_are_judged_in_float32() -> None:

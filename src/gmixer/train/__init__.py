@@ -11,6 +11,8 @@ feed.py              batches, made in worker processes
 loop.py              Trainer: steps, validation, the checkpoint
 optimize.py          optimizers, learning rates; rmsprop_tf.py and muon.py are two that torch lacks
 loss.py              how far answers are from targets
+ema.py               averaged weights
+stopping.py          Ctrl-C and SIGTERM
 stochastic_depth.py  branches skipped as the order says
 teacher.py           a model that answers meanwhile
 distributed.py       several processes, started by torchrun

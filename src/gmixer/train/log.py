@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
+
+import torch
+from torch import Tensor
 
 from gmixer.train.folder import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
 from gmixer.writing import replacing
@@ -39,6 +43,23 @@ class Validation:
     top1: float
     top5: float | None
     n: int
+
+
+class Window:
+    """The steps since the last row of the log. sums: of their (loss, right, weight)."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self.sums = torch.zeros(3, dtype=torch.float64)
+        self.steps = 0
+
+    def add(self, sums: Tensor) -> None:
+        self.sums += sums
+        self.steps += 1
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begin
 
 
 class Watcher(Protocol):

@@ -6,20 +6,16 @@ B pictures of a batch, K classes.
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim.swa_utils import AveragedModel
 
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
@@ -29,14 +25,16 @@ from gmixer.evaluate import Judged, judge, top
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
 from gmixer.train.distributed import World
+from gmixer.train.ema import averaged
 from gmixer.train.feed import Batch, Feed
 from gmixer.train.folder import CHECKPOINT
-from gmixer.train.log import Log, Progress, Validation, Watcher
-from gmixer.train.loss import distillation, losses
+from gmixer.train.log import Log, Progress, Validation, Watcher, Window
+from gmixer.train.loss import losses, taught_losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
 from gmixer.train.order import Order, balanced
 from gmixer.train.recipe import Pace, Recipe
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
+from gmixer.train.stopping import stopping
 from gmixer.train.targets import Targets
 
 PROGRESS_EVERY_S = 5.0
@@ -61,7 +59,7 @@ class Trainer:
         teacher: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """folder: the run's own, claimed (folder.py); its checkpoint is where the run goes on.
-        teacher: normalised pictures as the model sees them (B, C, S, S) → logits (B, K).
+        teacher: normalised pictures as the model sees them (B, C, S, S) → logits (B, K), without gradients.
 
         Raises InputError: no picture to learn from, a batch that the processes cannot share, a damaged checkpoint.
         """
@@ -83,7 +81,7 @@ class Trainer:
         self.paths = give_drop_paths(model, recipe.drop_path)
         freeze(model, recipe.frozen_blocks)
         model.set_grad_checkpointing(recipe.grad_checkpointing)
-        self.averaged = AveragedModel(model, multi_avg_fn=_Averaging(recipe.ema)) if recipe.ema else None
+        self.averaged = averaged(model, recipe.ema) if recipe.ema else None
         self.optimizers = optimizers(model, recipe)
         self.schedulers = schedulers(self.optimizers, recipe, steps=self.steps, steps_an_epoch=self.steps_an_epoch)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "fp16")
@@ -101,6 +99,7 @@ class Trainer:
             world=world.size,
         )
         self.step = 0
+        self._stop = False  # somebody asked for it
         self.unreadable: dict[str, str] = {}  # name → why; each once
         self._resume()
 
@@ -116,21 +115,21 @@ class Trainer:
         log = Log(self.folder, from_step=self.step) if self.world.first else None
         self.watcher.begins(step=self.step, steps=self.steps)
         batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.pace.workers)
-        window = _Window()
+        window = Window()
         judged: Judged | None = None
         saved_at = time.monotonic()
         try:
-            with _stopping() as asked:
+            with stopping() as asked:
                 while self.step < self.steps:
                     window.add(self._step(batches, asked))
                     judged = None
                     validates = self._validation_is_due() and self.step < self.steps
-                    if window.due() or validates or self.step == self.steps:
-                        self._tell(log, window.row(self))
-                        window = _Window()
+                    if window.seconds > PROGRESS_EVERY_S or validates or self.step == self.steps:
+                        self._tell(log, self._progress(window))
+                        window = Window()
                     if validates:
                         judged = self._validate(log)
-                        window = _Window()
+                        window = Window()
                     if self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s:
                         self._save()
                         saved_at = time.monotonic()
@@ -202,18 +201,25 @@ class Trainer:
         if self.teacher is None:
             loss_B = losses(recipe.loss, logits_BK, batch.target_BK)
         else:
-            with torch.no_grad():
-                teacher_BK = self.teacher(batch.x_BCSS)
-            said_B = batch.target_BK.sum(dim=1)  # 1; 0 without a label, between them where such a picture is mixed in
-            told_B = losses(recipe.loss, logits_BK, batch.target_BK / said_B.clamp_min(1e-6)[:, None])
-            taught_B = distillation(logits_BK, teacher_BK, recipe.temperature)
-            label_share_B = (1 - recipe.teacher_share) * said_B
-            loss_B = label_share_B * told_B + (1 - label_share_B) * taught_B
+            teacher_BK = self.teacher(batch.x_BCSS)
+            share, temperature = recipe.teacher_share, recipe.temperature
+            loss_B = taught_losses(recipe.loss, logits_BK, batch.target_BK, teacher_BK, share, temperature)
         loss = (loss_B * batch.weight_B).sum()
         # DDP takes the mean over the processes, so each divides by its own share of the batch.
         self.scaler.scale(loss * self.world.size / recipe.batch).backward()  # type: ignore[no-untyped-call]
         right_B = logits_BK.argmax(dim=1) == batch.target_BK.argmax(dim=1)
         return torch.stack([loss.detach(), (right_B * batch.weight_B).sum(), batch.weight_B.sum()]).double()
+
+    def _progress(self, window: Window) -> Progress:
+        loss, right, weight = window.sums.tolist()
+        return Progress(
+            step=self.step,
+            epoch=self.step / self.steps_an_epoch,
+            lr=float(self.schedulers[0].get_last_lr()[-1]),
+            loss=loss / max(weight, 1),
+            top1=right / max(weight, 1),
+            images_per_s=window.steps * self.recipe.batch / window.seconds,
+        )
 
     def _validation_is_due(self) -> bool:
         if not self.pace.validate_every:
@@ -305,46 +311,6 @@ class Trainer:
         self.unreadable = state["unreadable"]
 
 
-class _Averaging:
-    """Exponential moving average; in the beginning it looks back less far, as TensorFlow's does with num_updates."""
-
-    def __init__(self, decay: float) -> None:
-        self.decay = decay
-
-    @torch.no_grad()
-    def __call__(self, averaged: Any, current: Any, n: Tensor | int) -> None:
-        decay = min(self.decay, (1 + int(n)) / (10 + int(n)))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
-
-
-class _Window:
-    """Steps since the last row of the log."""
-
-    def __init__(self) -> None:
-        self.begin = time.monotonic()
-        self.sums = torch.zeros(3, dtype=torch.float64)
-        self.steps = 0
-
-    def add(self, sums: Tensor) -> None:
-        self.sums += sums
-        self.steps += 1
-
-    def due(self) -> bool:
-        return time.monotonic() - self.begin > PROGRESS_EVERY_S
-
-    def row(self, trainer: Trainer) -> Progress:
-        loss, right, weight = self.sums.tolist()
-        pictures = self.steps * trainer.recipe.batch
-        return Progress(
-            step=trainer.step,
-            epoch=trainer.step / trainer.steps_an_epoch,
-            lr=float(trainer.schedulers[0].get_last_lr()[-1]),
-            loss=loss / max(weight, 1),
-            top1=right / max(weight, 1),
-            images_per_s=pictures / (time.monotonic() - self.begin),
-        )
-
-
 @contextmanager
 def _no_sync(model: nn.Module, *, wanted: bool) -> Iterator[None]:
     """Gradients of all parts but the last stay in their process."""
@@ -353,24 +319,3 @@ def _no_sync(model: nn.Module, *, wanted: bool) -> Iterator[None]:
             yield
     else:
         yield
-
-
-@contextmanager
-def _stopping() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM end up in the list that is yielded; the second one kills."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: nothing to hear
-        yield asked
-        return
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,6 +16,21 @@ def losses(kind: Loss, logits_BK: Tensor, target_BK: Tensor) -> Tensor:
     return F.cross_entropy(logits_BK.float(), target_BK, reduction="none")
 
 
+def taught_losses(
+    kind: Loss, logits_BK: Tensor, target_BK: Tensor, teacher_BK: Tensor, teacher_share: float, temperature: float
+) -> Tensor:
+    """(B,). The distance from the targets and from a teacher's answers, as parts of 1.
+
+    target_BK: rows sum to 1 with a label, to 0 without one, to something between where such a picture is mixed in;
+    what they leave is the teacher's, and teacher_share of the rest.
+    """
+    said_B = target_BK.sum(dim=1)
+    told_B = losses(kind, logits_BK, target_BK / said_B.clamp_min(1e-6)[:, None])
+    taught_B = distillation(logits_BK, teacher_BK, temperature)
+    label_share_B = (1 - teacher_share) * said_B
+    return label_share_B * told_B + (1 - label_share_B) * taught_B
+
+
 def distillation(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
     """(B,). Divergence of the answers from the teacher's, both softened (Hinton et al., arXiv 1503.02531, where the
     square of the temperature keeps the gradients' size)."""
