@@ -86,11 +86,22 @@ def bytes_of(value: Any, *, name: str, folder: str) -> bytes:
     return bytes(value)
 
 
-def soft_labels(index: pa.ChunkedArray, probability: pa.ChunkedArray, source: str) -> SoftLabels:
-    """Lists of k numbers or fewer in each row → arrays (n, k). Raises InputError where the two do not fit."""
+def teacher_columns(columns: Sequence[str]) -> list[str]:
+    """Those that `soft_labels` reads; none where not all are there."""
+    return [*TEACHER] if all(name in columns for name in TEACHER) else []
+
+
+def soft_labels(table: pa.Table, source: str) -> SoftLabels | None:
+    """The columns TEACHER, lists of k numbers or fewer in each row, → arrays (n, k); None where there are none.
+
+    Raises InputError where the two do not fit.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not teacher_columns(table.column_names):
+        return None
+    index, probability = (table[name] for name in TEACHER)
     counts, others = (pc.fill_null(pc.list_value_length(lists), 0).to_numpy() for lists in (index, probability))
     if not np.array_equal(counts, others):
         row = int(np.flatnonzero(counts != others)[0])

@@ -6,12 +6,10 @@ import csv
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from gmixer.datasets import columns
 from gmixer.datasets.files import files_at
 from gmixer.datasets.numbering import numbered
-from gmixer.datasets.parts import parts_of, word_of
+from gmixer.datasets.parts import by_column
 from gmixer.datasets.stored import Parts
 from gmixer.errors import InputError
 
@@ -40,16 +38,7 @@ def open_csv(file: str, source: str) -> Parts:
         soft=None,
         notes=(),
     )
-    if split is None:
-        return {"whole": whole}
-    words = {}
-    for i, row in enumerate(rows):
-        cell = row[header.index(split)]
-        words[i] = word_of(cell)
-        if words[i] is None:
-            raise InputError(f"{source}: row {i} has {cell!r} in its column split; wanted train, val or test")
-    parts, notes = parts_of(words, source)
-    return {part: whole.taken(np.array(chosen), notes) for part, chosen in parts.items()}
+    return by_column(whole, [row[header.index(split)] for row in rows] if split else None, source)
 
 
 def _table(file: str) -> tuple[list[str], list[list[str]]]:

@@ -100,19 +100,15 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
     if label is None:  # called otherwise, it must be the one that says what its numbers mean
         label = named[0] if len(named) == 1 else columns.label_column(list(features), source)
     names = features[label].names if isinstance(features[label], library.ClassLabel) else None
-    teacher = [name for name in columns.TEACHER if name in features]
-    table = data.select_columns([label, *teacher]).with_format("arrow")[:]
+    table = data.select_columns([label, *columns.teacher_columns(list(features))]).with_format("arrow")[:]
     if not table.num_rows:
         raise InputError(f"{source} has no rows in its split {split}; wanted a picture in each")
     labels, classes = columns.labels_in(table[label], names, source)
-    soft = None
-    if len(teacher) == len(columns.TEACHER):
-        soft = columns.soft_labels(table[teacher[0]], table[teacher[1]], source)
     return HubRows(
         source=source,
         classes=classes,
         labels=labels,
-        soft=soft,
+        soft=columns.soft_labels(table, source),
         notes=notes,
         data=data.select_columns([image]),
         image=image,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gmixer.datasets import columns
 from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.files import Files, files_at
-from gmixer.datasets.parts import parts_of, word_in, word_of
+from gmixer.datasets.parts import by_column, parts_of, word_in
 from gmixer.datasets.stored import Parts, Stored
 from gmixer.errors import ImageError, InputError, missing_extra
 
@@ -32,16 +32,7 @@ def open_parquet(files: Sequence[str], source: str) -> Parts:
     parts, notes = parts_of({file: word_in(os.path.basename(file)) for file in files}, source)
     if "whole" not in parts:
         return {part: _opened(of_part, source, notes)[0] for part, of_part in parts.items()}
-    whole, words = _opened(files, source, ())
-    if words is None:
-        return {"whole": whole}
-    by_row: dict[int, str | None] = {}
-    for row, word in enumerate(words):
-        by_row[row] = word_of(str(word or ""))
-        if by_row[row] is None:
-            raise InputError(f"{source}: row {row} has {word!r} in its column split; wanted train, val or test")
-    of_part_, notes = parts_of(by_row, source)
-    return {part: whole.taken(np.array(rows), notes) for part, rows in of_part_.items()}
+    return by_column(*_opened(files, source, ()), source)
 
 
 class ImageColumn:
@@ -157,8 +148,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     label = columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
     is_path = pa.types.is_string(schema.field(image).type) or pa.types.is_large_string(schema.field(image).type)
-    teacher = [column for column in columns.TEACHER if column in schema.names]
-    wanted = [label, *teacher, *([split] if split else []), *([image] if is_path else [])]
+    wanted = [label, *columns.teacher_columns(schema.names), *([split] if split else []), *([image] if is_path else [])]
     tables = []
     for file in files:
         if strange := [column for column in (image, *wanted) if column not in _parquet_file(file).schema_arrow.names]:
@@ -176,9 +166,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     if not table.num_rows:
         raise InputError(f"{source} has no rows; wanted a picture in each")
     labels, classes = columns.labels_in(table[label], _class_names_of(files, label), source)
-    soft = None
-    if len(teacher) == len(columns.TEACHER):
-        soft = columns.soft_labels(table[teacher[0]], table[teacher[1]], source)
+    soft = columns.soft_labels(table, source)
     words = table[split].to_pylist() if split else None
     rows = np.arange(table.num_rows)
     column = ImageColumn(files, image)

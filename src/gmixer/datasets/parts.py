@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from gmixer.datasets.stored import Part
+import numpy as np
+
+from gmixer.datasets.stored import Part, Parts, Stored
 from gmixer.errors import InputError
 
 WORDS = {
@@ -57,6 +59,21 @@ def parts_of(words: Mapping[_Where, str | None], source: str) -> tuple[dict[Part
         parts["val"] = held_out
     unused = "val" in by_word and "test" in by_word
     return parts, ("the test part is left out: val is what is measured on",) if unused else ()
+
+
+def by_column(whole: Stored, cells: Sequence[object] | None, source: str) -> Parts:
+    """cells: what a column split says of each picture; None where there is no such column: all are "whole".
+
+    Raises InputError for a cell that says none of train, val and test.
+    """
+    if cells is None:
+        return {"whole": whole}
+    words = {row: word_of(str(cell or "")) for row, cell in enumerate(cells)}
+    if strange := [row for row, word in words.items() if word is None]:
+        cell = cells[strange[0]]
+        raise InputError(f"{source}: row {strange[0]} has {cell!r} in its column split; wanted train, val or test")
+    parts, notes = parts_of(words, source)
+    return {part: whole.taken(np.array(rows), notes) for part, rows in parts.items()}
 
 
 def some(names: Iterable[str], count: int = 3) -> str:
