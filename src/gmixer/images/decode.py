@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -80,9 +81,8 @@ def decode(
         raise InputError(f"reduce_to_px is {reduce_to_px!r}; wanted a whole number, or 0 for never")
     try:
         with quiet():
-            return _decode(
-                source, name or name_of(source), limits, orientation, channels, allow_urls, workers, reduce_to_px
-            )
+            how = _How(limits, orientation == "apply", channels, allow_urls, workers, reduce_to_px)
+            return _decode(source, name or name_of(source), how)
     except ImageError as error:
         failure = error
     # Raised anew, outside the `except`: an error that a long run keeps must not keep the file's bytes alive, which
@@ -108,54 +108,54 @@ def name_of(source: object) -> str:
     return "source"
 
 
-def _decode(
-    source: Any,
-    name: str,
-    limits: Limits,
-    orientation: Orientation,
-    channels: int,
-    allow_urls: bool,
-    workers: Workers | None,
-    reduce_to_px: int,
-) -> Pixels:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """The arguments of `decode`; turn: as the EXIF says."""
+
+    limits: Limits
+    turn: bool
+    channels: int
+    allow_urls: bool
+    workers: Workers | None
+    reduce_to_px: int
+
+
+def _decode(source: Any, name: str, how: _How) -> Pixels:
     match source:
         case np.ndarray():
-            return from_array(source, source=name, channels=channels)
-        case _ if channels not in {1, 3}:
-            raise InputError(f"{name}: got a {type(source).__name__}; {only_array(channels)}")
+            return from_array(source, source=name, channels=how.channels)
+        case _ if how.channels not in {1, 3}:
+            raise InputError(f"{name}: got a {type(source).__name__}; {only_array(how.channels)}")
         case Image.Image():
-            return _from_pil(source, name, limits, orientation, channels)
+            return _from_pil(source, name, how)
         case bytes() | bytearray() | memoryview():
-            return _from_bytes(bytes(source), name, limits, orientation, channels, workers, reduce_to_px)
+            return _from_bytes(bytes(source), name, how)
         case str() | os.PathLike():
-            data = read(source, source=name, limits=limits, allow_urls=allow_urls)
-            return _from_bytes(data, name, limits, orientation, channels, workers, reduce_to_px)
+            data = read(source, source=name, limits=how.limits, allow_urls=how.allow_urls)
+            return _from_bytes(data, name, how)
     got = f"{name}: got a {type(source).__name__}"
     raise InputError(f"{got}; wanted a path, bytes, a PIL image or a uint8 array (height, width, 3)")
 
 
-def _from_bytes(
-    data: bytes,
-    source: str,
-    limits: Limits,
-    orientation: Orientation,
-    channels: int,
-    workers: Workers | None,
-    reduce_to_px: int,
-) -> Pixels:
+def _from_bytes(data: bytes, source: str, how: _How) -> Pixels:
     if not data:
         raise ImageError("empty", "is empty: it holds no bytes at all", source)
-    if len(data) > limits.max_bytes:
-        raise too_many_bytes(f"{len(data):,}", source, limits)
+    if len(data) > how.limits.max_bytes:
+        raise too_many_bytes(f"{len(data):,}", source, how.limits)
     image_format = sniff(data[:HEAD_BYTES])
     if image_format is None:
         raise ImageError(*why_not(data[:HEAD_BYTES]), source)
     if image_format in _OPTIONAL and not features.check(image_format.lower()):
         raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
-    turn = orientation == "apply"
-    if workers is not None:
-        return workers.decode(
-            data, image_format, source=source, limits=limits, turn=turn, channels=channels, reduce_to_px=reduce_to_px
+    if how.workers is not None:
+        return how.workers.decode(
+            data,
+            image_format,
+            source=source,
+            limits=how.limits,
+            turn=how.turn,
+            channels=how.channels,
+            reduce_to_px=how.reduce_to_px,
         )
     if image_format == "TIFF":
         silence_libtiff()
@@ -164,20 +164,20 @@ def _from_bytes(
             data,
             image_format,
             source=source,
-            max_pixels=limits.max_pixels,
-            max_frames=limits.max_frames,
-            reduce_to_px=reduce_to_px,
+            max_pixels=how.limits.max_pixels,
+            max_frames=how.limits.max_frames,
+            reduce_to_px=how.reduce_to_px,
         )
-        if image_format == "JPEG" and channels == 3:
-            pixels_HWC = plain_pixels(image, data, turn=turn)
+        if image_format == "JPEG" and how.channels == 3:
+            pixels_HWC = plain_pixels(image, data, turn=how.turn)
             if pixels_HWC is not None:
                 return pixels_HWC
-        return to_pixels(upright_rgb(image, source=source, turn=turn), channels)
+        return to_pixels(upright_rgb(image, source=source, turn=how.turn), how.channels)
 
 
-def _from_pil(image: Image.Image, source: str, limits: Limits, orientation: Orientation, channels: int) -> Pixels:
+def _from_pil(image: Image.Image, source: str, how: _How) -> Pixels:
     if 0 in image.size:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
-    check_pixels(image, source, limits.max_pixels)
+    check_pixels(image, source, how.limits.max_pixels)
     with _one_pil_image, as_image_error("decoded", source):  # it may have been opened but not yet read
-        return to_pixels(upright_rgb(image, source=source, turn=orientation == "apply"), channels)
+        return to_pixels(upright_rgb(image, source=source, turn=how.turn), how.channels)
