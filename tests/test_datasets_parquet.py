@@ -114,6 +114,39 @@ def test_hugging_face_s_layout_with_class_names(tmp_path: Path) -> None:
     ]
 
 
+def test_files_whose_rows_are_called_something_and_files_whose_are_not(tmp_path: Path) -> None:
+    """In any order: a row has its own name or none, and its own picture."""
+    path = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    large = pa.struct([("bytes", pa.binary()), ("path", pa.large_string())])
+    columns = [
+        pa.array([{"bytes": picture(0), "path": "0.png"}, {"bytes": picture(1), "path": "1.png"}] * 2, path),
+        pa.array([picture(2), picture(3)]),
+        pa.array([{"bytes": picture(4)}]),
+        pa.array([{"bytes": picture(5), "path": None}]),
+        pa.array([{"bytes": picture(6), "path": "6.png"}], large),
+    ]
+    for order in (1, -1):
+        folder = tmp_path / str(order)
+        folder.mkdir()
+        for number, column in enumerate(columns[::order]):
+            labels = [j % 2 for j in range(len(column))]
+            pq.write_table(pa.table({"image": column, "label": labels}), folder / f"{number}.parquet", row_group_size=1)
+        pictures = open_pictures(folder)
+        found = {pictures.name(i).removeprefix(f"{folder}/"): pictures.read(i) for i in range(len(pictures))}
+        places = range(5)[::order]
+        assert found == {
+            f"{places[0]}.parquet[0]::0.png": picture(0),
+            f"{places[0]}.parquet[1]::1.png": picture(1),
+            f"{places[0]}.parquet[2]::0.png": picture(0),
+            f"{places[0]}.parquet[3]::1.png": picture(1),
+            f"{places[1]}.parquet[0]": picture(2),
+            f"{places[1]}.parquet[1]": picture(3),
+            f"{places[2]}.parquet[0]": picture(4),
+            f"{places[3]}.parquet[0]": picture(5),
+            f"{places[4]}.parquet[0]::6.png": picture(6),
+        }
+
+
 @pytest.mark.parametrize(
     ("second", "refused"), [(["zebra", "ape"], False), (["ape", "zebra"], True), (["zebra"], True), (None, False)]
 )

@@ -48,6 +48,14 @@ class Exchanged(Drawn):
         return "other" if i == 0 else super().key(i)
 
 
+@dataclass(frozen=True)
+class Redrawn(Drawn):
+    """One picture has other pixels, under the same name: the rows of another table."""
+
+    def read(self, i: int) -> bytes:
+        return super().read(i + 1)
+
+
 def begun(folder: Path, what: str = CHECKPOINT, recipe: Recipe = ITS_RECIPE, train: Pictures = TRAIN) -> Path:
     """A folder with a run that came as far as this."""
     claim(folder, recipe, train=train, val=VAL)
@@ -76,6 +84,7 @@ def test_a_run_goes_on_where_all_is_the_same(what: str, tmp_path: Path) -> None:
         ({"train": Exchanged(6)}, "a run on other data (train: other pictures or labels)"),
         ({"train": Renamed(6)}, "a run on other data (train: other classes)"),
         ({"train": Drawn(6, soft=SOFT)}, "a run on other data (train: other pictures or labels)"),
+        ({"train": Redrawn(6)}, "a run on other data (train: other pictures or labels)"),
         ({"val": Moved(4)}, "a run on other data (val: other pictures or labels)"),
     ],
 )
@@ -91,12 +100,17 @@ def test_another_run_is_refused_and_nothing_is_changed(
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-@pytest.mark.parametrize("lost", [RECIPE, DATA])
-def test_a_checkpoint_of_nobody_knows_what_is_refused(lost: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [RECIPE, DATA])
+@pytest.mark.parametrize("content", [None, b"{", b"{}", b"[]", b"\xff", b"lr = 1979-05-27"])
+def test_what_cannot_tell_whose_it_is_belongs_to_nobody(name: str, content: bytes | None, tmp_path: Path) -> None:
     folder = begun(tmp_path / "run")
-    (folder / lost).unlink()
-    with pytest.raises(InputError, match=r"holds something without recipe\.toml and data\.json"):
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match="or another folder") as error:
         claim(folder, ITS_RECIPE, train=TRAIN, val=VAL)
+    assert name in str(error.value) or "another recipe" in str(error.value)
 
 
 def test_a_run_that_had_not_begun_is_nobodys(tmp_path: Path) -> None:

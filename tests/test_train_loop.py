@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from gmixer.errors import InputError, Interrupted
 from gmixer.evaluate import top
 from gmixer.train import Recipe, loop
+from gmixer.train.feed import Batch
+from gmixer.train.log import read_table
 from gmixer.train.loop import Trainer
 from training import THOROUGH, Drawn, Watching, assert_near, assert_same_weights, small_trainer, weights_of
 
@@ -133,11 +136,43 @@ def test_a_batch_computed_in_parts_gives_the_weights_of_a_whole_one(tmp_path: Pa
     assert_near(weights_of(parts), weights_of(whole), start=start)
 
 
-def test_no_step_is_left_out_of_the_log(tmp_path: Path) -> None:
-    """Where a validation comes sooner than the next line would, the line comes first."""
+def test_no_step_is_left_out_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a validation or an end comes sooner than the next line would, the line comes first."""
+    monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 1e9)
     watcher = Watching()
     small_trainer(tmp_path, replace(PLAIN, epochs=3), watcher=watcher, validate_every=1.0).run()
     assert [row.step for row in watcher.rows] == [3, 5, 8] == [row.step for row in watcher.validations]
+
+
+def test_an_end_that_comes_sooner_than_a_line_is_in_the_log_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 1e9)
+    trainer, step = small_trainer(tmp_path), Trainer._step
+
+    def third_is_the_last(self: Trainer, batches: Iterator[Batch], asked: list[int]) -> Tensor:
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batches, asked)
+
+    monkeypatch.setattr(Trainer, "_step", third_is_the_last)
+    with pytest.raises(Interrupted):
+        trainer.run()
+    small_trainer(tmp_path).run()
+    assert [row["step"] for row in read_table(tmp_path / "train.csv")] == [3, 5]
+
+
+def test_a_validation_that_nobody_waits_for_costs_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = small_trainer(tmp_path, validate_every=0)
+
+    def impatient(log: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "_validate", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    again = small_trainer(tmp_path)
+    assert again.step == again.steps
 
 
 def test_gradients_are_clipped_together(tmp_path: Path) -> None:

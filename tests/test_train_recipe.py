@@ -99,7 +99,7 @@ def test_a_command_line_sets_any_line_as_text(change: str) -> None:
         ({"model": 3}, "model is 3; wanted text"),
         ({"epochs": 0}, "epochs is 0.0; wanted more than 0"),
         ({"lr": -1}, "lr is -1.0; wanted more than 0"),
-        ({"seed": -1}, "seed is -1; wanted 0 or more"),
+        ({"seed": -1}, "seed is -1; wanted 0 to"),
         ({"flip": 1.5}, "flip is 1.5; wanted 0 to 1"),
         ({"rand_magnitude": 11}, "rand_magnitude is 11.0; wanted 0 to 10"),
         ({"ema": 1}, "ema is 1; wanted less"),

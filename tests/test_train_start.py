@@ -81,7 +81,11 @@ def test_numbers_alone_are_as_many_classes_as_the_greatest_says() -> None:
     begun = started(EMBEDDED, numbers(0, 4, 2))
     assert (begun.new_head, begun.class_names, begun.model.num_classes) == (True, None, 5)
     assert started(EMBEDDED, numbers(0, 4), numbers(6)).model.num_classes == 7
-    assert started(EMBEDDED, numbers(0, 4, taught=9)).model.num_classes == 10
+    taught = replace(EMBEDDED, teacher_share=0.1)
+    assert started(taught, numbers(0, 4, taught=9)).model.num_classes == 10
+    assert started(taught, numbers(0, 4), numbers(0, taught=9)).model.num_classes == 5  # nobody learns from val's
+    assert started(EMBEDDED, numbers(0, 4, taught=9)).model.num_classes == 5  # nor from answers that do not count
+    assert started(replace(taught, way="probe"), numbers(0, 4, taught=9)).model.num_classes == 5
     assert started(replace(EMBEDDED, num_classes=12), numbers(0, 4)).model.num_classes == 12
     assert started(replace(EMBEDDED, pretrained=False, model="gmixer_8_64"), numbers(0, 4)).model.num_classes == 5
 
@@ -102,6 +106,10 @@ def test_a_folder_of_ours_goes_on_with_its_classes(tmp_path: Path) -> None:
     assert begun.class_names == ("cat", "dog")
     swapped = started(replace(EMBEDDED, model=str(folder)), Labelled(("dog", "cat")))
     assert swapped.new_head
+    numbered = started(replace(EMBEDDED, model=str(folder)), numbers(0, 1))
+    assert numbered.new_head and numbered.class_names is None
+    said = started(replace(EMBEDDED, model=str(folder), num_classes=2), numbers(0, 1))
+    assert not said.new_head and said.class_names == ("cat", "dog")
 
 
 def test_from_scratch_the_seed_decides() -> None:
@@ -113,6 +121,11 @@ def test_from_scratch_the_seed_decides() -> None:
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+def test_from_scratch_it_says_so() -> None:
+    begun = started(Recipe(model="gmixer_8_64", pretrained=False), Labelled(("a", "b")))
+    assert begun.said == "starts from freshly drawn weights: gmixer_8_64 with 2 classes"
+
+
 def test_a_model_of_imagenet_from_scratch_names_its_classes_as_people_do() -> None:
     begun = started(Recipe(model="gmixer_8_64", pretrained=False), Labelled(SYNSETS))
     assert begun.class_names is None and begun.model.num_classes == 1000
@@ -122,9 +135,13 @@ def test_a_model_of_imagenet_from_scratch_names_its_classes_as_people_do() -> No
     ("recipe", "data", "said"),
     [
         (replace(EMBEDDED, num_classes=2), numbers(0, 2), "a teacher_index 2, but num_classes is 2; wanted at most 1"),
-        (replace(EMBEDDED, num_classes=3), numbers(0, taught=5), "teacher_index 5, but num_classes is 3"),
         (
-            EMBEDDED,
+            replace(EMBEDDED, num_classes=3, teacher_share=0.1),
+            numbers(0, taught=5),
+            "teacher_index 5, but num_classes is 3",
+        ),
+        (
+            replace(EMBEDDED, teacher_share=0.1),
             replace(numbers(0, taught=5), classes=("a", "b")),
             "teacher_index 5, but the data names 2 classes; wanted at most 1",
         ),

@@ -62,11 +62,13 @@ def test_without_a_config_it_sees_what_the_student_sees(student: Start, module: 
     torch.testing.assert_close(open_teacher("a_teachers_module:make", student, CPU)(x_BCSS), x_BCSS.mean(dim=(2, 3)))
 
 
-@pytest.mark.parametrize(("names", "refused"), [(["a", "b", "c"], False), (["a", "c", "b"], True), (None, False)])
+@pytest.mark.parametrize(
+    ("names", "refused"), [(["a", "b", "c"], False), (["a", "c", "b"], True), (["x", "y"], False), (None, False)]
+)
 def test_a_teacher_of_other_classes_is_refused(
     names: list[str] | None, refused: bool, student: Start, module: ModuleType
 ) -> None:
-    """As many, but others or in another order. What a teacher does not say is trusted."""
+    """As many, but others or in another order. What it does not say is trusted; two names are of an older head."""
     model = Means()
     model.pretrained_cfg = {**student.data.to_timm(), "label_names": names}  # type: ignore[assignment]
     module.make = lambda: model

@@ -11,6 +11,8 @@ import typer
 
 from gmixer.cli import options
 
+EXTRA = ("torch", "torchvision", "tensorboard", "matplotlib", "jinja2", "pyarrow", "datasets")  # of gmixer[train]
+
 
 def train(
     data: Annotated[
@@ -97,9 +99,10 @@ def train(
             )
         watch.ends(trained)  # without the bar, which would break long lines
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "gmixer":
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA:
             raise
-        raise missing_extra("gmixer train", error.name or "a package", "train") from error
+        raise missing_extra("gmixer train", package, "train") from error
     except Interrupted as stopped:
         typer.echo(f"gmixer: {stopped}", err=True)
         raise typer.Exit(128 + signal.SIGINT) from stopped

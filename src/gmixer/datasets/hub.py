@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from gmixer.datasets import columns
 from gmixer.datasets.parts import parts_of, word_of
 from gmixer.datasets.stored import Parts, Stored
 from gmixer.errors import InputError, missing_extra
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def open_name(name: str, source: str) -> Parts:
@@ -43,10 +46,13 @@ def open_saved(folder: str) -> Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class HubRows(Stored):
-    """data: the library's own Dataset, mapped into memory; split: its name; rows: (n,) those that are meant."""
+    """data: the library's own Dataset, mapped into memory; paths: what its rows call their pictures; split: its name;
+    rows: (n,) those that are meant.
+    """
 
     data: Any
     image: str
+    paths: pa.ChunkedArray | None
     split: str
     rows: NDArray[np.int64]
 
@@ -57,15 +63,11 @@ class HubRows(Stored):
         return f"{self.split}[{self.rows[i]}]"
 
     def name(self, i: int) -> str:
-        value = self._value(i)
-        path = value.get("path") if isinstance(value, Mapping) else None
+        path = None if self.paths is None else self.paths[int(self.rows[i])].as_py()
         return f"{self.source}::{self.key(i)}::{path}" if path else f"{self.source}::{self.key(i)}"
 
-    def _value(self, i: int) -> Any:
-        return self.data[int(self.rows[i])][self.image]
-
     def read(self, i: int) -> bytes:
-        value = self._value(i)
+        value = self.data[int(self.rows[i])][self.image]
         return columns.bytes_of(value, name=self.name(i), folder="")
 
 
@@ -112,9 +114,17 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
         notes=notes,
         data=data.select_columns([image]),
         image=image,
+        paths=_paths(data.select_columns([image]), image) if images else None,
         split=split,
         rows=np.arange(table.num_rows),
     )
+
+
+def _paths(data: Any, image: str) -> pa.ChunkedArray:
+    """Of a column of {bytes, path} the paths alone, by row: the bytes stay where they are."""
+    path = f"{image}.path"
+    paths: pa.ChunkedArray = data.flatten().select_columns([path]).with_format("arrow")[:][path]
+    return paths
 
 
 def _library() -> Any:

@@ -48,9 +48,11 @@ class ImageColumn:
         self._groups: list[tuple[int, int]] = []  # (file, group in it)
         rows, held_bytes = [0], 0
         self._first_rows: list[int] = []
+        self._metadata: list[Any] = []  # parsed once: of many row groups that takes milliseconds
         for i, file in enumerate(files):
             self._first_rows.append(rows[-1])
             metadata = _parquet_file(file).metadata
+            self._metadata.append(metadata)
             for group in range(metadata.num_row_groups):
                 of_group = metadata.row_group(group)
                 chunks = (of_group.column(j) for j in range(of_group.num_columns))
@@ -95,7 +97,8 @@ class ImageColumn:
         if held is None:
             file, number = self._groups[group]
             # One thread: another process forked from this one may be reading too, and has none of Arrow's.
-            table = _parquet_file(self.files[file]).read_row_group(number, columns=[self._column], use_threads=False)
+            parquet = _parquet_file(self.files[file], self._metadata[file])
+            table = parquet.read_row_group(number, columns=[self._column], use_threads=False)
             held = table.column(0)
             if not self.is_held:
                 self._held = {}  # not clear(): another thread may be about to look
@@ -177,17 +180,21 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
 def _paths(files: Sequence[str], column: str) -> pa.ChunkedArray | None:
     """Of a column of Hugging Face's {bytes, path} the paths alone, by row; None where there are none to be had."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    kind = _parquet_file(files[0]).schema_arrow.field(column).type
-    if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
-        return None
-    try:
-        of_files = [_parquet_file(file).read(columns=[f"{column}.path"]).column(0) for file in files]
-        paths = pa.chunked_array([chunk for of_file in of_files for chunk in of_file.chunks])
-        found: pa.ChunkedArray = pc.struct_field(paths, "path")
-    except (OSError, ValueError):  # damage there costs the names, not the pictures
-        return None
+    chunks: list[pa.Array] = []
+    for file in files:
+        parquet = _parquet_file(file)
+        kind = parquet.schema_arrow.field(column).type
+        none = pa.nulls(parquet.metadata.num_rows, pa.string())
+        if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
+            chunks.append(none)
+            continue
+        try:
+            paths = parquet.read(columns=[f"{column}.path"]).column(0)
+            chunks += [chunk.field("path").cast(pa.string()) for chunk in paths.chunks]
+        except (OSError, pa.ArrowException):  # damage there costs the names, not the pictures
+            chunks.append(none)
+    found = pa.chunked_array(chunks, pa.string())
     return found if found.null_count < len(found) else None
 
 
@@ -231,13 +238,14 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _parquet_file(file: str) -> Any:
+def _parquet_file(file: str, metadata: Any = None) -> Any:
+    """metadata: the file's own, where it was parsed before."""
     try:
         import pyarrow.parquet as pq
     except ModuleNotFoundError as error:
         raise missing_extra("reading Parquet", "pyarrow", "train") from error
     try:
-        return pq.ParquetFile(file, memory_map=True)
+        return pq.ParquetFile(file, memory_map=True, metadata=metadata)
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a Parquet file that is whole") from None
 

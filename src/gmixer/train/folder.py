@@ -1,7 +1,7 @@
 """The folder of a run: what lies where in it, and whose run it is.
 
 recipe.toml         the resolved recipe
-data.json           what the run learns from: how many pictures, their classes, a checksum of names and labels
+data.json           what the run learns from: how many pictures, their classes, a checksum
 train.csv, val.csv  the progress; tensorboard/ the same
 checkpoint/last.pt  where the run goes on
 model/              config.json, model.safetensors, README.md: what every command of gmixer, and timm, takes
@@ -15,8 +15,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gmixer.datasets import Pictures
-from gmixer.errors import InputError
+from gmixer.errors import ImageError, InputError
 from gmixer.train.recipe import Recipe
 from gmixer.writing import replacing
 
@@ -30,6 +32,8 @@ MODEL = "model"
 REPORT = "report.html"
 CURVES = "curves.png"
 
+LOOKED_AT = 64  # pictures whose bytes are part of the checksum
+
 
 def claim(folder: Path, recipe: Recipe, *, train: Pictures, val: Pictures) -> None:
     """Makes it the folder of this run, or finds that it is: the same recipe, pictures, labels and classes.
@@ -39,13 +43,17 @@ def claim(folder: Path, recipe: Recipe, *, train: Pictures, val: Pictures) -> No
     recipe_file, data_file = folder / RECIPE, folder / DATA
     ours = {"train": _part(train), "val": _part(val)}
     if (folder / MODEL).exists() or (folder / CHECKPOINT).exists():
-        if not (recipe_file.exists() and data_file.exists()):
-            raise _not_ours(folder, f"something without {RECIPE} and {DATA}")
-        if lines := recipe.differences(recipe_file.read_text(encoding="utf-8")):
-            raise _not_ours(folder, f"a run with another recipe ({'; '.join(lines)})")
-        theirs = json.loads(data_file.read_text(encoding="utf-8"))
-        if differing := [_difference(part, theirs[part], ours[part]) for part in ours if theirs[part] != ours[part]]:
-            raise _not_ours(folder, f"a run on other data ({'; '.join(differing)})")
+        try:
+            differing = _differing(folder, recipe, ours)
+        except (OSError, ValueError, LookupError, TypeError) as error:  # a file is missing, or says something else
+            raise InputError(
+                f"{folder} holds a model or a checkpoint, but what tells whose it is cannot be read ({error}); wanted "
+                f"its {RECIPE} and {DATA}, or another folder (-o) to start anew"
+            ) from error
+        if differing:
+            raise InputError(
+                f"{folder} holds {differing}; give the same to go on, or another folder (-o) to start anew"
+            )
         return
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(recipe_file) as unfinished:
@@ -54,15 +62,25 @@ def claim(folder: Path, recipe: Recipe, *, train: Pictures, val: Pictures) -> No
         unfinished.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
 
 
-def _not_ours(folder: Path, what: str) -> InputError:
-    return InputError(f"{folder} holds {what}; give the same to go on, or another folder (-o) to start anew")
+def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:
+    """What the folder holds, where that is another run's; "" where it is this one's."""
+    if lines := recipe.differences((folder / RECIPE).read_text(encoding="utf-8")):
+        return f"a run with another recipe ({'; '.join(lines)})"
+    theirs = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    parts = [_difference(part, theirs[part], ours[part]) for part in ours if theirs[part] != ours[part]]
+    return f"a run on other data ({'; '.join(parts)})" if parts else ""
 
 
 def _part(pictures: Pictures) -> dict[str, Any]:
-    """By what the source calls its pictures: the data may be moved, but not be other pictures or labels."""
+    """By what the source calls its pictures, and by some of them: the data may be moved, but not be another."""
     digest = hashlib.sha256()
     for i, label in enumerate(pictures.labels.tolist()):
         digest.update(f"{pictures.key(i)}\0{label}\n".encode(errors="surrogateescape"))
+    for i in np.unique(np.linspace(0, len(pictures) - 1, LOOKED_AT).astype(int)).tolist() if len(pictures) else ():
+        try:
+            digest.update(pictures.read(i))
+        except ImageError as error:
+            digest.update(error.kind.encode())
     if pictures.soft is not None:
         digest.update(pictures.soft.index.tobytes())
         digest.update(pictures.soft.probability.tobytes())

@@ -124,13 +124,14 @@ class Trainer:
                     window.add(self._step(batches, asked))
                     judged = None
                     validates = self._validation_is_due() and self.step < self.steps
-                    if window.seconds > PROGRESS_EVERY_S or validates or self.step == self.steps:
+                    saves = self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s
+                    if window.seconds > PROGRESS_EVERY_S or validates or saves or self.step == self.steps:
                         self._tell(log, self._progress(window))
                         window = Window()
                     if validates:
                         judged = self._validate(log)
                         window = Window()
-                    if self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s:
+                    if saves:
                         self._save()
                         saved_at = time.monotonic()
                     if self._stop:
@@ -138,8 +139,11 @@ class Trainer:
                             f"stopped after step {self.step} of {self.steps}; the same command goes on from there"
                         )
             self._check_weights()
+            self._save()  # before the validation, which somebody may not wait for
+            unreadable = len(self.unreadable)
             judged = judged or self._validate(log)
-            self._save()
+            if len(self.unreadable) > unreadable:
+                self._save()
             return judged
         finally:
             if log:

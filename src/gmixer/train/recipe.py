@@ -113,6 +113,7 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)!r}; wanted 0 or more")
         self._within("rand_magnitude", 0, 10)
         self._within("val_fraction", 0.01, 0.9)
+        self._within("seed", 0, 2**63 - 1)
         for name in ("ema", "smoothing", "drop_path"):
             if getattr(self, name) == 1:
                 raise InputError(f"{name} is 1; wanted less: at 1 nothing is learnt")
@@ -148,6 +149,7 @@ class Recipe:
         """Lines of another recipe's TOML that would train otherwise: ["lr = 0.001", "seed = 3"].
 
         A name that it lacks has its default: it was written before there was one. What it tells about itself is free.
+        Raises ValueError for what is no TOML, TypeError for values that no recipe has.
         """
         ours, theirs = tomllib.loads(self.to_toml()), tomllib.loads(Recipe().to_toml()) | tomllib.loads(toml)
         free = {"about": ""}
@@ -175,7 +177,7 @@ _SHARES = (
 
 _NOT_BELOW_0 = (
     "muon_lr", "weight_decay", "warmup_epochs", "clip_norm", "mixup", "cutmix", "rand_ops", "rand_noise",
-    "frozen_blocks", "num_classes", "colour_jitter", "calm_colour_jitter", "eps", "seed",
+    "frozen_blocks", "num_classes", "colour_jitter", "calm_colour_jitter", "eps",
 )  # fmt: skip
 
 

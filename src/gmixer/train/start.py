@@ -22,7 +22,7 @@ class Start:
     """name: what the model is called that it starts from.
 
     class_names: of the head; None where its classes are known by their number alone (labels.labels_for).
-    new_head: the head is drawn anew, since the data has other classes than the model had.
+    new_head: the head is drawn anew, since the data has other classes than the model had. drawn: so is all the rest.
     """
 
     model: Mixer
@@ -30,11 +30,14 @@ class Start:
     name: str
     class_names: Sequence[str] | None
     new_head: bool
+    drawn: bool = False
 
     @property
     def said(self) -> str:
         """For whoever watches: which classes it begins with, a mistake that would not show before the end."""
         K = self.model.num_classes
+        if self.drawn:
+            return f"starts from freshly drawn weights: {self.name} with {K:,} classes"
         return f"starts from {self.name}, {f'a new head for {K:,} classes' if self.new_head else f'its {K:,} classes'}"
 
 
@@ -43,13 +46,17 @@ def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
     torch.manual_seed(recipe.seed)
     K = _num_classes(recipe, train, val)
     if not recipe.pretrained:
-        name, variant, _ = find_model(recipe.model)
+        full_name, variant, _ = find_model(recipe.model)
         model = Mixer(replace(variant.model, num_classes=K))
-        return Start(model, variant.data, name, _own_names(K, train.classes), new_head=True)
+        name = full_name.partition(".")[0]  # the tag is of weights that are not taken
+        return Start(model, variant.data, name, _own_names(K, train.classes), new_head=True, drawn=True)
     checkpoint = find_checkpoint(recipe.model, from_hub=True)
     _check_variant(checkpoint.model, checkpoint.name)
     had = known_classes(checkpoint.model.num_classes, checkpoint.class_names)
-    fits = train.classes is None or (had is not None and same_classes(train.classes, had))
+    if train.classes is None:  # numbers are not taken for names, unless the recipe says that they are theirs
+        fits = checkpoint.class_names is None or recipe.num_classes == K
+    else:
+        fits = had is not None and same_classes(train.classes, had)
     new_head = checkpoint.model.num_classes != K or not fits
     model = Mixer(replace(checkpoint.model, num_classes=K))
     weights = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.tensors()}
@@ -77,8 +84,9 @@ def _own_names(num_classes: int, classes: Sequence[str] | None) -> Sequence[str]
 
 def _num_classes(recipe: Recipe, train: Pictures, val: Pictures) -> int:
     """As many as the data names; else as the recipe says, else as the greatest number among the labels."""
-    answers = [-1 if part.soft is None else int(part.soft.index.max(initial=-1)) for part in (train, val)]
-    greatest = max(*(int(part.labels.max(initial=-1)) for part in (train, val)), *answers)
+    greatest = max(int(part.labels.max(initial=-1)) for part in (train, val))
+    if train.soft is not None and recipe.way == "weights" and recipe.teacher_share:  # else nobody learns from it
+        greatest = max(greatest, int(train.soft.index.max(initial=-1)))
     if train.classes is None:
         K, says = recipe.num_classes or greatest + 1, f"num_classes is {recipe.num_classes}"
     else:

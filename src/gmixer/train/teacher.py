@@ -54,8 +54,11 @@ def open_teacher(name: str, student: Start, device: torch.device) -> Callable[[T
 
 
 def _class_names(own: Mapping[str, Any] | None, num_classes: int) -> Sequence[str] | None:
-    """What its `pretrained_cfg` says, in timm's words; None where it has none: it is then trusted."""
-    return known_classes(num_classes, own.get("label_names")) if own else None
+    """What its `pretrained_cfg` says, in timm's words; None where it has none: it is then trusted. Names that are not
+    as many as its answers are of a head that it had before.
+    """
+    names = own.get("label_names") or () if own else ()
+    return known_classes(num_classes, names if len(names) == num_classes else None) if own else None
 
 
 class _Refed(nn.Module):
