@@ -134,6 +134,11 @@ def test_a_model_of_imagenet_from_scratch_names_its_classes_as_people_do() -> No
 @pytest.mark.parametrize(
     ("recipe", "data", "said"),
     [
+        (
+            EMBEDDED,
+            numbers(0, 1_000_000),
+            "has the label 1,000,000 and no names; wanted the classes numbered 0, 1, 2 …",
+        ),
         (replace(EMBEDDED, num_classes=2), numbers(0, 2), "a teacher_index 2, but num_classes is 2; wanted at most 1"),
         (
             replace(EMBEDDED, num_classes=3, teacher_share=0.1),
