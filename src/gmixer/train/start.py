@@ -16,7 +16,6 @@ from gmixer.train.recipe import Recipe
 from gmixer.weights import find_checkpoint
 from gmixer.weights.architecture import variants_of
 
-
 MOST_UNSAID = 100_000  # classes; a greater number is rather a mistake than a class: ImageNet-21k has 21,843
 
 
@@ -93,8 +92,8 @@ def _num_classes(recipe: Recipe, train: Pictures, val: Pictures) -> int:
     if train.classes is None:
         if greatest >= MOST_UNSAID and not recipe.num_classes:
             raise InputError(
-                f"{train.source} has the label {greatest:,} and no names; wanted the classes numbered 0, 1, 2 …, or, where "
-                f"they are so many, num_classes={greatest + 1} in the recipe"
+                f"{train.source} has the label {greatest:,} and no names; wanted the classes numbered 0, 1, 2 …, or, "
+                f"where they are so many, num_classes={greatest + 1} in the recipe"
             )
         K, says = recipe.num_classes or greatest + 1, f"num_classes is {recipe.num_classes}"
     else:
