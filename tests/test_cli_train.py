@@ -83,6 +83,8 @@ def test_under_torchrun_two_processes_train_one_model_and_one_speaks(folder: Pat
         (("--set", "drop_pth=0.2"), "did you mean drop_path?"),
         (("--set", "drop_path"), "NAME=VALUE"),
         (("--probe", "--config", "smoke"), "not both"),
+        (("--probe", "--epochs", "3", "--set", "flip=0.5"), "epochs, flip would do nothing"),
+        (("--validate-every", "nan"), "validate_every is nan"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(

@@ -54,6 +54,16 @@ def test_names_are_never_matched_by_their_place(tmp_path: Path) -> None:
         open_set(folders(tmp_path / "d", {"cat": 1, "dog": 1}), IMAGENET)
 
 
+def test_a_number_is_a_name_where_the_classes_are_called_by_numbers(tmp_path: Path) -> None:
+    """Eleven classes learnt from folders 0 … 10 are sorted as words: 0, 1, 10, 2, …"""
+    own = labels_for(11, sorted(map(str, range(11))))
+    rows = [f"{number}.png,{number}" for number in range(11)]
+    write(tmp_path, {f"{number}.png": picture(number) for number in range(11)})
+    (tmp_path / "data.csv").write_text("\n".join(["path,label", *rows]))
+    test = open_set(tmp_path / "data.csv", own)
+    assert [own[label].name for label in test.pictures.labels] == [str(number) for number in range(11)]
+
+
 @pytest.mark.parametrize("of", ["a", "r"])
 def test_subsets_count_their_own_classes_alone_even_where_some_have_no_picture(of: str, tmp_path: Path) -> None:
     synsets = [IMAGENET[i].synset for i in SUBSETS[of][5:8]]  # type: ignore[index]

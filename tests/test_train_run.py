@@ -13,9 +13,10 @@ import pytest
 import torch
 
 import gmixer
-from gmixer.errors import InputError
+from gmixer.errors import EngineError, InputError
 from gmixer.train import Pace, Recipe, Trained, read_recipe, train
 from gmixer.train.log import read_table
+from labelled import folders
 from training import Drawn, Watching
 
 # What makes a run of hours one of seconds; all other numbers are the recipe's own.
@@ -88,3 +89,26 @@ def test_what_is_held_out_is_a_line_of_the_recipe(table: Path, tmp_path: Path) -
     done = trained(tmp_path / "whole.parquet", read_recipe("probe").changed({"val_fraction": 0.5}), tmp_path / "run")
     assert 4 <= len(done.judged.picture) <= 16
     assert read_recipe(done.folder / "recipe.toml").val_fraction == 0.5
+
+
+def test_a_folder_inside_the_data_is_refused(tmp_path: Path) -> None:
+    data = folders(tmp_path / "photos", {"cat": 3, "dog": 3})
+    with pytest.raises(InputError, match=r"lies in .*photos, of which it would become a part; wanted"):
+        trained(data, read_recipe("probe"), data / "run")
+    assert not (data / "run").exists()
+
+
+@pytest.mark.parametrize(("options", "said"), [({"threads": 100_000}, "1 to 1024"), ({"device": "nowhere"}, "nowhere")])
+def test_what_this_machine_has_not_is_told(options: dict[str, Any], said: str, table: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=said):
+        train(table, read_recipe("probe"), tmp_path / "run", watcher=Watching(), **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_which_none_can_be_read_teach_nothing(tmp_path: Path) -> None:
+    columns = {"image": [b"\x89PNG\r\n\x1a\n"] * 12, "label": [0, 1] * 6, "split": ["train"] * 10 + ["val"] * 2}
+    pq.write_table(pa.table(columns), tmp_path / "damaged.parquet")
+    watching = Watching()
+    with pytest.raises(InputError, match=r"none of the pictures of .*damaged\.parquet could be read"):
+        trained(tmp_path / "damaged.parquet", read_recipe("smoke").changed({"batch": 4}), tmp_path / "run", watching)
+    assert not (tmp_path / "run" / "model").exists()

@@ -83,7 +83,7 @@ def test_numbers_alone_are_as_many_classes_as_the_greatest_says() -> None:
     assert started(EMBEDDED, numbers(0, 4), numbers(6)).model.num_classes == 7
     taught = replace(EMBEDDED, teacher_share=0.1)
     assert started(taught, numbers(0, 4, taught=9)).model.num_classes == 10
-    assert started(taught, numbers(0, 4), numbers(0, taught=9)).model.num_classes == 5  # nobody learns from val's
+    assert started(taught, numbers(0, 4, taught=2), numbers(0, taught=9)).model.num_classes == 5  # val teaches nobody
     assert started(EMBEDDED, numbers(0, 4, taught=9)).model.num_classes == 5  # nor from answers that do not count
     assert started(replace(taught, way="probe"), numbers(0, 4, taught=9)).model.num_classes == 5
     assert started(replace(EMBEDDED, num_classes=12), numbers(0, 4)).model.num_classes == 12
@@ -110,6 +110,13 @@ def test_a_folder_of_ours_goes_on_with_its_classes(tmp_path: Path) -> None:
     assert numbered.new_head and numbered.class_names is None
     said = started(replace(EMBEDDED, model=str(folder), num_classes=2), numbers(0, 1))
     assert not said.new_head and said.class_names == ("cat", "dog")
+
+
+def test_classes_called_by_numbers_are_not_counted_by_their_place(tmp_path: Path) -> None:
+    names = sorted(map(str, range(11)))
+    folder = gmixer.save_model(gmixer.create_model("gmixer_8_64", num_classes=11), tmp_path / "m", class_names=names)
+    assert started(replace(EMBEDDED, model=str(folder), num_classes=11), numbers(0, 10)).new_head
+    assert not started(replace(EMBEDDED, model=str(folder)), Labelled(tuple(names))).new_head
 
 
 def test_from_scratch_the_seed_decides() -> None:
@@ -149,6 +156,11 @@ def test_a_model_of_imagenet_from_scratch_names_its_classes_as_people_do() -> No
             replace(EMBEDDED, teacher_share=0.1),
             replace(numbers(0, taught=5), classes=("a", "b")),
             "teacher_index 5, but the data names 2 classes; wanted at most 1",
+        ),
+        (
+            replace(EMBEDDED, teacher_share=0.5),
+            numbers(0, 1),
+            "teacher_share is 0.5, but there is no teacher; wanted one",
         ),
         (
             replace(EMBEDDED, num_classes=3),

@@ -11,6 +11,18 @@ import pytest
 from gmixer.train.stopping import stopping
 
 
+def test_the_second_one_may_be_the_other_one() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda n, frame: came.append(n))
+    try:
+        with stopping() as asked:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+        assert (asked, came) == ([signal.SIGTERM], [signal.SIGINT])
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_noted_and_the_second_one_works(number: signal.Signals) -> None:
     came: list[int] = []

@@ -79,6 +79,23 @@ def test_a_teacher_of_other_classes_is_refused(
         open_teacher("a_teachers_module:make", student, CPU)
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(None, "by name"), ("by name", None)])
+def test_numbers_and_names_that_are_numbers_are_compared(
+    ours: str | None, theirs: str | None, student: Start, module: ModuleType
+) -> None:
+    """Of eleven classes called by numbers, sorted as words, 10 is the third."""
+    names = sorted(map(str, range(11)))
+    eleven = replace(student, class_names=names if ours else None)
+    eleven.model.reset_classifier(11)
+    teacher = Mixer(replace(student.model.config, num_classes=11)).eval()
+    teacher.pretrained_cfg = {**student.data.to_timm(), "label_names": names if theirs else None}  # type: ignore[assignment]
+    module.make = lambda: teacher
+    with pytest.raises(InputError, match="knows other classes"):
+        open_teacher("a_teachers_module:make", eleven, CPU)
+    same = replace(eleven, class_names=names if theirs else None)
+    assert open_teacher("a_teachers_module:make", same, CPU)
+
+
 def test_a_model_folder_answers_as_it_would_alone(student: Start, tmp_path: Path) -> None:
     model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3).eval()
     nn.init.normal_(model.head.weight)

@@ -11,6 +11,7 @@ import typer
 
 from gmixer.cli import options
 
+OF_A_PROBE = {"about", "way", "model", "pretrained", "num_classes", "seed", "val_fraction"}  # that change it
 EXTRA = ("torch", "torchvision", "tensorboard", "matplotlib", "jinja2", "pyarrow", "datasets")  # of gmixer[train]
 
 
@@ -82,7 +83,10 @@ def train(
     changes: dict[str, object] = {name: value for name, value in said.items() if value is not None}
     if scratch:
         changes["pretrained"] = False
-    recipe = recipe.changed(changes | dict(_setting(text) for text in settings or ()))
+    changes |= dict(_setting(text) for text in settings or ())
+    recipe = recipe.changed(changes)
+    if recipe.way == "probe" and (idle := sorted(changes.keys() - OF_A_PROBE)):
+        raise typer.BadParameter(f"a probe takes no steps, so {', '.join(idle)} would do nothing", param_hint="--probe")
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         from gmixer.train import train as train_on
@@ -117,5 +121,6 @@ def _setting(text: str) -> tuple[str, str]:
 
 def _stem(data: str) -> str:
     """What to call the run: the data's own name, without what a file's name cannot hold."""
-    name = Path(data.rstrip("/")).name.partition(".")[0]
+    path = Path(data).resolve() if os.path.isdir(data) else Path(data)  # "." has a name too
+    name = path.name.partition(".")[0]
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-") or "data"

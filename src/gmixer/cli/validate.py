@@ -118,6 +118,8 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
+    for note in validated.pictures.notes:
+        print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} pictures without a label are not counted")
     _show_classes(validated, all_of_them=per_class)

@@ -96,7 +96,8 @@ class Watch:
 
         share = top(trained.judged, 1)
         low, high = share.interval
-        print(f"top-1   {share.value:.1%} of {share.n:,} pictures held out; 95 % interval {low:.1%} … {high:.1%}")
+        measured = f"{share.value:.1%} of {share.n:,} pictures held out; 95 % interval {low:.1%} … {high:.1%}"
+        print(f"top-1   {measured if share.n else 'not measured: no picture held out could be read'}")
         print(f"model   {printable(str(trained.model_folder))}")
         if trained.report:
             print(f"report  {printable(str(trained.report))}")

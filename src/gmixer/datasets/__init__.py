@@ -17,7 +17,7 @@ balance.py    how many pictures each class has
 """
 
 from gmixer.datasets.balance import Balance, balance, described
-from gmixer.datasets.numbering import imagenet_indices, same_classes
+from gmixer.datasets.numbering import counts_by_place, imagenet_indices, same_classes
 from gmixer.datasets.opening import Split, open_held_out, open_pictures, open_split
 from gmixer.datasets.parts import some
 from gmixer.datasets.pictures import UNKNOWN, Pictures, SoftLabels, Subset
@@ -30,6 +30,7 @@ __all__ = [
     "Split",
     "Subset",
     "balance",
+    "counts_by_place",
     "described",
     "imagenet_indices",
     "open_held_out",

@@ -60,6 +60,8 @@ def files_at(
     missing = [way for way in present if not os.path.lexists(os.path.join(root, way))]
     if len(missing) == len(ways):
         raise InputError(f"{source} names {some(missing)}, none of which is there; wanted paths from {root or '.'}")
+    if again := len(ways) - len(set(ways)):
+        notes = (*notes, f"{again:,} rows name a file that another row names too; each counts")
     if missing:
         notes = (*notes, f"{len(missing):,} files are named but not there ({some(missing)})")
     return Files(source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, ways=present)

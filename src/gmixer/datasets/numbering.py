@@ -65,6 +65,14 @@ def same_classes(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     return indices is not None and others is not None and np.array_equal(indices, others)
 
 
+def counts_by_place(classes: Sequence[str]) -> bool:
+    """Whether the number i may mean the class at place i: not where the classes are called by numbers in another order,
+    as sorted names are.
+    """
+    numbers = [int(name) for name in classes if name.isascii() and name.isdecimal()]
+    return len(numbers) < len(classes) or numbers == list(range(len(classes)))
+
+
 def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
     """The same parts, with labels that count one list of classes: `classes`, else those of the training part.
 
@@ -92,6 +100,8 @@ def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
 
 
 def _renumbered(pictures: Stored, classes: Sequence[str], where: str) -> Stored:
+    if pictures.classes is None and not counts_by_place(classes):  # "10" stands before "2": a number is a name here
+        pictures = replace(pictures, classes=tuple(map(str, range(int(pictures.labels.max(initial=-1)) + 1))))
     known = pictures.labels != UNKNOWN
     used = np.unique(pictures.labels[known])
     if pictures.classes is None:

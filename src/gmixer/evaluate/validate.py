@@ -62,6 +62,7 @@ class Validated:
             "top5_interval": self.top5.interval,
             "calibration_error": self.calibration_error,
             "unlabelled": self.uncounted,
+            "notes": list(self.pictures.notes),
             "unreadable": [{"path": e.source, "kind": e.kind, "message": e.reason} for e in self.unreadable],
             "published": [
                 {"what": c.what, "expected": c.expected, "difference": c.difference, "inside_interval": c.inside}

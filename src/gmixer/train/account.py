@@ -61,7 +61,8 @@ class Account:
         """What was trained, from what."""
         recipe, name = self.recipe, self.start.name
         if recipe.way == "probe":
-            return f"a linear head on the embeddings of {name}, which stayed as it was"
+            drawn = "" if recipe.pretrained else ", freshly drawn"
+            return f"a linear head on the embeddings of {name}{drawn}, which stayed as it was"
         if not recipe.pretrained:
             what = f"{name}, from freshly drawn weights"
         elif recipe.frozen_blocks:
@@ -84,9 +85,10 @@ class Account:
         """For the model card."""
         shares = {"top-1": self.top1} | ({"top-5": self.top5} if self.top5 else {})
         measured = {f"{what} on {share.n:,} pictures held out": share for what, share in shares.items() if share.n}
+        unreadable = f"; {len(self.unreadable):,} of both could not be read" if self.unreadable else ""
         source, n, n_val = plain(self.parts.train.source), len(self.parts.train), len(self.parts.val)
         trained_on = (
-            f"{source}: {n:,} pictures to learn from, {n_val:,} held out ({self.held_out}).\n\n"
+            f"{source}: {n:,} pictures to learn from, {n_val:,} held out ({self.held_out}){unreadable}.\n\n"
             f"Trained by `gmixer train`: {plain(self.way)}. {RECIPE} beside this folder has every number."
         )
         return About(

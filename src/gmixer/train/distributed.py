@@ -13,6 +13,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from gmixer.models.torch_engine import usable_device
+
 
 @dataclass(frozen=True)
 class World:
@@ -62,13 +64,14 @@ def processes_here() -> int:
 def world(device: str | None) -> Iterator[World]:
     """The processes that torchrun started together, found by the environment it sets; else this one.
 
-    device: None takes a CUDA device a process where there are any, else the CPU.
+    device: None takes a CUDA device a process where there are any, else the CPU. Raises EngineError for one that torch
+    cannot use.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if kind == "cuda":
         kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    here = World(rank, size, torch.device(kind))
+    here = World(rank, size, usable_device(kind))
     if size == 1:
         yield here
         return

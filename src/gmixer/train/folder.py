@@ -32,6 +32,7 @@ MODEL = "model"
 REPORT = "report.html"
 CURVES = "curves.png"
 
+FORMAT = 1  # of data.json: how its checksums are made
 LOOKED_AT = 64  # pictures whose bytes are part of the checksum
 
 
@@ -59,7 +60,7 @@ def claim(folder: Path, recipe: Recipe, *, train: Pictures, val: Pictures) -> No
     with replacing(recipe_file) as unfinished:
         unfinished.write_text(recipe.to_toml(), encoding="utf-8")
     with replacing(data_file) as unfinished:
-        unfinished.write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps({"format": FORMAT} | ours, indent=1) + "\n", encoding="utf-8")
 
 
 def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:
@@ -67,6 +68,8 @@ def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:
     if lines := recipe.differences((folder / RECIPE).read_text(encoding="utf-8")):
         return f"a run with another recipe ({'; '.join(lines)})"
     theirs = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    if theirs["format"] != FORMAT:
+        raise ValueError(f"{DATA} was written by another version of gmixer")
     parts = [_difference(part, theirs[part], ours[part]) for part in ours if theirs[part] != ours[part]]
     return f"a run on other data ({'; '.join(parts)})" if parts else ""
 

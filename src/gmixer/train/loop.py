@@ -100,6 +100,7 @@ class Trainer:
         )
         self.step = 0
         self._stop = False  # somebody asked for it
+        self._learnt = 0.0  # pictures, as often as they came, since this process began
         self.unreadable: dict[str, str] = {}  # name → why; each once
         self._resume()
 
@@ -115,7 +116,7 @@ class Trainer:
         log = Log(self.folder, from_step=self.step) if self.world.first else None
         self.watcher.begins(step=self.step, steps=self.steps)
         batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.pace.workers)
-        window = Window()
+        window, begin = Window(), self.step
         judged: Judged | None = None
         saved_at = time.monotonic()
         try:
@@ -138,6 +139,10 @@ class Trainer:
                         raise Interrupted(
                             f"stopped after step {self.step} of {self.steps}; the same command goes on from there"
                         )
+            if self.step > begin and not self._learnt:
+                raise InputError(
+                    f"none of the pictures of {self.feed.pictures.source} could be read: nothing was learnt"
+                )
             self._check_weights()
             self._save()  # before the validation, which somebody may not wait for
             unreadable = len(self.unreadable)
@@ -182,6 +187,7 @@ class Trainer:
         self._stop = bool(summed[3])
         if summed[4]:
             self._note([error for of_one in self.world.gathered(unreadable) for error in of_one])
+        self._learnt += float(summed[2])
         if not torch.isfinite(summed[0]):
             raise self._diverged(f"the loss is {float(summed[0])}")
         return summed[:3]
@@ -244,6 +250,9 @@ class Trainer:
         shares = self.world.gathered(judge(forward, self.val, mine, Preprocess(self.data)))
         self._note([error for _, errors in shares for error in errors])
         judged = Judged.joined([judged for judged, _ in shares])
+        if not len(judged.label):
+            self.watcher.says("nothing is measured: none of the pictures held out has a label and can be read")
+            return judged
         row = Validation(
             step=self.step,
             epoch=self.step / self.steps_an_epoch,

@@ -169,6 +169,12 @@ class Pace:
     checkpoint_every_s: float = 300.0
     validate_every: float = 1.0
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise InputError(f"{field.name} is {value!r}; wanted a number, 0 or more")
+
 
 _SHARES = (
     "drop_path", "layer_decay", "final_lr", "decay_rate", "ema", "smoothing", "teacher_share", "flip", "erase",

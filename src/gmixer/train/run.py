@@ -13,7 +13,7 @@ import torch
 from gmixer.data import Preprocess
 from gmixer.datasets import UNKNOWN, Pictures, described, open_split
 from gmixer.engine import Engine
-from gmixer.engine.threads import default_threads
+from gmixer.engine.threads import check_threads, default_threads
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Judged, judge
 from gmixer.models.saving import save_model
@@ -57,16 +57,20 @@ def train(
     device: "cpu", "cuda"; None: a GPU where there is one.
     threads: on the CPU, of each process; None: all that there are, shared among the run's processes.
 
-    Raises InputError, WeightsError, UnknownModelError; Interrupted where a signal stopped it.
+    Raises InputError, WeightsError, UnknownModelError, EngineError (threads, device); Interrupted after a signal.
     """
-    torch.set_num_threads(threads or max(default_threads() // processes_here(), 1))
+    folder = Path(folder)
+    if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
+        raise InputError(
+            f"{folder} lies in {os.fspath(data)}, of which it would become a part; wanted -o somewhere else"
+        )
+    torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
     parts = open_split(data, val_fraction=recipe.val_fraction)
     pictures, held_out = parts.train, parts.val
     for line in described(pictures, held_out):
         watcher.says(line)
     begun = start(recipe, pictures, held_out)
     watcher.says(begun.said)
-    folder = Path(folder)
     with world(device) as here:
         if recipe.way == "probe" and here.size > 1:
             raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")

@@ -9,7 +9,7 @@ import torch
 
 from gmixer.config import VARIANTS, DataConfig, ModelConfig, find_model
 from gmixer.data.labels import imagenet_1k
-from gmixer.datasets import Pictures, same_classes
+from gmixer.datasets import Pictures, counts_by_place, same_classes
 from gmixer.errors import InputError, WeightsError
 from gmixer.models.mixer import Mixer
 from gmixer.train.recipe import Recipe
@@ -46,6 +46,11 @@ class Start:
 def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
     """Raises UnknownModelError, WeightsError; InputError where data and model cannot go together."""
     torch.manual_seed(recipe.seed)
+    if recipe.way == "weights" and recipe.teacher_share and not recipe.teacher and train.soft is None:
+        raise InputError(
+            f"teacher_share is {recipe.teacher_share:g}, but there is no teacher; wanted one in the recipe, or its "
+            f"answers in {train.source} (teacher_index, teacher_probability), or a share of 0"
+        )
     K = _num_classes(recipe, train, val)
     if not recipe.pretrained:
         full_name, variant, _ = find_model(recipe.model)
@@ -56,7 +61,8 @@ def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
     _check_variant(checkpoint.model, checkpoint.name)
     had = known_classes(checkpoint.model.num_classes, checkpoint.class_names)
     if train.classes is None:  # numbers are not taken for names, unless the recipe says that they are theirs
-        fits = checkpoint.class_names is None or recipe.num_classes == K
+        named = checkpoint.class_names
+        fits = named is None or (recipe.num_classes == K and counts_by_place(named))
     else:
         fits = had is not None and same_classes(train.classes, had)
     new_head = checkpoint.model.num_classes != K or not fits

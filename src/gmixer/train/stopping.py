@@ -10,12 +10,13 @@ from types import FrameType
 
 @contextmanager
 def stopping() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM end up in the list that is yielded; the second one kills."""
+    """SIGINT and SIGTERM end up in the list that is yielded; the second one, be it the other, kills."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

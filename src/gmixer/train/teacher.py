@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gmixer.config import DataConfig
-from gmixer.datasets import same_classes, some
+from gmixer.datasets import counts_by_place, same_classes, some
 from gmixer.errors import InputError
 from gmixer.models.factory import create_model
 from gmixer.train.start import Start, known_classes
@@ -45,9 +45,11 @@ def open_teacher(name: str, student: Start, device: torch.device) -> Callable[[T
         )
     classes = known_classes(student.model.num_classes, student.class_names)
     theirs = _class_names(own, logits.shape[1])
-    if classes and theirs and not same_classes(classes, theirs):
+    # Who has no names counts by number.
+    ours, theirs = classes or _numbers(theirs), theirs or _numbers(classes)
+    if ours and theirs and not same_classes(ours, theirs):
         raise InputError(
-            f"the teacher {name} knows other classes ({some(theirs)}) than the student ({some(classes)}); wanted the "
+            f"the teacher {name} knows other classes ({some(theirs)}) than the student ({some(ours)}); wanted the "
             "same, in their order"
         )
     return answer
@@ -59,6 +61,11 @@ def _class_names(own: Mapping[str, Any] | None, num_classes: int) -> Sequence[st
     """
     names = own.get("label_names") or () if own else ()
     return known_classes(num_classes, names if len(names) == num_classes else None) if own else None
+
+
+def _numbers(names: Sequence[str] | None) -> Sequence[str] | None:
+    """What classes without names are called, to be compared with these; None where that says nothing."""
+    return None if names is None or counts_by_place(names) else [str(i) for i in range(len(names))]
 
 
 class _Refed(nn.Module):
@@ -91,8 +98,9 @@ def _from_function(name: str) -> nn.Module:
     module, _, function = name.partition(":")
     try:
         made: Any = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"the teacher {name} cannot be had ({error}); wanted package.module:function") from error
+    except Exception as error:  # of any type: it is somebody's own code
+        what = f"{type(error).__name__}: {error}"
+        raise InputError(f"the teacher {name} cannot be had ({what}); wanted package.module:function") from error
     if not isinstance(made, nn.Module):
         raise InputError(
             f"the teacher {name} is a {type(made).__name__}; wanted a function that returns a torch.nn.Module"

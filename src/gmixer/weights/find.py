@@ -115,7 +115,7 @@ def find_checkpoint(
             raise InputError(
                 f"name={name!r} is for a bare .safetensors file; {text} says in its config.json what it is"
             )
-        return _from_repo(repo, from_hub, cache_dir) if repo else _from_folder(path, path.resolve().name, allow_pickle)
+        return _from_repo(repo, from_hub, cache_dir) if repo else _from_folder(path, _name_of(path), allow_pickle)
     full_name, variant, pretrained = find_model(text)
     if pretrained is None:
         raise WeightsError(f"{full_name} was never published with weights; train it, and load the folder or file")
@@ -161,6 +161,12 @@ def is_path(text: str) -> bool:
     """Whether this means a file or a folder rather than the name of a model."""
     prefixed = text.lower().startswith(LOCAL_PREFIX)
     return prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES)) or os.path.isdir(text)
+
+
+def _name_of(folder: Path) -> str:
+    """The folder's own name; of `RUN/model`, as gmixer train calls them all, the run's."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def open_weights(path: Path, *, allow_pickle: bool = False) -> WeightsFile:

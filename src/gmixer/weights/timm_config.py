@@ -32,9 +32,12 @@ def read_timm_config(path: Path) -> TimmConfig:
             raise InputError(f"holds {size:,} bytes, more than {MAX_BYTES:,}")
         return _understand(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
+        inner = path.parent / "model"  # of a run's folder
+        way_out = "or pass the path of the .safetensors file itself"
+        if (inner / path.name).exists():
+            way_out = f"as {inner} holds: pass that"
         raise WeightsError(
-            f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors, "
-            f"or pass the path of the .safetensors file itself"
+            f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors, {way_out}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, GmixerError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
