@@ -36,6 +36,11 @@ def test_rows_are_of_models_there_are_and_agree_with_the_table(key: tuple[str, s
         assert figure.top1 == pytest.approx(pretrained.top1, abs=0.05)
 
 
+def test_every_model_of_imagenet_has_a_figure_on_every_set() -> None:
+    tags = [name for name, of in _PUBLISHED if of == "imagenet-1k"]
+    assert len(tags) == 4 and {*_PUBLISHED} == {(name, of) for name in tags for of in get_args(SetName)}
+
+
 def test_what_nobody_published() -> None:
     assert published("gmixer_8_64.distill_in1k", "imagenet-1k") is None
     assert published("flowers", "v2") is None
