@@ -15,8 +15,8 @@ class Published:
 
 
 # timm's results tables, huggingface/pytorch-image-models at 7479d451a6df, the rows of 224 px: results-imagenet.csv,
-# -imagenet-real, -sketch, -imagenet-a; gmixer's top-1 on V2 and R too. What could be read at another commit alone says at
-# which, below: timm measures anew now and then; at 36d930ffc943 gmixer had 66.43 on V2 and 38.05 on R.
+# -imagenet-real, -sketch, -imagenet-a; gmixer's top-1 on V2 and R too. What could be read at another commit alone says
+# which: timm measures anew now and then, and at 36d930ffc943 gmixer had 66.43 on V2 and 38.05 on R.
 _PUBLISHED: dict[tuple[str, SetName], Published] = {
     ("gmixer_24_224.ra3_in1k", "imagenet-1k"): Published(78.048, 93.654),
     ("gmixer_24_224.ra3_in1k", "real"): Published(83.972, 95.852),
