@@ -85,6 +85,7 @@ def test_the_card_says_what_was_trained_on_what_and_how_good_it_is(account: Acco
 def test_a_card_of_nothing_measured_says_so(account: Account) -> None:
     account.model_folder.mkdir(parents=True)
     nothing = replace(account.judged, **{name: column[:0] for name, column in vars(account.judged).items()})
-    assert "## Accuracy\n\nThe author of the model did not say." in write_card(
-        replace(account, judged=nothing)
-    ).read_text(encoding="utf-8")
+    card = write_card(replace(account, judged=nothing, unreadable={"a.jpg": "is damaged"})).read_text(encoding="utf-8")
+    assert "## Accuracy\n\nThe author of the model did not say." in card
+    assert "not measured: no picture held out could be read." in card and "The accuracy holds" not in card
+    assert "8 held out (the data's own part for it); 1 of both could not be read." in card

@@ -91,13 +91,15 @@ class Account:
             f"{source}: {n:,} pictures to learn from, {n_val:,} held out ({self.held_out}){unreadable}.\n\n"
             f"Trained by `gmixer train`: {plain(self.way)}. {RECIPE} beside this folder has every number."
         )
+        holds = "The accuracy holds for pictures like those held out; how it fares on others was not measured."
+        if not self.top1.n:
+            holds = "How often it is right was not measured: no picture held out could be read."
         return About(
             summary=f"An image classifier and feature backbone with {len(self.class_names):,} classes.",
             trained_on=trained_on,
             accuracy={what: round(100 * share.value, 2) for what, share in measured.items()},
             intervals={what: _percent(share.interval) for what, share in measured.items()},
-            limits="The accuracy holds for pictures like those held out; how it fares on others was not measured. "
-            "It knows no other classes, and names one of its own whatever a picture shows.",
+            limits=f"{holds} It knows no other classes, and names one of its own whatever a picture shows.",
         )
 
 
