@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 
 GMIXER = [sys.executable, "-m", "gmixer"]
 
@@ -30,11 +31,21 @@ def run(*arguments: object, stdin: bytes = b"", **environment: str) -> subproces
 
 def run_in_terminal(*arguments: object, columns: int = 100) -> tuple[str, int]:
     """Runs the command in a terminal of that width; what it shows, without colours, and its exit status."""
-    pid, terminal = pty.fork()
-    if pid == 0:
+
+    def become_the_command() -> None:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         os.execve(GMIXER[0], [*GMIXER, *map(str, arguments)], environment | {"TERM": "xterm-256color"})
+
+    shown, status = shown_in_terminal(become_the_command)
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "\n"), status
+
+
+def shown_in_terminal(become: Callable[[], None]) -> tuple[bytes, int]:
+    """What a child in a terminal of its own shows, and its exit status. become: replaces the child by a program."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        become()
     shown = b""
     while True:
         try:
@@ -44,5 +55,4 @@ def run_in_terminal(*arguments: object, columns: int = 100) -> tuple[str, int]:
         if not chunk:
             break
         shown += chunk
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "\n"), status
+    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 from io import BytesIO
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-GMIXER = [sys.executable, "-m", "gmixer"]
+from command import GMIXER, shown_in_terminal
 
 # The command, with a decoder that speaks as C libraries do, past Python.
 LOUD = [
@@ -122,19 +121,11 @@ def test_faulthandler_still_tells_of_a_crash(photos: list[Path]) -> None:
 
 
 def test_progress_is_shown_and_the_decoder_not(photos: list[Path]) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:
+    def become_the_command() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.execve(LOUD[0], [*LOUD, "classify", *map(str, photos * 10), "--json"], os.environ | {"TERM": "xterm"})
-    shown = b""
-    while True:
-        try:
-            chunk = os.read(terminal, 65536)
-        except OSError:  # Linux' way to say that the other side is closed
-            break
-        if not chunk:
-            break
-        shown += chunk
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+    shown, status = shown_in_terminal(become_the_command)
+    assert status == 0
     assert b"30/30" in shown and b"from a decoder" not in shown

@@ -106,15 +106,16 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
     if not table.num_rows:
         raise InputError(f"{source} has no rows in its split {split}; wanted a picture in each")
     labels, classes = columns.labels_in(table[label], names, source)
+    only = data.select_columns([image])
     return HubRows(
         source=source,
         classes=classes,
         labels=labels,
         soft=columns.soft_labels(table, source),
         notes=notes,
-        data=data.select_columns([image]),
+        data=only,
         image=image,
-        paths=_paths(data.select_columns([image]), image) if images else None,
+        paths=_paths(only, image) if images else None,
         split=split,
         rows=np.arange(table.num_rows),
     )

@@ -87,11 +87,11 @@ def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
         parts = {part: _renumbered(pictures, first.classes, where) for part, pictures in parts.items()}
     elif any(pictures.classes is not None for pictures in parts.values()):
         raise InputError(f"{first.source} has numbers as labels in one part and names in another; wanted one kind")
+    known = np.union1d(first.labels, UNKNOWN)
+    if first.soft is not None:  # a teacher may know classes that no label names
+        known = np.union1d(known, first.soft.index)
     for pictures in parts.values():
-        known = {UNKNOWN, *np.unique(first.labels).tolist()}
-        if first.soft is not None:  # a teacher may know classes that no label names
-            known.update(np.unique(first.soft.index).tolist())
-        only = np.setdiff1d(pictures.labels, list(known))
+        only = np.setdiff1d(pictures.labels, known)
         if only.size:
             raise InputError(
                 _only(where, [str(label) if first.classes is None else first.classes[label] for label in only])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ class ImageColumn:
                 self._groups.append((i, group))
                 rows.append(rows[-1] + of_group.num_rows)
         self._starts = np.array(rows)
-        self._paths = _paths(files, column)
+        self._paths = _paths(files, self._metadata, column)
         self.is_held = held_bytes <= MAX_HELD_BYTES
         self._held: dict[int, pa.ChunkedArray] = {}
 
@@ -144,7 +144,8 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _parquet_file(files[0]).schema_arrow
+    schemas = {file: _parquet_file(file).schema_arrow for file in files}
+    schema = schemas[files[0]]
     image = columns.find(columns.IMAGE, schema.names) or columns.find(columns.PATH, schema.names)
     if image is None:
         raise InputError(f"{files[0]} has the columns {', '.join(schema.names)}; wanted one called image or path")
@@ -154,7 +155,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     wanted = [label, *columns.teacher_columns(schema.names), *([split] if split else []), *([image] if is_path else [])]
     tables = []
     for file in files:
-        if strange := [column for column in (image, *wanted) if column not in _parquet_file(file).schema_arrow.names]:
+        if strange := [column for column in (image, *wanted) if column not in schemas[file].names]:
             raise InputError(f"{file} has no column {strange[0]}, unlike {files[0]}; wanted the same columns in all")
         try:
             tables.append(pq.read_table(file, columns=wanted, partitioning=None))
@@ -168,7 +169,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         raise InputError(f"{source}: {_first_line(error)}; wanted the same columns in all files") from None
     if not table.num_rows:
         raise InputError(f"{source} has no rows; wanted a picture in each")
-    labels, classes = columns.labels_in(table[label], _class_names_of(files, label), source)
+    labels, classes = columns.labels_in(table[label], _class_names_of(schemas, label), source)
     soft = columns.soft_labels(table, source)
     words = table[split].to_pylist() if split else None
     rows = np.arange(table.num_rows)
@@ -177,15 +178,18 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
 
 
-def _paths(files: Sequence[str], column: str) -> pa.ChunkedArray | None:
-    """Of a column of Hugging Face's {bytes, path} the paths alone, by row; None where there are none to be had."""
+def _paths(files: Sequence[str], metadata: Sequence[Any], column: str) -> pa.ChunkedArray | None:
+    """Of a column of Hugging Face's {bytes, path} the paths alone, by row; None where there are none to be had.
+
+    metadata: of each file.
+    """
     import pyarrow as pa
 
     chunks: list[pa.Array] = []
-    for file in files:
-        parquet = _parquet_file(file)
+    for file, of_file in zip(files, metadata, strict=True):
+        parquet = _parquet_file(file, of_file)
         kind = parquet.schema_arrow.field(column).type
-        none = pa.nulls(parquet.metadata.num_rows, pa.string())
+        none = pa.nulls(of_file.num_rows, pa.string())
         if not pa.types.is_struct(kind) or kind.get_field_index("path") < 0:
             chunks.append(none)
             continue
@@ -216,11 +220,11 @@ def _as_files(rows: Rows, paths: list[str | None]) -> Files:
     )
 
 
-def _class_names_of(files: Sequence[str], label: str) -> list[str] | None:
-    """Raises InputError where the files' numbers count different lists."""
+def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] | None:
+    """schemas: by file. Raises InputError where the files' numbers count different lists."""
     first: tuple[str, list[str]] | None = None
-    for file in files:
-        names = _class_names(_parquet_file(file).schema_arrow, label)
+    for file, schema in schemas.items():
+        names = _class_names(schema, label)
         if names is not None and first is None:
             first = file, names
         elif first is not None and names not in (None, first[1]):

@@ -100,7 +100,6 @@ class Trainer:
         )
         self.step = 0
         self._stop = False  # somebody asked for it
-        self._learnt = 0.0  # pictures, as often as they came, since this process began
         self.unreadable: dict[str, str] = {}  # name → why; each once
         self._resume()
 
@@ -116,13 +115,15 @@ class Trainer:
         log = Log(self.folder, from_step=self.step) if self.world.first else None
         self.watcher.begins(step=self.step, steps=self.steps)
         batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.pace.workers)
-        window, begin = Window(), self.step
+        window, begin, learnt = Window(), self.step, 0.0  # pictures, as often as they came
         judged: Judged | None = None
         saved_at = time.monotonic()
         try:
             with stopping() as asked:
                 while self.step < self.steps:
-                    window.add(self._step(batches, asked))
+                    sums = self._step(batches, asked)
+                    window.add(sums)
+                    learnt += float(sums[2])
                     judged = None
                     validates = self._validation_is_due() and self.step < self.steps
                     saves = self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s
@@ -139,7 +140,7 @@ class Trainer:
                         raise Interrupted(
                             f"stopped after step {self.step} of {self.steps}; the same command goes on from there"
                         )
-            if self.step > begin and not self._learnt:
+            if self.step > begin and not learnt:
                 raise InputError(
                     f"none of the pictures of {self.feed.pictures.source} could be read: nothing was learnt"
                 )
@@ -187,7 +188,6 @@ class Trainer:
         self._stop = bool(summed[3])
         if summed[4]:
             self._note([error for of_one in self.world.gathered(unreadable) for error in of_one])
-        self._learnt += float(summed[2])
         if not torch.isfinite(summed[0]):
             raise self._diverged(f"the loss is {float(summed[0])}")
         return summed[:3]

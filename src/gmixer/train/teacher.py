@@ -59,8 +59,10 @@ def _class_names(own: Mapping[str, Any] | None, num_classes: int) -> Sequence[st
     """What its `pretrained_cfg` says, in timm's words; None where it has none: it is then trusted. Names that are not
     as many as its answers are of a head that it had before.
     """
-    names = own.get("label_names") or () if own else ()
-    return known_classes(num_classes, names if len(names) == num_classes else None) if own else None
+    if not own:
+        return None
+    names = own.get("label_names") or ()
+    return known_classes(num_classes, names if len(names) == num_classes else None)
 
 
 def _numbers(names: Sequence[str] | None) -> Sequence[str] | None:
