@@ -21,9 +21,9 @@ import torch.nn.functional as F
 
 import gmixer
 from gmixer.data import Preprocess
-from gmixer.engine import Engine
-from gmixer.images import find_images
 from gmixer.predictor import Predictor
+from gmixer.runtimes import Engine
+from gmixer.sources.listing import find_images
 from gmixer.weights.adapt import grid_matrix
 
 MODEL = "gmixer_8_64"

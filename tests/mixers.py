@@ -16,7 +16,7 @@ from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
 from gmixer.config import ModelConfig
-from gmixer.engine import Engine
+from gmixer.runtimes import Engine
 
 Stages = dict[str, NDArray[np.floating]]
 

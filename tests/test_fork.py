@@ -25,9 +25,9 @@ from PIL import Image
 
 import gmixer
 from gmixer.config import VARIANTS
-from gmixer.engine import Engine
 from gmixer.errors import EngineError
-from gmixer.images import decode
+from gmixer.images.decode import decode
+from gmixer.runtimes import Engine
 from mixers import drawn_images, drawn_mixer, engine_of
 
 LIMIT = 20  # seconds in which a child must be done; it needs some hundredths of one
@@ -155,7 +155,7 @@ def test_a_child_deletes_the_engine(used: bool) -> None:
 def test_the_interpreter_ends_in_a_child(used: str) -> None:
     program = f"""
         import os, signal, numpy as np
-        from gmixer.engine import Engine
+        from gmixer.runtimes import Engine
         from gmixer.weights import find_checkpoint
         checkpoint = find_checkpoint("gmixer_8_64.distill_in1k")
         engine, x = Engine(checkpoint.model, checkpoint.tensors(), threads=2), np.zeros((1, 3, 64, 64), np.float32)

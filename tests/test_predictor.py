@@ -27,10 +27,10 @@ from timm.models import save_for_hf
 
 import gmixer
 from gmixer.config import VARIANTS
-from gmixer.engine import Output
 from gmixer.errors import ImageError, InputError
 from gmixer.predictor import BATCH
 from gmixer.results import Result
+from gmixer.runtimes import Output
 from mixers import drawn_images, drawn_mixer, timm_mixer
 
 
@@ -105,7 +105,7 @@ def test_who_does_not_roll_up_reads_no_table_for_it(photos: list[Path]) -> None:
     program = f"""
 import sys
 import gmixer
-from gmixer.data import labels
+from gmixer.labels import imagenet as labels
 gmixer.load("gmixer_8_64").classify({str(photos[0])!r})
 print([name for name in sys.modules if "rollup" in name or "hypernyms" in name])
 print(labels.imagenet_21k_goog.cache_info().misses + labels.imagenet_21k_miil.cache_info().misses)
@@ -475,6 +475,6 @@ def test_the_native_runtime_imports_no_torch() -> None:
     said = python("""
         import sys, numpy, gmixer
         gmixer.load("gmixer_8_64").classify(numpy.zeros((70, 90, 3), numpy.uint8))
-        print("torch" in sys.modules, "gmixer.models.torch_engine" in sys.modules)
+        print("torch" in sys.modules, "gmixer.runtimes.torch" in sys.modules)
     """)
     assert said == "False False"

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from gmixer.engine import available_isas
+from gmixer.runtimes import available_isas
 
 SLACK = 1.25  # for machines that do other things at the same time
 

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 import gmixer
 from gmixer.config import EMBEDDED_MODEL, VARIANTS
 from gmixer.evaluate.validate import validate
-from gmixer.writing import replacing
+from gmixer.files import replacing
 
 FOLDER = Path(__file__).parents[1] / "src/gmixer/weights/embedded"
 

@@ -34,7 +34,7 @@ HYPERNYMS = """\
 # ImageNet-1k's and 21k's classes and all synsets above them: synset, the synsets right above it (hypernyms and instance
 # hypernyms), and, where something is below it here, its first lemma; ids ascend.
 """
-DATA = Path(__file__).parents[1] / "src" / "gmixer" / "data"
+DATA = Path(__file__).parents[1] / "src" / "gmixer" / "labels"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gmixer import data as data
     from gmixer.config import DataConfig as DataConfig
     from gmixer.config import ModelConfig as ModelConfig
-    from gmixer.engine import Engine as Engine
-    from gmixer.engine import Output as Output
     from gmixer.errors import EngineError as EngineError
     from gmixer.errors import GmixerError as GmixerError
     from gmixer.errors import ImageError as ImageError
@@ -26,56 +24,58 @@ if TYPE_CHECKING:
     from gmixer.errors import MissingExtraError as MissingExtraError
     from gmixer.errors import UnknownModelError as UnknownModelError
     from gmixer.errors import WeightsError as WeightsError
-    from gmixer.images import Limits as Limits
-    from gmixer.models.factory import create_model as create_model
     from gmixer.models.publishing import push_to_hub as push_to_hub
-    from gmixer.models.registry import get_pretrained_cfg as get_pretrained_cfg
-    from gmixer.models.registry import get_pretrained_cfg_value as get_pretrained_cfg_value
-    from gmixer.models.registry import is_model as is_model
-    from gmixer.models.registry import is_model_pretrained as is_model_pretrained
-    from gmixer.models.registry import list_models as list_models
-    from gmixer.models.registry import list_modules as list_modules
-    from gmixer.models.registry import list_pretrained as list_pretrained
-    from gmixer.models.registry import model_entrypoint as model_entrypoint
     from gmixer.models.saving import save_model as save_model
-    from gmixer.models.timm_bridge import register_with_timm as register_with_timm
     from gmixer.predictor import Predictor as Predictor
     from gmixer.predictor import load as load
     from gmixer.results import Embedding as Embedding
     from gmixer.results import Prediction as Prediction
     from gmixer.results import Result as Result
+    from gmixer.runtimes import Engine as Engine
+    from gmixer.runtimes import Output as Output
+    from gmixer.sources.limits import Limits as Limits
+    from gmixer.timm_compat.bridge import register_with_timm as register_with_timm
+    from gmixer.timm_compat.create_model import create_model as create_model
+    from gmixer.timm_compat.registry import get_pretrained_cfg as get_pretrained_cfg
+    from gmixer.timm_compat.registry import get_pretrained_cfg_value as get_pretrained_cfg_value
+    from gmixer.timm_compat.registry import is_model as is_model
+    from gmixer.timm_compat.registry import is_model_pretrained as is_model_pretrained
+    from gmixer.timm_compat.registry import list_models as list_models
+    from gmixer.timm_compat.registry import list_modules as list_modules
+    from gmixer.timm_compat.registry import list_pretrained as list_pretrained
+    from gmixer.timm_compat.registry import model_entrypoint as model_entrypoint
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "DataConfig": "gmixer.config",
     "Embedding": "gmixer.results",
-    "Engine": "gmixer.engine",
+    "Engine": "gmixer.runtimes",
     "EngineError": "gmixer.errors",
     "GmixerError": "gmixer.errors",
     "ImageError": "gmixer.errors",
     "InputError": "gmixer.errors",
-    "Limits": "gmixer.images",
+    "Limits": "gmixer.sources.limits",
     "MissingExtraError": "gmixer.errors",
     "ModelConfig": "gmixer.config",
-    "Output": "gmixer.engine",
+    "Output": "gmixer.runtimes",
     "Prediction": "gmixer.results",
     "Predictor": "gmixer.predictor",
     "Result": "gmixer.results",
     "UnknownModelError": "gmixer.errors",
     "WeightsError": "gmixer.errors",
-    "create_model": "gmixer.models.factory",
-    "get_pretrained_cfg": "gmixer.models.registry",
-    "get_pretrained_cfg_value": "gmixer.models.registry",
-    "is_model": "gmixer.models.registry",
-    "is_model_pretrained": "gmixer.models.registry",
-    "list_models": "gmixer.models.registry",
-    "list_modules": "gmixer.models.registry",
-    "list_pretrained": "gmixer.models.registry",
+    "create_model": "gmixer.timm_compat.create_model",
+    "get_pretrained_cfg": "gmixer.timm_compat.registry",
+    "get_pretrained_cfg_value": "gmixer.timm_compat.registry",
+    "is_model": "gmixer.timm_compat.registry",
+    "is_model_pretrained": "gmixer.timm_compat.registry",
+    "list_models": "gmixer.timm_compat.registry",
+    "list_modules": "gmixer.timm_compat.registry",
+    "list_pretrained": "gmixer.timm_compat.registry",
     "load": "gmixer.predictor",
-    "model_entrypoint": "gmixer.models.registry",
+    "model_entrypoint": "gmixer.timm_compat.registry",
     "push_to_hub": "gmixer.models.publishing",
-    "register_with_timm": "gmixer.models.timm_bridge",
+    "register_with_timm": "gmixer.timm_compat.bridge",
     "save_model": "gmixer.models.saving",
 }
 

@@ -15,18 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import DataConfig, ModelConfig
-from gmixer.data import Preprocess, labels_for
-from gmixer.engine import Engine, Output, Precision, Runtime, default_threads
-from gmixer.engine.runtime import check_precision
+from gmixer.data import Preprocess
 from gmixer.errors import ImageError, InputError, needing_torch
-from gmixer.images import ImageLike, Limits, Orientation
-from gmixer.pipeline import batches, map_ahead
+from gmixer.images.decode import ImageLike, Orientation
+from gmixer.labels import labels_for
+from gmixer.prefetch import batches, map_ahead
 from gmixer.results import Embedding, Prediction, Result, top_k
+from gmixer.runtimes import Engine, Output, Precision, Runtime, default_threads
+from gmixer.runtimes.protocol import check_precision
+from gmixer.sources.limits import Limits
 from gmixer.weights import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:
-    from gmixer.models.torch_engine import TorchEngine
     from gmixer.results.rollup import RollUp
+    from gmixer.runtimes.torch import TorchEngine
 
 OnError = Literal["raise", "return"]
 RuntimeName = Literal["native", "torch"]
@@ -329,7 +331,7 @@ def _check_runtime(runtime: RuntimeName, options: Mapping[str, object], precisio
 
 def _torch_engine() -> type[TorchEngine]:
     with needing_torch("runtime='torch'"):
-        from gmixer.models.torch_engine import TorchEngine
+        from gmixer.runtimes.torch import TorchEngine
     return TorchEngine
 
 

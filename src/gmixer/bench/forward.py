@@ -17,11 +17,11 @@ from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.row import Column, Step, figures, per_cent, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
-from gmixer.bench.subject import Subject
+from gmixer.bench.target import Subject
 from gmixer.config import ModelConfig
 
 if TYPE_CHECKING:
-    from gmixer.engine import Engine
+    from gmixer.runtimes import Engine
 
 WARM_UP = 16  # images: a larger batch runs in passes no larger than this one's
 SEED = 1
@@ -124,7 +124,7 @@ def measure(
 
 def load_engine(source: str, variant: str | None, threads: int, isa: str | None) -> Engine:
     import gmixer
-    from gmixer.engine import Engine
+    from gmixer.runtimes import Engine
 
     engine = gmixer.load(source, name=variant, threads=threads, isa=isa).engine
     assert isinstance(engine, Engine)  # the native runtime

@@ -32,7 +32,7 @@ def in_fresh_process(
 
     Raises what it raised, where that is a GmixerError; else ProcessFailed with the last words of its stderr.
     """
-    command = [sys.executable, "-m", "gmixer.bench.child", f"{function.__module__}:{function.__name__}"]
+    command = [sys.executable, "-m", "gmixer.bench.fresh_main", f"{function.__module__}:{function.__name__}"]
     done = subprocess.run(command, input=json.dumps(dict(arguments)).encode(), capture_output=True, env=environment)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gmixer
-from gmixer.engine import available_isas, default_threads
+from gmixer.runtimes import available_isas, default_threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from gmixer.bench import contestants
 from gmixer.bench.contest import Contest, Entrant, Result, Turn
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.row import Row, Step, threads_in_words
-from gmixer.bench.subject import Subject
+from gmixer.bench.target import Subject
 
 
 @dataclass(frozen=True, slots=True)

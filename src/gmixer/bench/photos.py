@@ -19,7 +19,7 @@ from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.jpegs import drawn_jpeg
 from gmixer.bench.row import Step, per_cent, threads_in_words
 from gmixer.bench.stats import Spread, ratios
-from gmixer.bench.subject import Subject
+from gmixer.bench.target import Subject
 from gmixer.errors import InputError
 
 PACKAGES = ("torch", "timm")
@@ -155,7 +155,7 @@ def _draw(folder: Path, count: int) -> int:
 
 
 def _link(folder: Path, photos: Path, count: int) -> int:
-    from gmixer.images import find_images
+    from gmixer.sources.listing import find_images
 
     found = [Path(f.path) for f in find_images(str(folder)) if f.error is None and f.member is None]
     jpegs = [path for path in found if path.suffix.lower() in (".jpg", ".jpeg")]

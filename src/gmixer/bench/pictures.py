@@ -19,7 +19,7 @@ from gmixer.bench.jpegs import LARGE, TYPICAL, drawn_jpeg
 from gmixer.bench.row import Step
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import LEAST_CALLS
-from gmixer.bench.subject import Subject
+from gmixer.bench.target import Subject
 from gmixer.errors import EngineError
 
 PACKAGES = ("torch", "timm")  # of the peer

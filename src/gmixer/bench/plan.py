@@ -15,8 +15,8 @@ from gmixer.bench.pictures import picture_steps
 from gmixer.bench.row import Step
 from gmixer.bench.stages import stage_step
 from gmixer.bench.start import start_steps
-from gmixer.bench.subject import Subject
-from gmixer.engine import available_isas
+from gmixer.bench.target import Subject
+from gmixer.runtimes import available_isas
 
 GROUPS = ("forward", "pictures", "photos", "start")  # of contests
 MOST_CEILING_S = 0.5

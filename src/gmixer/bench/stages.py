@@ -14,7 +14,7 @@ from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
 from gmixer.bench.row import Column, Step, figures, per_cent, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import LEAST_CALLS, ceiling_meter
-from gmixer.bench.subject import Subject
+from gmixer.bench.target import Subject
 
 PIXEL_STAGES = ("decode", "resize")  # of one 500×375 JPEG, on one thread; resize is all from pixels to the tensor
 
@@ -91,7 +91,7 @@ def measure(
     A round is one picture to its tensor, one forward pass and one slice of the ceiling.
     """
     import gmixer
-    from gmixer.images import decode
+    from gmixer.images.decode import decode
 
     engine = load_engine(source, variant, threads, isa)
     x_BCHW = drawn_images(engine.config, batch)

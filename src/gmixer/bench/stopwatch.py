@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gmixer import _native
-from gmixer.engine import check_isa
-from gmixer.engine.threads import check_threads
+from gmixer.runtimes import check_isa
+from gmixer.runtimes.threads import check_threads
 
 SLICE_S = 0.05  # of the ceiling
 BLOCK_S = 0.25  # of the work, between two slices

@@ -74,10 +74,10 @@ def bench(
     from gmixer.bench.machine import this_machine
     from gmixer.bench.plan import GROUPS, ContestPlan, Plan, contest_steps, isas_from, own_steps, peers_named
     from gmixer.bench.plot import check_plot, plot_contests, plot_forward
-    from gmixer.bench.report import measure, open_report
-    from gmixer.bench.subject import subject
-    from gmixer.engine import available_isas, check_isa, default_threads
-    from gmixer.engine.threads import MOST_THREADS
+    from gmixer.bench.tables import measure, open_report
+    from gmixer.bench.target import subject
+    from gmixer.runtimes import available_isas, check_isa, default_threads
+    from gmixer.runtimes.threads import MOST_THREADS
 
     if not peers and (only or against or photos):
         raise typer.BadParameter("--only, --against and --photos go with --peers")

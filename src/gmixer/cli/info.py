@@ -12,7 +12,7 @@ from gmixer.cli import options
 
 if TYPE_CHECKING:
     from gmixer.config import DataConfig, ModelConfig, Pretrained
-    from gmixer.data import Label
+    from gmixer.labels import Label
     from gmixer.weights import Checkpoint
 
 Facts = Iterator[tuple[str, str]]
@@ -34,8 +34,8 @@ def info(
     """Show what a model is, where its weights lie, and what this machine runs it on."""
     from gmixer.cli.report import printable
     from gmixer.config import find_model
-    from gmixer.data import labels_for
     from gmixer.errors import WeightsError
+    from gmixer.labels import labels_for
     from gmixer.weights import find_checkpoint, is_path, preferred_model
     from gmixer.weights.hub import Repo
 
@@ -134,7 +134,7 @@ def _of_machine() -> Facts:
 
     import gmixer
     from gmixer.bench.machine import cpu_name
-    from gmixer.engine import available_isas, check_isa, default_threads
+    from gmixer.runtimes import available_isas, check_isa, default_threads
 
     isas = available_isas()
     yield "processor", cpu_name()

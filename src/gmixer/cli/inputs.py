@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 from gmixer.errors import ImageError
 
 if TYPE_CHECKING:
-    from gmixer.images import Found, Limits
     from gmixer.predictor import Predictor
     from gmixer.results import Result
+    from gmixer.sources.limits import Limits
+    from gmixer.sources.listing import Found
 
 STDIN = "-"
 Answer = TypeVar("Answer", bound="Result | ImageError")
@@ -35,7 +36,7 @@ class Inputs:
         """How many files there are to look at: a walk over the folders that opens none of them. None with an archive,
         which would have to be read through for it.
         """
-        from gmixer.images import is_archive
+        from gmixer.sources.listing import is_archive
 
         if any(is_archive(path) for path in self._paths if path != STDIN):
             return None
@@ -67,7 +68,7 @@ class Inputs:
         return "; ".join(parts)
 
     def _found(self) -> Iterator[Found]:
-        from gmixer.images import Found, find_images
+        from gmixer.sources.listing import Found, find_images
 
         for path in self._paths:
             if path == STDIN:  # even where a file or folder is called so: that is ./-
@@ -96,7 +97,7 @@ class Inputs:
         return sys.stdin.buffer.read(self._max_bytes + 1)  # one byte too many is refused as too large
 
     def _is_image(self, found: Found) -> bool:
-        from gmixer.images import is_image_file
+        from gmixer.sources.listing import is_image_file
 
         if found.member.is_image if found.member is not None else is_image_file(found.path):
             return True

@@ -107,7 +107,7 @@ def validate(
 
 def _show(validated: Validated, *, per_class: bool) -> None:
     from gmixer.cli.report import printable
-    from gmixer.evaluate.judge import SHOWN
+    from gmixer.evaluate.outcomes import SHOWN
 
     print(f"{validated.model} on {printable(validated.source)}")
     print(f"  {validated.pipeline}")

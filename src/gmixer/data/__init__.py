@@ -1,42 +1,44 @@
-"""Step 2: pixels → tensor, and the names of the classes.
+"""Pixels → the tensor that a model takes.
 
-preprocess.py     Preprocess: uint8 pixels of any size → the float32 tensor that a model takes, bit-equal to timm's
-window.py         Pillow's resize, of the window that the crop keeps; the work is native (native/resize)
-transforms.py     create_transform: the same as a torch transform, timm's drop-in, and for training; torch when called
-resolve.py        resolve_model_data_config: how a model wants its pictures, in timm's words
-labels.py         Label, imagenet_1k, labels_for: class index → synset, name, definition
-hypernyms.py      what WordNet has above the classes
-imagenet_info.py  ImageNetInfo, infer_imagenet_subset: the labels behind timm's names
+preprocess.py  Preprocess: uint8 pixels of any size → float32, bit-equal to timm's
+window.py      Pillow's resize, of the window that the crop keeps; the work is native (native/resize)
+
+timm's users call the rest of timm.data here, so those names are passed on from gmixer.labels and gmixer.timm_compat.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from gmixer.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
-from gmixer.data.labels import Label, imagenet_1k, labels_for
 from gmixer.data.preprocess import Preprocess
-from gmixer.data.resolve import resolve_model_data_config
 
 if TYPE_CHECKING:
-    from gmixer.data.transforms import create_transform as create_transform
+    from gmixer.labels.imagenet import Label as Label
+    from gmixer.labels.imagenet import imagenet_1k as imagenet_1k
+    from gmixer.labels.imagenet import labels_for as labels_for
+    from gmixer.timm_compat.imagenet_info import ImageNetInfo as ImageNetInfo
+    from gmixer.timm_compat.imagenet_info import infer_imagenet_subset as infer_imagenet_subset
+    from gmixer.timm_compat.resolve import resolve_model_data_config as resolve_model_data_config
+    from gmixer.timm_compat.transforms import create_transform as create_transform
 
-__all__ = [
-    "ImageNetInfo",
-    "Label",
-    "Preprocess",
-    "create_transform",
-    "imagenet_1k",
-    "infer_imagenet_subset",
-    "labels_for",
-    "resolve_model_data_config",
-]
+# The one exception to the rule that a room imports only from rooms before it; nothing is imported until it is used.
+_PASSED_ON = {
+    "ImageNetInfo": "gmixer.timm_compat.imagenet_info",
+    "Label": "gmixer.labels.imagenet",
+    "create_transform": "gmixer.timm_compat.transforms",
+    "imagenet_1k": "gmixer.labels.imagenet",
+    "infer_imagenet_subset": "gmixer.timm_compat.imagenet_info",
+    "labels_for": "gmixer.labels.imagenet",
+    "resolve_model_data_config": "gmixer.timm_compat.resolve",
+}
+
+__all__ = ["Preprocess", *_PASSED_ON]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "create_transform":
+    if name not in _PASSED_ON:
         raise AttributeError(f"module 'gmixer.data' has no attribute {name!r}")
-    from gmixer.data.transforms import create_transform  # 5 ms that only who has torch needs
-
-    globals()[name] = create_transform
-    return create_transform
+    value = getattr(importlib.import_module(_PASSED_ON[name]), name)
+    globals()[name] = value
+    return value

@@ -20,11 +20,11 @@ from gmixer import _native
 from gmixer.config import DataConfig
 from gmixer.data.window import resize_window, vertical_first
 from gmixer.errors import ImageError, InputError
-from gmixer.images import ImageLike, Limits, Orientation, decode
-from gmixer.images.decode import name_of
+from gmixer.images.decode import ImageLike, Orientation, decode, name_of
+from gmixer.sources.limits import Limits
 
 if TYPE_CHECKING:
-    from gmixer.images.isolate import Workers
+    from gmixer.isolation.workers import Workers
 
 # Only the window that the crop keeps is computed, so a 1x65535 line costs no more than a square. Two things still grow
 # with the picture. What lies between the two passes: with Pillow 13's order never more than the picture itself, but
@@ -42,7 +42,7 @@ class Preprocess:
     """The evaluation transform of one DataConfig; call it with a picture.
 
     limits, orientation, allow_urls: how pictures are read and decoded, see gmixer.images.decode.
-    isolate: files are decoded in processes of their own, see gmixer.images.isolate; they end with this object.
+    isolate: files are decoded in processes of their own, see gmixer.isolation.workers; they end with this object.
     fast_decode: JPEGs are decoded at a half, a quarter or an eighth of their size, where that still leaves their short
         side FAST_MARGIN times as long as the resize makes it. Faster, and not timm's pixels: see docs/pictures.md.
     """
@@ -141,7 +141,7 @@ class Preprocess:
 
     @cached_property
     def _workers(self) -> Workers:
-        from gmixer.images.isolate import Workers
+        from gmixer.isolation.workers import Workers
 
         return Workers()
 

@@ -17,10 +17,10 @@ balance.py    how many pictures each class has
 """
 
 from gmixer.datasets.balance import Balance, balance, described
-from gmixer.datasets.numbering import counts_by_place, imagenet_indices, same_classes
+from gmixer.datasets.class_index import counts_by_place, imagenet_indices, same_classes
+from gmixer.datasets.labeled_images import UNKNOWN, Pictures, SoftLabels, Subset
 from gmixer.datasets.opening import Split, open_held_out, open_pictures, open_split
-from gmixer.datasets.parts import some
-from gmixer.datasets.pictures import UNKNOWN, Pictures, SoftLabels, Subset
+from gmixer.datasets.splits import some
 
 __all__ = [
     "UNKNOWN",

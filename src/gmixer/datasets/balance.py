@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gmixer.datasets.pictures import UNKNOWN, Pictures
+from gmixer.datasets.labeled_images import UNKNOWN, Pictures
 
 NAMED = 5  # classes that a sentence names
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.numbering import checked, numbered
-from gmixer.datasets.pictures import UNKNOWN, SoftLabels
+from gmixer.datasets.class_index import checked, numbered
+from gmixer.datasets.labeled_images import UNKNOWN, SoftLabels
 from gmixer.errors import ImageError, InputError
-from gmixer.images.limits import DEFAULT_LIMITS
-from gmixer.images.read import read_file, too_many_bytes
+from gmixer.sources.limits import DEFAULT_LIMITS
+from gmixer.sources.local import read_file, too_many_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa

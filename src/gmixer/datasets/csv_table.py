@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 
 from gmixer.datasets import columns
-from gmixer.datasets.files import files_at
-from gmixer.datasets.numbering import numbered
-from gmixer.datasets.parts import by_column
-from gmixer.datasets.stored import Parts
+from gmixer.datasets.class_index import numbered
+from gmixer.datasets.dataset_base import Parts
+from gmixer.datasets.image_files import files_at
+from gmixer.datasets.splits import by_column
 from gmixer.errors import InputError
 
 DELIMITERS = ",;\t|"

@@ -6,12 +6,12 @@ import os
 
 import numpy as np
 
-from gmixer.datasets.files import Files
-from gmixer.datasets.parts import parts_of, some, word_of
-from gmixer.datasets.stored import Parts
+from gmixer.datasets.dataset_base import Parts
+from gmixer.datasets.image_files import Files
+from gmixer.datasets.splits import parts_of, some, word_of
 from gmixer.errors import InputError
-from gmixer.images.files import find_images, is_image_file
-from gmixer.images.read import reason_of
+from gmixer.sources.listing import find_images, is_image_file
+from gmixer.sources.local import reason_of
 
 LAYOUT = "a folder for each class, named after it, with its pictures inside"
 

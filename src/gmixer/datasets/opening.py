@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from gmixer.datasets.class_index import agreeing
+from gmixer.datasets.dataset_base import Parts, Stored
 from gmixer.datasets.folder import LAYOUT, folders_in, open_folder
-from gmixer.datasets.numbering import agreeing
-from gmixer.datasets.parts import some
-from gmixer.datasets.pictures import Pictures, Subset
-from gmixer.datasets.split import split as drawn_split
-from gmixer.datasets.stored import Parts, Stored
+from gmixer.datasets.holdout import split as drawn_split
+from gmixer.datasets.labeled_images import Pictures, Subset
+from gmixer.datasets.splits import some
 from gmixer.errors import ImageError, InputError
-from gmixer.images.read import read_head
-from gmixer.images.sniff import HEAD_BYTES, archive_format, is_image
+from gmixer.sources.local import read_head
+from gmixer.sources.sniff import HEAD_BYTES, archive_format, is_image
 
 HUB_MARK = "hf:"
 MAX_PATTERN = 1_000_000  # files that a pattern may stand for
@@ -107,7 +107,7 @@ def _parts(source: Source, classes: Sequence[str] | None) -> Parts:
 
 def _opener(source: str) -> Callable[[], Parts]:
     if source.startswith(HUB_MARK):
-        from gmixer.datasets.hub import open_name
+        from gmixer.datasets.huggingface import open_name
 
         return partial(open_name, source.removeprefix(HUB_MARK), source)
     if os.path.isdir(source):
@@ -118,7 +118,7 @@ def _opener(source: str) -> Callable[[], Parts]:
 
 def _folder_opener(source: str) -> Callable[[], Parts]:
     if os.path.exists(os.path.join(source, "state.json")) or os.path.exists(os.path.join(source, "dataset_dict.json")):
-        from gmixer.datasets.hub import open_saved
+        from gmixer.datasets.huggingface import open_saved
 
         return partial(open_saved, source)
     by_kind: dict[str, list[str]] = {}

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from gmixer.datasets import columns
 from gmixer.datasets.columns import bytes_of
-from gmixer.datasets.files import Files, files_at
-from gmixer.datasets.parts import by_column, parts_of, word_in
-from gmixer.datasets.stored import Parts, Stored
+from gmixer.datasets.dataset_base import Parts, Stored
+from gmixer.datasets.image_files import Files, files_at
+from gmixer.datasets.splits import by_column, parts_of, word_in
 from gmixer.errors import ImageError, InputError, missing_extra
 
 if TYPE_CHECKING:

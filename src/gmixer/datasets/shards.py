@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.numbering import numbered
-from gmixer.datasets.parts import parts_of, some, word_in
-from gmixer.datasets.stored import Parts, Stored
+from gmixer.datasets.class_index import numbered
+from gmixer.datasets.dataset_base import Parts, Stored
+from gmixer.datasets.splits import parts_of, some, word_in
 from gmixer.errors import ImageError, InputError
-from gmixer.images.archive import Place, places
-from gmixer.images.limits import DEFAULT_LIMITS
-from gmixer.images.read import MEMBER_MARK, open_regular, too_many_bytes
-from gmixer.images.sniff import is_image
+from gmixer.sources.archive import Place, places
+from gmixer.sources.limits import DEFAULT_LIMITS
+from gmixer.sources.local import MEMBER_MARK, open_regular, too_many_bytes
+from gmixer.sources.sniff import is_image
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "img", "image")
 LABELS = ("cls", "json", "txt")  # the first that a sample has counts

@@ -5,10 +5,10 @@
     core.py        the native core: does it load, does every instruction set compute right
     reference.py   the network in numpy, float64: the judge of the core
     embedded.py    the embedded model against its golden answer (golden.json, made by tools/make_golden.py)
-    machine.py     threads
+    resources.py    threads
     cache.py       the Hub's cache, and free disk
-    hub.py         the Hub itself: the one check that touches the network
-    child.py       a forked child, for native code that may die
+    hub_access.py    the Hub itself: the one check that touches the network
+    forked.py      a forked child, for native code that may die
 
 Modules here are imported one by one, inside the check: one that cannot be imported is one failed check.
 """
@@ -36,12 +36,12 @@ CHECKS: dict[str, str] = {
     "embedded weights": "embedded.weights",
     "transform": "embedded.transform",
     "golden answer": "embedded.answer",
-    "threads": "machine.threads",
+    "threads": "resources.threads",
     "cache": "cache.cache",
     "cached models": "cache.cached_models",
     "downloads": "cache.downloads",
     "disk": "cache.disk",
-    "Hub": "hub.hub",
+    "Hub": "hub_access.hub",
 }
 
 

@@ -10,8 +10,8 @@ from functools import cache, partial
 import numpy as np
 
 from gmixer.config import VARIANTS, ModelConfig
-from gmixer.doctor.child import ChildDied, in_child
 from gmixer.doctor.finding import Outcome, failed, ok, warning
+from gmixer.doctor.forked import ChildDied, in_child
 from gmixer.doctor.install import REINSTALL
 from gmixer.doctor.reference import Floats, drawn_tensors, reference_stages
 
@@ -44,7 +44,7 @@ Stages = Mapping[str, Floats]
 def native_core() -> Outcome:
     """Whether the compiled module loads, what this processor runs of it, and what GMIXER_ISA makes of that."""
     try:
-        from gmixer.engine import available_isas, check_isa
+        from gmixer.runtimes import available_isas, check_isa
     except ImportError as error:
         return failed(f"cannot be loaded: {error}", f"{REINSTALL}; it must be built for this Python and this processor")
     from gmixer.errors import EngineError
@@ -82,7 +82,7 @@ class Error:
 
 def instruction_sets() -> Outcome:
     """A drawn model on every instruction set, stage by stage against float64 and against the scalar path."""
-    from gmixer.engine import available_isas
+    from gmixer.runtimes import available_isas
 
     isas = available_isas()
     computed: dict[str, list[Stages]] = {}
@@ -114,7 +114,7 @@ def instruction_sets() -> Outcome:
 
 def same_bits() -> Outcome:
     """On every instruction set: one thread, or several, and images alone or together, give the same bits."""
-    from gmixer.engine import available_isas, default_threads
+    from gmixer.runtimes import available_isas, default_threads
 
     isas, threads = available_isas(), max(2, default_threads())
     wrong = {}
@@ -131,7 +131,7 @@ def same_bits() -> Outcome:
 
 
 def _all_stages(isa: str) -> list[Stages]:
-    from gmixer.engine import Engine
+    from gmixer.runtimes import Engine
 
     return [Engine(m, drawn_tensors(m, SEED).items(), isa=isa).stages(_images(m)) for m in MODELS]
 
@@ -167,7 +167,7 @@ def _apart(stages: list[Stages], scalar: list[Stages]) -> float:
 
 def _differing_bits(isa: str, threads: int) -> str:
     """What differs, or ""."""
-    from gmixer.engine import Engine
+    from gmixer.runtimes import Engine
 
     for config in MODELS:
         x_BCHW, tensors = _images(config), drawn_tensors(config, SEED)

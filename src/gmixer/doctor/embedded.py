@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import EMBEDDED_MODEL
-from gmixer.doctor.child import in_child
 from gmixer.doctor.finding import Outcome, failed, ok
+from gmixer.doctor.forked import in_child
 from gmixer.doctor.install import REINSTALL
 
 if TYPE_CHECKING:
-    from gmixer.engine import Output
     from gmixer.predictor import Predictor
+    from gmixer.runtimes import Output
 
 # One level of a pixel is at least 1/255/0.229 = 0.017 of the tensor. golden.json rounds at 1e-6.
 TENSOR_TOLERANCE = 1e-5
@@ -114,8 +114,8 @@ def answer() -> Outcome:
 
 def _output() -> tuple[Output, list[str], str]:
     """The forward pass, the classes' names, and the instruction set it ran on."""
-    from gmixer.engine import Engine
     from gmixer.predictor import load
+    from gmixer.runtimes import Engine
 
     predictor: Predictor = load(EMBEDDED_MODEL)
     assert isinstance(predictor.engine, Engine)

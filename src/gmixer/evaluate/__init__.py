@@ -9,7 +9,7 @@ validate.py     validate: a model and a set → Validated, the sentence
 predictions.py  every picture's answer, to a file
 """
 
-from gmixer.evaluate.judge import Judged, judge
 from gmixer.evaluate.metrics import Share, calibration, confusion, per_class, top, wilson
+from gmixer.evaluate.outcomes import Judged, judge
 
 __all__ = ["Judged", "Share", "calibration", "confusion", "judge", "per_class", "top", "wilson"]

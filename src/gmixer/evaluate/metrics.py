@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.evaluate.judge import Judged
+from gmixer.evaluate.outcomes import Judged
 
 Z_95 = 1.959963984540054  # of the standard normal distribution: 95 % lie within ± this
 BINS = 15  # of the confidence, as in Guo et al., "On calibration of modern neural networks", arXiv 1706.04599

@@ -10,8 +10,8 @@ from typing import Any
 
 from gmixer.errors import InputError, missing_extra
 from gmixer.evaluate.validate import Validated
-from gmixer.pipeline import batches
-from gmixer.writing import replacing
+from gmixer.files import replacing
+from gmixer.prefetch import batches
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 ROW_GROUP = 65_536  # rows of a Parquet file that are in memory at a time

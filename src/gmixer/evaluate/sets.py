@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.data.labels import Label, imagenet_1k
 from gmixer.datasets import UNKNOWN, Pictures, open_held_out
 from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
+from gmixer.labels.imagenet import Label, imagenet_1k
 
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from gmixer.data.labels import Label
 from gmixer.datasets import Pictures
 from gmixer.errors import ImageError
-from gmixer.evaluate.judge import Judged, judge
 from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
+from gmixer.evaluate.outcomes import Judged, judge
 from gmixer.evaluate.published import Published, SetName, published
 from gmixer.evaluate.sets import open_set
+from gmixer.labels.imagenet import Label
 from gmixer.predictor import Predictor
 
 

@@ -13,17 +13,17 @@ from PIL import Image, features
 
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
+from gmixer.images.decoders import as_image_error, check_pixels, open_picture, upright_rgb
 from gmixer.images.jpeg import plain_pixels
-from gmixer.images.limits import DEFAULT_LIMITS, Limits
-from gmixer.images.picture import as_image_error, check_pixels, open_picture, upright_rgb
 from gmixer.images.pixels import Pixels, to_pixels
-from gmixer.images.quiet import quiet, silence_libtiff
-from gmixer.images.read import too_many_bytes
-from gmixer.images.sniff import HEAD_BYTES, sniff, why_not
-from gmixer.images.source import read
+from gmixer.images.silence import quiet, silence_libtiff
+from gmixer.sources.address import read
+from gmixer.sources.limits import DEFAULT_LIMITS, Limits
+from gmixer.sources.local import too_many_bytes
+from gmixer.sources.sniff import HEAD_BYTES, sniff, why_not
 
 if TYPE_CHECKING:
-    from gmixer.images.isolate import Workers
+    from gmixer.isolation.workers import Workers
 
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 Orientation: TypeAlias = Literal["apply", "ignore"]

@@ -18,7 +18,7 @@ from struct import unpack_from
 import numpy as np
 from PIL import Image, features
 
-from gmixer.images.orient import orientation_of, upright_pixels
+from gmixer.images.exif import orientation_of, upright_pixels
 from gmixer.images.pixels import Pixels
 
 _OLDEST_TURBO = 3  # the major version that simplejpeg brings; before it, some smooth upsampling was another

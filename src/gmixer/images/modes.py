@@ -25,7 +25,7 @@ from typing import cast
 from PIL import Image
 
 from gmixer.errors import ImageError
-from gmixer.images.misread import refuse_misread
+from gmixer.images.pillow_bugs import refuse_misread
 
 STRIP_PIXELS = 2**22
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gmixer.config import VARIANTS, DataConfig, ModelConfig
-from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError
+from gmixer.files import replacing
+from gmixer.timm_compat.resolve import resolve_model_data_config
 from gmixer.weights.architecture import infer_architecture, variants_of
-from gmixer.writing import replacing
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.data import Label
+from gmixer.labels import Label
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.data import Label
-from gmixer.data.hypernyms import ancestors_of, depth_of, is_known, name_of
 from gmixer.errors import InputError
+from gmixer.labels import Label
+from gmixer.labels.hypernyms import ancestors_of, depth_of, is_known, name_of
 from gmixer.results.prediction import Ancestor
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gmixer.models.model_card import model_card
-from gmixer.train.account import Account
+from gmixer.train.run_summary import Account
 from gmixer.weights.architecture import variants_of
 
 

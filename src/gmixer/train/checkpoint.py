@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gmixer.errors import InputError
-from gmixer.writing import replacing
+from gmixer.files import replacing
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

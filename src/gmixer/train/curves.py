@@ -8,9 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmixer.train.folder import CURVES, TRAIN_TABLE, VAL_TABLE
+from gmixer.files import replacing
 from gmixer.train.log import read_table
-from gmixer.writing import replacing
+from gmixer.train.run_dir import CURVES, TRAIN_TABLE, VAL_TABLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

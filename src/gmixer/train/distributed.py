@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from gmixer.models.torch_engine import usable_device
+from gmixer.runtimes.torch import usable_device
 
 
 @dataclass(frozen=True)

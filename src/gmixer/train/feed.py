@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gmixer.config import DataConfig
-from gmixer.datasets.pictures import Pictures
+from gmixer.datasets.labeled_images import Pictures
 from gmixer.errors import ImageError
-from gmixer.images import decode
+from gmixer.images.decode import decode
 from gmixer.train.augment import PairMix, augmentation
 from gmixer.train.order import Order
 from gmixer.train.recipe import Recipe

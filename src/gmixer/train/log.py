@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from gmixer.train.folder import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
-from gmixer.writing import replacing
+from gmixer.files import replacing
+from gmixer.train.run_dir import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
 
 
 @dataclass(frozen=True)

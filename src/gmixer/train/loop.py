@@ -19,20 +19,21 @@ from torch.nn.utils import clip_grad_norm_
 
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
-from gmixer.datasets.pictures import UNKNOWN, Pictures, Subset
+from gmixer.datasets.labeled_images import UNKNOWN, Pictures, Subset
 from gmixer.errors import ImageError, InputError, Interrupted
-from gmixer.evaluate import Judged, judge, top
+from gmixer.evaluate import Judged, top
+from gmixer.evaluate import outcomes as judge
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
 from gmixer.train.distributed import World
 from gmixer.train.ema import averaged
 from gmixer.train.feed import Batch, Feed
-from gmixer.train.folder import CHECKPOINT
 from gmixer.train.log import Log, Progress, Validation, Watcher, Window
 from gmixer.train.loss import losses, taught_losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
 from gmixer.train.order import Order, balanced
 from gmixer.train.recipe import Pace, Recipe
+from gmixer.train.run_dir import CHECKPOINT
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.stopping import stopping
 from gmixer.train.targets import Targets

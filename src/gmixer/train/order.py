@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.pictures import UNKNOWN
+from gmixer.datasets.labeled_images import UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
-from gmixer.datasets.pictures import UNKNOWN, Pictures
-from gmixer.engine import Engine
+from gmixer.datasets.labeled_images import UNKNOWN, Pictures
 from gmixer.errors import ImageError, InputError
-from gmixer.evaluate.judge import read_ahead
+from gmixer.evaluate.outcomes import read_ahead
 from gmixer.models.mixer import Mixer
+from gmixer.runtimes import Engine
 from gmixer.train.log import Watcher
 
 BATCH = 16  # pictures that the engine takes at a time

@@ -23,13 +23,13 @@ from PIL import Image
 from gmixer.datasets import Pictures
 from gmixer.errors import ImageError
 from gmixer.evaluate import Judged, Share, confusion, per_class
-from gmixer.images import decode
+from gmixer.files import replacing
+from gmixer.images.decode import decode
 from gmixer.models.model_card import one_line, snippets
-from gmixer.train.account import Account
 from gmixer.train.curves import DARK, LIGHT, curves
-from gmixer.train.folder import REPORT
+from gmixer.train.run_dir import REPORT
+from gmixer.train.run_summary import Account
 from gmixer.weights.architecture import variants_of
-from gmixer.writing import replacing
 
 TEMPLATE = "report.html.jinja"
 MATRIX_CLASSES = 30  # more than these are no table that a person reads: the most confused pairs are listed instead

@@ -12,18 +12,19 @@ import torch
 
 from gmixer.data import Preprocess
 from gmixer.datasets import UNKNOWN, Pictures, described, open_split
-from gmixer.engine import Engine
-from gmixer.engine.threads import check_threads, default_threads
 from gmixer.errors import ImageError, InputError
-from gmixer.evaluate import Judged, judge
+from gmixer.evaluate import Judged
+from gmixer.evaluate import outcomes as judge
 from gmixer.models.saving import save_model
-from gmixer.train.account import Account
+from gmixer.runtimes import Engine
+from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
-from gmixer.train.folder import MODEL, claim
+from gmixer.train.initial_model import Start, start
 from gmixer.train.log import Watcher
 from gmixer.train.probe import fit_probe
 from gmixer.train.recipe import Pace, Recipe
-from gmixer.train.start import Start, start
+from gmixer.train.run_dir import MODEL, claim
+from gmixer.train.run_summary import Account
 from gmixer.train.teacher import open_teacher
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.pictures import UNKNOWN, Pictures
+from gmixer.datasets.labeled_images import UNKNOWN, Pictures
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from gmixer.config import DataConfig
 from gmixer.datasets import counts_by_place, same_classes, some
 from gmixer.errors import InputError
-from gmixer.models.factory import create_model
-from gmixer.train.start import Start, known_classes
+from gmixer.timm_compat.create_model import create_model
+from gmixer.train.initial_model import Start, known_classes
 from gmixer.weights import is_path
 
 

@@ -1,0 +1,142 @@
+"""Hugging Face `datasets`: a name of the Hub, by way of the library and its cache, and a folder that it saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.datasets import columns
+from gmixer.datasets.dataset_base import Parts, Stored
+from gmixer.datasets.splits import parts_of, word_of
+from gmixer.errors import InputError, missing_extra
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def open_name(name: str, source: str) -> Parts:
+    """name: `organization/name`, `organization/name:config`, or what else datasets.load_dataset takes.
+
+    Raises InputError with the library's words where it cannot be had, MissingExtraError.
+    """
+    repository, _, config = name.partition(":")
+    library = _library()
+    try:
+        loaded = library.load_dataset(repository, config or None)
+    except Exception as error:  # of many kinds: its own, the Hub's, the network's, the builders'
+        raise InputError(
+            f"{source}: {_words(error)}; wanted a data set of pictures, as in hf:org/name:config"
+        ) from error
+    return _parts(loaded, source)
+
+
+def open_saved(folder: str) -> Parts:
+    """A folder that `save_to_disk` wrote, of one split or several. Raises InputError, MissingExtraError."""
+    library = _library()
+    try:
+        loaded = library.load_from_disk(folder)
+    except Exception as error:
+        raise InputError(f"{folder}: {_words(error)}; wanted a folder that save_to_disk wrote, whole") from error
+    return _parts(loaded, folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubRows(Stored):
+    """data: the library's own Dataset, mapped into memory; paths: what its rows call their pictures; split: its name;
+    rows: (n,) those that are meant.
+    """
+
+    data: Any
+    image: str
+    paths: pa.ChunkedArray | None
+    split: str
+    rows: NDArray[np.int64]
+
+    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        return {"rows": self.rows[rows]}
+
+    def key(self, i: int) -> str:
+        return f"{self.split}[{self.rows[i]}]"
+
+    def name(self, i: int) -> str:
+        path = None if self.paths is None else self.paths[int(self.rows[i])].as_py()
+        return f"{self.source}::{self.key(i)}::{path}" if path else f"{self.source}::{self.key(i)}"
+
+    def read(self, i: int) -> bytes:
+        value = self.data[int(self.rows[i])][self.image]
+        return columns.bytes_of(value, name=self.name(i), folder="")
+
+
+def _parts(loaded: Any, source: str) -> Parts:
+    splits = dict(loaded) if isinstance(loaded, Mapping) else {str(loaded.split or "data"): loaded}
+    words = {split: word_of(split) for split in splits}
+    if len(splits) == 1:
+        return {"whole": _opened(*splits.popitem(), source, ())}
+    known = {split: word for split, word in words.items() if word}
+    if not known:
+        raise InputError(f"{source} has the splits {', '.join(splits)}; wanted train and validation")
+    parts, notes = parts_of(known, source)
+    if others := [split for split in splits if split not in known]:
+        notes = (*notes, f"the splits {', '.join(others)} are left out")
+    for part, names in parts.items():
+        if len(names) > 1:
+            raise InputError(f"{source} has the splits {' and '.join(names)}, both for {part}; wanted one of them")
+    return {part: _opened(split, splits[split], source, notes) for part, [split] in parts.items()}
+
+
+def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRows:
+    library = _library()
+    features = data.features
+    images = [name for name, feature in features.items() if isinstance(feature, library.Image)]
+    image = images[0] if images else columns.find(columns.IMAGE, list(features))
+    if image is None:
+        raise InputError(f"{source} has the columns {', '.join(features)}; wanted one of images")
+    if images:
+        data = data.cast_column(image, library.Image(decode=False))
+    named = [name for name, feature in features.items() if isinstance(feature, library.ClassLabel)]
+    label = columns.find(columns.LABEL, list(features))
+    if label is None:  # called otherwise, it must be the one that says what its numbers mean
+        label = named[0] if len(named) == 1 else columns.label_column(list(features), source)
+    names = features[label].names if isinstance(features[label], library.ClassLabel) else None
+    table = data.select_columns([label, *columns.teacher_columns(list(features))]).with_format("arrow")[:]
+    if not table.num_rows:
+        raise InputError(f"{source} has no rows in its split {split}; wanted a picture in each")
+    labels, classes = columns.labels_in(table[label], names, source)
+    only = data.select_columns([image])
+    return HubRows(
+        source=source,
+        classes=classes,
+        labels=labels,
+        soft=columns.soft_labels(table, source),
+        notes=notes,
+        data=only,
+        image=image,
+        paths=_paths(only, image) if images else None,
+        split=split,
+        rows=np.arange(table.num_rows),
+    )
+
+
+def _paths(data: Any, image: str) -> pa.ChunkedArray:
+    """Of a column of {bytes, path} the paths alone, by row: the bytes stay where they are."""
+    path = f"{image}.path"
+    paths: pa.ChunkedArray = data.flatten().select_columns([path]).with_format("arrow")[:][path]
+    return paths
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        if error.name != "datasets":
+            raise
+        raise missing_extra("reading a data set of Hugging Face", "datasets", "train") from error
+    return datasets
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

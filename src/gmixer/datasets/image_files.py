@@ -1,0 +1,67 @@
+"""Pictures that are files of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.datasets.dataset_base import Stored
+from gmixer.datasets.labeled_images import SoftLabels
+from gmixer.datasets.splits import some
+from gmixer.errors import InputError
+from gmixer.sources.limits import DEFAULT_LIMITS
+from gmixer.sources.local import read_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files(Stored):
+    """root: the folder that `ways` start from, as typed; a way may also be an absolute path."""
+
+    root: str
+    ways: Sequence[str]
+
+    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        return {"ways": [self.ways[row] for row in rows]}
+
+    def key(self, i: int) -> str:
+        return self.ways[i]
+
+    def name(self, i: int) -> str:
+        return os.path.join(self.root, self.ways[i])
+
+    def read(self, i: int) -> bytes:
+        path = self.name(i)
+        return read_file(path, source=path, limits=DEFAULT_LIMITS)
+
+
+def files_at(
+    *,
+    root: str,
+    ways: Sequence[str | None],
+    source: str,
+    classes: Sequence[str] | None,
+    labels: NDArray[np.int64],
+    soft: SoftLabels | None,
+    notes: tuple[str, ...],
+) -> Files:
+    """Files that a table names. The notes say how many of them are missing.
+
+    Raises InputError for a row without a path, and where all files are missing.
+    """
+    present = [way for way in ways if way]
+    if len(present) < len(ways):
+        row = next(row for row, way in enumerate(ways) if not way)
+        raise InputError(f"{source}: row {row} has no path; wanted one in each")
+    missing = [way for way in present if not os.path.lexists(os.path.join(root, way))]
+    if len(missing) == len(ways):
+        raise InputError(f"{source} names {some(missing)}, none of which is there; wanted paths from {root or '.'}")
+    if again := len(ways) - len(set(ways)):
+        notes = (*notes, f"{again:,} rows name a file that another row names too; each counts")
+    if missing:
+        notes = (*notes, f"{len(missing):,} files are named but not there ({some(missing)})")
+    return Files(source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, ways=present)

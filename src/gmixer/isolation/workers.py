@@ -1,0 +1,284 @@
+"""Files decoded in processes of their own, which may be killed: a file that hangs the decoder, crashes it or fills the
+memory costs its own row and nothing else.
+
+A worker is a fresh Python that imports Pillow and the few modules of gmixer around it; worker.py is its side. It gets
+bytes, not paths, and no environment; the pixels come back raw, and nothing that it says is believed unchecked: a
+hostile file may have taken the decoder over. It is no sandbox: it runs as the same user and may read what that user
+may, though it can write to no file.
+
+H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from contextlib import suppress
+from io import FileIO
+
+import numpy as np
+import PIL
+
+import gmixer
+from gmixer.errors import EngineError, ImageError
+from gmixer.images.pixels import Pixels
+from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_REASON_BYTES, PIXELS, READY, REQUEST
+from gmixer.sources.limits import Limits
+
+START_SECONDS = 60  # guessed: a worker is up in 0.1 s, from a cold network disk in some seconds
+PIPE_BYTES = 2**20  # the most that Linux gives everybody; a picture of 500x375 fits, and is handed over in one go
+
+_PROGRAM = """
+import sys
+memory_bytes, *folders = sys.argv[1:]
+sys.path += folders
+from gmixer.isolation.worker_main import main
+main(int(memory_bytes))
+"""
+# glibc keeps the memory of a picture for the next one. Else it gives it back, and the kernel clears it anew: 426 page
+# faults and 1.2 ms a picture of 500x375.
+_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(2**26), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+# A worker that has died must not end this process by SIGPIPE, which the command does not ignore.
+_NO_SIGPIPE = getattr(socket, "MSG_NOSIGNAL", 0)
+_DARWIN_SO_NOSIGPIPE = 0x1022  # Python has no name for it
+
+_running: set[_Worker] = set()
+_starting = threading.RLock()  # held over a fork, so that no worker is half there in the child
+
+
+class Workers:
+    """Decodes files, each in a worker that is idle, or in a new one: as many as threads call at once.
+
+    Workers end with this object, and with the process, however that ends. After a fork the child starts its own.
+    """
+
+    def __init__(self) -> None:
+        self._idle: deque[_Worker] = deque()
+        weakref.finalize(self, _end_all, self._idle)
+
+    def __reduce__(self) -> tuple[type[Workers], tuple[()]]:
+        return Workers, ()  # a copy, also one in another process, starts its own
+
+    def decode(
+        self,
+        data: bytes,
+        image_format: str,
+        *,
+        source: str,
+        limits: Limits,
+        turn: bool,
+        channels: int,
+        reduce_to_px: int = 0,
+    ) -> Pixels:
+        """A file of that format (sniff) → Pixels of 3 channels or 1. turn: as its EXIF says. reduce_to_px: see
+        picture.open_picture.
+
+        Raises ImageError, "timeout" and "crashed" among its kinds; EngineError where no process can be started.
+        """
+        worker = self._take(limits.max_memory_bytes)
+        try:
+            return worker.decode(
+                data,
+                image_format,
+                source=source,
+                limits=limits,
+                turn=turn,
+                channels=channels,
+                reduce_to_px=reduce_to_px,
+            )
+        finally:
+            if worker.idle:
+                self._idle.append(worker)
+            else:  # something came between, if only a Ctrl-C: what it would say next belongs to this file
+                worker.end()
+
+    def _take(self, memory_bytes: int) -> _Worker:
+        with suppress(IndexError):  # none is idle
+            while True:
+                worker = self._idle.pop()
+                if worker.memory_bytes == memory_bytes and worker.is_alive():
+                    return worker
+                worker.end()
+        return _Worker(memory_bytes)
+
+
+class _Worker:
+    """One process. idle: it has answered all that it was asked."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self.memory_bytes = memory_bytes
+        self.idle = False
+        try:
+            with _starting:
+                self._process, self._requests, self._answers = _start(memory_bytes)
+                _running.add(self)
+        except OSError as error:
+            raise _no_worker(str(error), memory_bytes) from error
+        self._readable = select.poll()
+        self._readable.register(self._answers, select.POLLIN)
+        try:
+            if self._receive((1,), time.monotonic() + START_SECONDS)[0] != READY:
+                raise EOFError
+        except (OSError, EOFError):
+            end = self._end_of_process()
+            self.end()
+            raise _no_worker(f"it ended with {end}", memory_bytes) from None
+        except BaseException:
+            self.end()
+            raise
+        self.idle = True
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def decode(
+        self,
+        data: bytes,
+        image_format: str,
+        *,
+        source: str,
+        limits: Limits,
+        turn: bool,
+        channels: int,
+        reduce_to_px: int = 0,
+    ) -> Pixels:
+        """See Workers.decode. Where it is not idle afterwards, it is to be ended."""
+        self.idle = False
+        deadline = time.monotonic() + limits.max_seconds
+        counts = (min(count, 2**63) for count in (limits.max_pixels, limits.max_frames, reduce_to_px, len(data)))
+        request = REQUEST.pack(limits.max_seconds, *counts, channels, turn)
+        try:
+            self._requests.settimeout(limits.max_seconds)
+            self._requests.sendall(request + data, _NO_SIGPIPE)
+            answer = ANSWER.unpack(self._receive((ANSWER.size,), deadline).tobytes())
+            match answer:
+                case (what, int(kind), int(byte_count), 0) if what == FAILED and kind < len(KINDS):
+                    words = self._receive((min(byte_count, MAX_REASON_BYTES),), deadline).tobytes()
+                    self.idle = True
+                    reason = "".join(c for c in words.decode(errors="replace") if c.isprintable())
+                    raise ImageError(KINDS[kind], reason, source)
+                case (what, int(height), int(width), int(depth)) if (
+                    what == PIXELS and 0 < height * width <= limits.max_pixels and depth == channels
+                ):
+                    pixels_HWC = self._receive((height, width, channels), deadline)
+                    self.idle = True
+                    return pixels_HWC
+            end = "an answer that is none"
+        except TimeoutError:
+            end = "SIGALRM"
+        except (OSError, EOFError):
+            end = self._end_of_process()
+        if end == "SIGALRM":  # of this clock, or of the worker's own
+            reason = f"within {limits.max_seconds:g} s, which is the limit, set by Limits.max_seconds: make it smaller"
+            raise ImageError("timeout", f"cannot be decoded as {image_format} {reason}", source)
+        reason = f"the decoder ended with {end}; it is damaged, or made to do harm"
+        raise ImageError("crashed", f"cannot be decoded as {image_format}: {reason}", source)
+
+    def end(self) -> None:
+        """Kills the process. May be called again."""
+        _running.discard(self)
+        self._close()
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def leave_to_the_parent(self) -> None:
+        """In the child of a fork: forgets the process. Its ends are closed, else it would outlive the parent."""
+        self._close()
+        self._process.returncode = 0  # nobody's business here
+
+    def _close(self) -> None:
+        self._requests.close()
+        self._answers.close()
+
+    def _receive(self, shape: tuple[int, ...], deadline: float) -> Pixels:
+        """uint8 of that shape. Raises TimeoutError; EOFError where the worker has ended."""
+        array = np.empty(shape, np.uint8)
+        view = memoryview(array.reshape(-1))  # type: ignore[arg-type] # it is a buffer
+        while view:
+            got = self._answers.readinto(view)
+            if got is not None:
+                if got == 0:
+                    raise EOFError
+                view = view[got:]
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._readable.poll(1000 * left)
+        return array
+
+    def _end_of_process(self) -> str:
+        """SIGSEGV, status 1, …"""
+        try:
+            status = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "no answer"
+        try:
+            return signal.Signals(-status).name
+        except ValueError:
+            return f"status {status}" if status >= 0 else f"signal {-status}"
+
+
+def _start(memory_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket, FileIO]:
+    """The process, where to send requests, and where to read the answers. Raises OSError."""
+    # After the standard library only the folders of these two: nothing that lies about where the user is.
+    folders = [os.path.dirname(os.path.abspath(package.__path__[0])) for package in (gmixer, PIL)]
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    answers = FileIO(reading)
+    try:
+        if sys.platform == "darwin":
+            ours.setsockopt(socket.SOL_SOCKET, _DARWIN_SO_NOSIGPIPE, 1)
+        os.set_blocking(reading, False)
+        if sys.platform == "linux":
+            with suppress(OSError):  # a user may have too many large pipes
+                fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, str(memory_bytes), *folders],
+            stdin=theirs.fileno(),
+            stdout=writing,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env=_ALLOCATOR | {name: os.environ[name] for name in os.environ if name.startswith(("LD_", "DYLD_"))},
+            process_group=0,  # a Ctrl-C is for this process, which ends its workers
+        )
+    except BaseException:
+        ours.close()
+        answers.close()
+        raise
+    finally:
+        theirs.close()
+        os.close(writing)
+    return process, ours, answers
+
+
+def _no_worker(said: str, memory_bytes: int) -> EngineError:
+    return EngineError(
+        f"no decoding process can be started from {sys.executable!r} with {memory_bytes:,} bytes of memory "
+        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without"
+    )
+
+
+def _end_all(workers: deque[_Worker]) -> None:
+    while workers:
+        workers.pop().end()
+
+
+def _in_child_of_fork() -> None:
+    for worker in _running:
+        worker.leave_to_the_parent()
+    _running.clear()
+    _starting.release()
+
+
+os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_in_child_of_fork)

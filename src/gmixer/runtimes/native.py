@@ -1,0 +1,185 @@
+"""The forward pass on the native core.
+
+B images, N patches, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer import _native
+from gmixer.config import ModelConfig
+from gmixer.errors import EngineError
+from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
+from gmixer.runtimes.threads import check_threads
+from gmixer.weights.state_dict import read_state_dict
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights and by up to
+# 4e-4 on drawn ones (24 blocks amplify rounding); another activation or a swapped half differs by about 1.
+PARITY_BOUND = 1e-2
+
+
+def available_isas() -> list[str]:
+    """Instruction sets this processor runs, best first."""
+    return _native.available_isas()
+
+
+def check_isa(isa: str | None = None) -> str:
+    """The instruction set that an engine would take: `isa`, else $GMIXER_ISA, else the best one. Raises EngineError."""
+    isas = available_isas()
+    wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
+    if wanted not in isas:
+        said_by = "isa=" if isa is not None else "GMIXER_ISA="
+        raise EngineError(f"{said_by}{wanted!r} is not to be had here; this processor runs {', '.join(isas)}")
+    return wanted
+
+
+def _no_threads(threads: int, error: RuntimeError) -> EngineError:
+    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=")
+
+
+class Engine:
+    """A model packed for this machine. Several Python threads may call one engine; they take turns on its threads.
+
+    tensors: every tensor of config.tensor_shapes(), float32, in any order; copied.
+    threads: None takes what affinity and the control group allow.
+    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best this processor has.
+    source: what to call the tensors in an error.
+
+    After os.fork() the child may go on with the engine: its first call there starts threads of its own.
+    Results are the same bit for bit whatever the batch size, the order of the images or the number of threads.
+    Raises EngineError (isa, threads, an architecture the core cannot run), WeightsError (NaN, a missing tensor).
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        tensors: Iterable[tuple[str, Float32]],
+        *,
+        threads: int | None = None,
+        isa: str | None = None,
+        source: str = "the weights given",
+    ) -> None:
+        if config.channels % 16:
+            raise EngineError(f"the native core needs channels in multiples of 16; this model has {config.channels}")
+        threads, isa = check_threads(threads), check_isa(isa)
+        try:
+            self._model = _native.Model(
+                image_px=config.image_px,
+                patch_px=config.patch_px,
+                in_chans=config.in_chans,
+                channels=config.channels,
+                blocks=config.blocks,
+                token_hidden=config.token_hidden,
+                channel_hidden=config.channel_hidden,
+                gated=config.mlp == "swiglu",
+                num_classes=config.num_classes,
+                threads=threads,
+                isa=isa,
+            )
+        except RuntimeError as error:
+            raise _no_threads(threads, error) from error
+        self.config = config
+        for name, values in checked_tensors(tensors, config, source=source):
+            if not self._model.set_tensor(name, values):
+                raise not_finite(name, source=source)
+
+    @classmethod
+    def from_torch(
+        cls, model: nn.Module, *, check: bool = True, threads: int | None = None, isa: str | None = None
+    ) -> Engine:
+        """The engine of a torch Mixer: gmixer's own or timm's MlpMixer, fine-tuned or pruned; compiled or wrapped too.
+
+        The model is left as it is, and its weights are copied. A model without pooling (global_pool '') gives its
+        tokens by forward(x, tokens=True); features are their mean all the same.
+        check: run both on two random images and compare tokens and logits; costs a float32 copy of the model.
+
+        Raises WeightsError if it is no Mixer that the core can run, EngineError if the two disagree.
+        """
+        for wrapper in ("_orig_mod", "module"):  # torch.compile, DistributedDataParallel
+            model = getattr(model, wrapper, model)
+        source = f"this {type(model).__name__}"
+        config, tensors = read_state_dict(model.state_dict(), source=source)
+        engine = cls(config, tensors, threads=threads, isa=isa, source=source)
+        if check:
+            engine._check_against(model, source)
+        return engine
+
+    def _check_against(self, model: Any, source: str) -> None:
+        import torch
+
+        c = self.config
+        x_BCHW = np.random.default_rng(0).standard_normal((2, c.in_chans, c.image_px, c.image_px), np.float32)
+        ours = self.forward(x_BCHW, tokens=True)
+        judge = copy.deepcopy(model).float().cpu().eval()
+        with torch.inference_mode():
+            tokens_BNC = judge.forward_features(torch.from_numpy(x_BCHW))
+            pairs = [("tokens", ours.tokens, tokens_BNC)]
+            if c.num_classes and judge.global_pool == "avg":
+                pairs.append(("logits", ours.logits, judge.forward_head(tokens_BNC)))
+        for stage, got, wanted in pairs:
+            wanted = wanted.numpy()
+            size = np.linalg.norm(wanted)
+            difference = np.linalg.norm(got - wanted) / (size if size else 1.0)  # a new head's logits are all zero
+            if not difference <= PARITY_BOUND:  # NaN too
+                raise EngineError(
+                    f"{source} and the native engine disagree: {stage} differ by {difference:.2g} of their size, "
+                    f"at most {PARITY_BOUND:g} is allowed; it has the shapes of a Mixer but another activation, norm "
+                    f"or forward. Keep it in torch, or pass check=False to use the engine all the same"
+                )
+
+    def __repr__(self) -> str:
+        return f"<Engine: native on cpu, fp32, {self.isa}, {self.threads} threads>"
+
+    @property
+    def isa(self) -> str:
+        return self._model.isa
+
+    @property
+    def threads(self) -> int:
+        return self._model.threads
+
+    def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
+        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
+        output, _ = self._run(checked_images(x_BCHW, self.config), tokens=tokens, stages=False)
+        return output
+
+    def stages(self, x_BCHW: Float32) -> dict[str, Float32]:
+        """Every stage by name: stem, block_0 …, tokens (each (B, N, C)), features (B, C), logits (B, K)."""
+        output, residual = self._run(checked_images(x_BCHW, self.config), tokens=True, stages=True)
+        assert residual is not None and output.tokens is not None
+        names = ["stem", *(f"block_{i}" for i in range(self.config.blocks))]
+        last = {"tokens": output.tokens, "features": output.features, "logits": output.logits}
+        return dict(zip(names, residual, strict=True)) | last
+
+    def stage_seconds(self, x_BCHW: Float32) -> dict[str, float]:
+        """One forward pass, and how long each stage of it took: those of ModelConfig.stage_macs.
+
+        A block's first norm counts where it is taken, at the end of the stage before.
+        """
+        seconds = np.zeros(len(self.config.stage_macs))
+        self._run(checked_images(x_BCHW, self.config), tokens=False, stages=False, seconds=seconds)
+        return dict(zip(self.config.stage_macs, map(float, seconds), strict=True))
+
+    def _run(
+        self, x_BCHW: Float32, *, tokens: bool, stages: bool, seconds: NDArray[np.float64] | None = None
+    ) -> tuple[Output, Float32 | None]:
+        c, B = self.config, len(x_BCHW)
+        features = np.empty((B, c.channels), np.float32)
+        logits = np.empty((B, c.num_classes), np.float32)
+        tokens_BNC = np.empty((B, c.patches, c.channels), np.float32) if tokens else None
+        residual = np.empty((1 + c.blocks, B, c.patches, c.channels), np.float32) if stages else None
+        try:
+            self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual, seconds)
+        except RuntimeError as error:  # the first call after a fork starts threads of its own
+            raise _no_threads(self.threads, error) from error
+        return Output(features, logits, tokens_BNC), residual

@@ -1,0 +1,225 @@
+"""create_model: a torch Mixer by name, with timm's keywords."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gmixer.config import ModelConfig, find_model
+from gmixer.errors import InputError, WeightsError
+from gmixer.models.mixer import Device, Mixer
+from gmixer.timm_compat.feature_maps import FeatureMaps
+from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
+from gmixer.weights import Checkpoint, find_checkpoint
+from gmixer.weights.adapt import adapted
+from gmixer.weights.architecture import check_file, variants_of
+from gmixer.weights.find import LOCAL_PREFIX, find_in_repo, open_weights
+from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
+from gmixer.weights.state_dict import read_state_dict
+from gmixer.weights.timm_config import TimmConfig, read_timm_config
+from gmixer.weights.weights_file import WeightsFile
+
+_CLASS_VALUED = ("block_layer", "mlp_layer", "norm_layer", "act_layer")
+_OF_THE_VARIANT = ("patch_size", "num_blocks", "embed_dim", "mlp_ratio")
+
+
+def create_model(
+    model_name: str,
+    pretrained: bool = False,
+    pretrained_cfg: str | Mapping[str, Any] | PretrainedCfg | None = None,
+    pretrained_cfg_overlay: Mapping[str, Any] | None = None,
+    checkpoint_path: str | os.PathLike[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    scriptable: bool | None = None,
+    exportable: bool | None = None,
+    no_jit: bool | None = None,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    img_size: int | None = None,
+    global_pool: str | None = None,
+    drop_rate: float | None = None,
+    proj_drop_rate: float | None = None,
+    drop_path_rate: float | None = None,
+    nlhb: bool | None = None,
+    stem_norm: bool | None = None,
+    features_only: bool = False,
+    out_indices: int | Sequence[int] | None = None,
+    device: Device = None,
+    dtype: torch.dtype | None = None,
+    allow_pickle: bool = False,
+    **unknown: object,
+) -> nn.Module:
+    """The model of a name (`variant` or `variant.tag`), of a repository on the Hub (`hf-hub:organization/model`, with
+    `@revision` or without) or of a folder (`local-dir:PATH`), as timm makes it.
+
+    pretrained: load its weights, fetched from the Hub where its cache lacks them; a head of other classes stays as
+        drawn; for other channels the stem, for another img_size the token mixing is made to fit (gmixer.weights.adapt),
+        which timm cannot do.
+    pretrained_cfg: a tag, or what to take instead of the name's own pretrained cfg.
+    pretrained_cfg_overlay: changes to it, in timm's keys: {"file": "my.safetensors"} loads other weights.
+    checkpoint_path: a .safetensors file to load after building, which must fit whole.
+    cache_dir: the Hub's cache; None: the user's own.
+    allow_pickle: let the files named above be `.pth`, which torch then reads with weights_only=True.
+    scriptable, exportable, no_jit: accepted and without effect: the model is always exportable.
+    features_only: maps (B, C, G, G) of the blocks at out_indices (default: the last three) instead of logits.
+    The rest: see Mixer. None means the model's own.
+
+    Raises TypeError for an unknown keyword, UnknownModelError, WeightsError, InputError.
+    """
+    if unknown:
+        _refuse(next(iter(unknown)))
+    if model_name.lower().startswith(LOCAL_PREFIX) or Repo.parse(model_name):
+        if pretrained_cfg is not None:
+            raise InputError(f"{model_name} brings its own pretrained cfg; change it by pretrained_cfg_overlay")
+        own, cfg = _from_config(model_name, cache_dir)
+    else:
+        own, cfg = _from_table(model_name, pretrained_cfg)
+    cfg = _overlaid(cfg, pretrained_cfg_overlay or {})
+    channels, side, _ = cfg.input_size
+    config = replace(
+        own,
+        num_classes=cfg.num_classes if num_classes is None else num_classes,
+        in_chans=channels if in_chans is None else in_chans,
+        image_px=side if img_size is None else img_size,
+    )
+    fitting: Checkpoint | None = None  # before anything is drawn, so that what cannot be loaded fails at once
+    if pretrained and not cfg.state_dict:
+        fitting = _weights_of(cfg, cache_dir, allow_pickle).adapted(image_px=config.image_px, in_chans=config.in_chans)
+    model = Mixer(
+        config,
+        global_pool="avg" if global_pool is None else global_pool,
+        drop_rate=drop_rate or 0.0,
+        proj_drop_rate=proj_drop_rate or 0.0,
+        drop_path_rate=drop_path_rate or 0.0,
+        nlhb=bool(nlhb),
+        stem_norm=bool(stem_norm),
+        device=device,
+        dtype=dtype,
+    )
+    model.pretrained_cfg = model.default_cfg = cfg.to_dict()
+    if pretrained and cfg.state_dict:
+        _load_state(model, cfg.state_dict)
+    if fitting:
+        _copy_in(model, fitting.tensors(), num_classes=fitting.model.num_classes, source=str(fitting.path))
+    if checkpoint_path:
+        _load_whole(model, open_weights(Path(checkpoint_path), allow_pickle=allow_pickle))
+    return FeatureMaps(model, 3 if out_indices is None else out_indices) if features_only else model
+
+
+def _refuse(keyword: str) -> NoReturn:
+    if keyword in _CLASS_VALUED:
+        raise TypeError(f"{keyword} is not offered: gmixer builds Mixer and G-Mixer as they were published; use timm")
+    if keyword in _OF_THE_VARIANT:
+        raise TypeError(f"{keyword} belongs to the variant; build gmixer.models.mixer.Mixer from a ModelConfig instead")
+    keywords = inspect.signature(create_model).parameters
+    raise TypeError(f"create_model has no keyword {keyword!r}{_did_you_mean(keyword, keywords)}")
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _from_table(
+    model_name: str, pretrained_cfg: str | Mapping[str, Any] | PretrainedCfg | None
+) -> tuple[ModelConfig, PretrainedCfg]:
+    if isinstance(pretrained_cfg, str) and pretrained_cfg:
+        model_name = f"{model_name.partition('.')[0]}.{pretrained_cfg}"
+    full_name, variant, row = find_model(model_name)
+    cfg = pretrained_cfg_of(full_name, variant, row)
+    if isinstance(pretrained_cfg, PretrainedCfg):
+        cfg = pretrained_cfg
+    elif isinstance(pretrained_cfg, Mapping) and pretrained_cfg:
+        cfg = _overlaid(PretrainedCfg(architecture=cfg.architecture), pretrained_cfg)
+    return variant.model, cfg
+
+
+def _from_config(model_name: str, cache_dir: str | os.PathLike[str] | None) -> tuple[ModelConfig, PretrainedCfg]:
+    """As the config.json of a folder or of a repository on the Hub says."""
+    if repo := Repo.parse(model_name):
+        described = read_timm_config(find_in_repo(repo, CONFIG_FILE, from_hub=True, cache_dir=cache_dir))
+        cfg = PretrainedCfg(hf_hub_id=model_name.partition(":")[2], source="hf-hub")
+    else:
+        folder = Path(model_name[len(LOCAL_PREFIX) :])
+        described = read_timm_config(folder / CONFIG_FILE)
+        cfg = PretrainedCfg(file=str(folder), source="local-dir")
+    return described.model, replace(cfg, **_fields_of(described))
+
+
+def _fields_of(described: TimmConfig) -> dict[str, Any]:
+    return {
+        "architecture": next(iter(variants_of(described.model)), None),
+        "fixed_input_size": True,
+        "num_classes": described.model.num_classes,
+        "label_names": described.class_names,
+        "first_conv": "stem.proj",
+        "classifier": "head",
+        "license": described.license,
+        **described.data.to_timm(),
+    }
+
+
+def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
+    fields = cfg.__dataclass_fields__
+    for key in changes:
+        if key not in fields:
+            raise TypeError(f"a pretrained cfg has no {key!r}{_did_you_mean(key, fields)}")
+    cfg = replace(cfg, **changes)
+    if len(cfg.input_size) != 3 or cfg.input_size[1] != cfg.input_size[2]:
+        raise InputError(f"input_size is {cfg.input_size!r}; wanted (channels, height, width) of a square")
+    return cfg
+
+
+def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None, allow_pickle: bool) -> Checkpoint:
+    """A file goes before the Hub's repository, as in timm."""
+    if cfg.source == "hf-hub":
+        return find_checkpoint(f"hf-hub:{cfg.hf_hub_id}", from_hub=True, cache_dir=cache_dir)
+    if cfg.source == "local-dir":
+        return find_checkpoint(f"{LOCAL_PREFIX}{cfg.file}", allow_pickle=allow_pickle)
+    if cfg.file:
+        path = Path(cfg.file)
+    elif cfg.hf_hub_id:
+        path = find_in_repo(
+            Repo.of(cfg.hf_hub_id), cfg.hf_hub_filename or WEIGHTS_FILE, from_hub=True, cache_dir=cache_dir
+        )
+    else:
+        raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
+    return find_checkpoint(path.absolute(), name=cfg.architecture, allow_pickle=allow_pickle)
+
+
+def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
+    """A state dict of the caller's."""
+    source = "the state_dict given"
+    stored, tensors = read_state_dict(state, source=source)
+    wanted = replace(model.config, num_classes=stored.num_classes)
+    fitting = adapted(tensors, stored=stored, wanted=wanted)
+    _copy_in(model, fitting, num_classes=stored.num_classes, source=source)
+
+
+def _load_whole(model: Mixer, file: WeightsFile) -> None:
+    check_file(file, model.config)
+    _copy_in(model, file.tensors(), num_classes=model.num_classes, source=str(file.path))
+
+
+def _copy_in(
+    model: Mixer, tensors: Iterable[tuple[str, NDArray[np.float32]]], *, num_classes: int, source: str
+) -> None:
+    """num_classes: of the tensors; a head of other classes than the model's stays as drawn."""
+    new_head = num_classes != model.num_classes
+    state = {
+        name: torch.from_numpy(values.copy()) for name, values in tensors if not (new_head and name.startswith("head."))
+    }
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    if lacking := [name for name in missing if not (new_head and name.startswith("head."))]:
+        raise WeightsError(f"{source}: lacks {', '.join(lacking)}; leave out what adds them, such as stem_norm")

@@ -1,0 +1,131 @@
+"""hub.py: data sets by way of Hugging Face's library, without a network."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import datasets
+from gmixer.datasets import UNKNOWN, open_pictures, open_split
+from gmixer.errors import ImageError, InputError, MissingExtraError
+from labelled import folders, picture
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+
+
+def data(numbers: range) -> Any:
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["zebra", "ape"])})
+    images = [{"bytes": picture(n), "path": None} for n in numbers]
+    return datasets.Dataset.from_dict({"image": images, "label": [n % 2 for n in numbers]}, features=features)
+
+
+def test_a_folder_that_was_saved(tmp_path: Path) -> None:
+    data(range(12)).select(range(2, 12)).save_to_disk(tmp_path / "saved")
+    pictures = open_pictures(tmp_path / "saved")
+    assert pictures.classes == ("zebra", "ape")
+    assert pictures.labels.tolist() == [0, 1] * 5
+    for copy in (pictures, pickle.loads(pickle.dumps(pictures))):
+        assert [copy.read(i) for i in range(10)] == [picture(n) for n in range(2, 12)]
+    assert pictures.name(3).startswith(f"{tmp_path}/saved::") and pictures.name(3).endswith("[3]")
+
+
+def test_a_column_called_label_counts_before_another_with_names(tmp_path: Path) -> None:
+    quality = data(range(4)).rename_column("label", "quality")
+    quality.add_column("label", ["cat", "dog"] * 2).save_to_disk(tmp_path / "saved")
+    assert open_pictures(tmp_path / "saved").classes == ("cat", "dog")
+
+
+def test_its_splits_are_the_parts(tmp_path: Path) -> None:
+    splits = {"train": data(range(8)), "validation": data(range(8, 12)), "extra": data(range(2))}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")
+    split = open_split(tmp_path / "saved")
+    assert not split.is_drawn and (len(split.train), len(split.val)) == (8, 4)
+    assert split.val.read(1) == picture(9)
+    assert any("extra" in note for note in split.val.notes)
+
+
+def test_two_splits_for_one_part_are_one_too_many(tmp_path: Path) -> None:
+    splits = {"train": data(range(8)), "val": data(range(4)), "validation": data(range(4))}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match="has the splits val and validation, both for val; wanted one of them"):
+        open_split(tmp_path / "saved")
+
+
+def test_a_column_of_paths_is_read_where_they_lead(tmp_path: Path) -> None:
+    folder = folders(tmp_path / "photos", {"cat": 2, "dog": 2})
+    paths = sorted(map(str, folder.rglob("*.png")))
+    datasets.Dataset.from_dict({"image": [*paths, "/nowhere.png"], "label": [0, 0, 1, 1, 1]}).save_to_disk(
+        tmp_path / "s"
+    )
+    pictures = open_pictures(tmp_path / "s")
+    assert [pictures.read(i) for i in range(4)] == [Path(path).read_bytes() for path in paths]
+    with pytest.raises(ImageError, match="no such file"):
+        pictures.read(4)
+
+
+def test_a_picture_is_called_as_its_row_calls_it(tmp_path: Path) -> None:
+    folders(tmp_path / "photos/train", {"cat": 1, "dog": 1})
+    folders(tmp_path / "photos/test", {"cat": 1, "dog": 1})
+    pictures = open_split(f"hf:{tmp_path}/photos").train
+    assert pictures.name(1).startswith(f"hf:{tmp_path}/photos::train[1]::")
+    assert pictures.name(1).endswith("/dog/0.png")
+    chosen = data(range(6)).map(lambda row, i: {"image": {"bytes": picture(i), "path": f"{i}.png"}}, with_indices=True)
+    chosen.cast_column("image", datasets.Image()).select([4, 1]).save_to_disk(tmp_path / "chosen")
+    some = open_pictures(tmp_path / "chosen")
+    assert [some.name(i).rpartition("::")[2] for i in range(2)] == ["4.png", "1.png"]
+
+
+def test_a_name_goes_to_load_dataset(tmp_path: Path) -> None:
+    folders(tmp_path / "photos/train", {"cat": 3, "dog": 2})
+    folders(tmp_path / "photos/test", {"cat": 1})
+    split = open_split(f"hf:{tmp_path}/photos")  # its imagefolder builder
+    assert split.train.classes == ("cat", "dog")
+    assert sorted(split.train.labels.tolist()) == [0, 0, 0, 1, 1]
+    assert split.val.labels.tolist() == [0]
+    assert split.val.read(0) == picture(0)
+
+
+def test_a_configuration_stands_behind_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def load_dataset(*arguments: object) -> Any:
+        asked.append(arguments)
+        return data(range(4))
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    open_pictures("hf:org/name:full_size")
+    open_pictures("hf:org/name")
+    assert asked == [("org/name", "full_size"), ("org/name", None)]
+
+
+def test_pictures_without_a_label(tmp_path: Path) -> None:
+    hidden = data(range(4)).to_dict()
+    hidden["label"] = [0, None, -1, 1]
+    datasets.Dataset.from_dict(hidden, features=data(range(1)).features).save_to_disk(tmp_path / "saved")
+    assert open_pictures(tmp_path / "saved").labels.tolist() == [0, UNKNOWN, UNKNOWN, 1]
+
+
+def test_a_name_that_cannot_be_had() -> None:
+    with pytest.raises(InputError, match=r"hf:no-such-org/no-such-name: .*; wanted a data set"):
+        open_pictures("hf:no-such-org/no-such-name")
+
+
+def test_a_folder_that_is_no_longer_whole(tmp_path: Path) -> None:
+    data(range(4)).save_to_disk(tmp_path / "saved")
+    next((tmp_path / "saved").glob("*.arrow")).unlink()
+    with pytest.raises(InputError, match="save_to_disk wrote, whole"):
+        open_pictures(tmp_path / "saved")
+
+
+def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingExtraError, match=r"datasets: pip install 'gmixer\[train\]'"):
+        open_pictures("hf:org/name")

@@ -1,0 +1,54 @@
+"""parts.py: what is for training and what is held out, where the data says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from gmixer.datasets.splits import parts_of, some, word_in, word_of
+from gmixer.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [
+        ("train-00000-of-00002.parquet", "train"),
+        ("imagenet1k-validation-17.tar", "val"),
+        ("my_valid.csv", "val"),
+        ("TEST.parquet", "test"),
+        ("trains.parquet", None),
+        ("constraint-01.tar", None),
+    ],
+)
+def test_a_word_in_a_name_is_a_whole_word(file: str, word: str | None) -> None:
+    assert word_in(file) == word
+
+
+def test_a_name_that_says_two_things() -> None:
+    with pytest.raises(InputError, match=r"train_val\.tar is called train and val"):
+        word_in("train_val.tar")
+
+
+def test_words() -> None:
+    assert [word_of(word) for word in (" Train ", "VAL", "validation", "cat", "")] == [
+        "train",
+        "val",
+        "val",
+        None,
+        None,
+    ]
+
+
+def test_test_is_held_out_where_nothing_else_is() -> None:
+    assert parts_of({1: "train", 2: "test", 3: "train"}, "here") == ({"train": [1, 3], "val": [2]}, ())
+    parts, notes = parts_of({1: "train", 2: "test", 3: "val"}, "here")
+    assert parts == {"train": [1], "val": [3]} and "left out" in notes[0]
+    assert parts_of({1: None, 2: None}, "here") == ({"whole": [1, 2]}, ())
+
+
+def test_all_say_it_or_none() -> None:
+    with pytest.raises(InputError, match="here: b is neither train nor val"):
+        parts_of({"a": "train", "b": None}, "here")
+
+
+def test_some_of_many() -> None:
+    assert some(["a"]) == "a" and some("abcd") == "a, b, c …"

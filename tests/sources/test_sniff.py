@@ -1,0 +1,78 @@
+"""sniff.py: formats by content."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from gmixer.errors import IMAGE_ERROR_KINDS
+from gmixer.sources.sniff import HEAD_BYTES, other_image, sniff, why_not
+
+
+def saved(image_format: str, **options: object) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (5, 3), "teal").save(out, image_format, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM"])
+def test_what_pillow_writes(name: str) -> None:
+    assert sniff(saved(name)[:HEAD_BYTES]) == name
+
+
+@pytest.mark.parametrize("head", [b"P%d\n5 3\n" % n for n in range(1, 7)] + [b"P5#made by hand\n5 3", b"P2 # so\n5 3"])
+def test_every_pnm_is_ppm(head: bytes) -> None:
+    assert sniff(head) == "PPM"
+
+
+@pytest.mark.parametrize("head", [b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0"])
+def test_tiff_in_both_byte_orders_and_big(head: bytes) -> None:
+    assert sniff(head) == "TIFF"
+
+
+def test_avif_may_stand_among_the_compatible_brands() -> None:
+    assert sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf") == "AVIF"
+    assert sniff(b"\0\0\0\x10ftypmif1\0\0\0\0avif") is None  # past the end of its box
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"P", b"P6", b"P7\n1 1", b"P3X 1 1 1", b"BMW drivers of the world, unite!", b"RIFF\0\0\0\0WAVEfmt "]
+)
+def test_lookalikes(text: bytes) -> None:
+    assert sniff(text) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "word"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported", "HEIC"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported", "JPEG XL"),
+        (b"8BPS\0\x01", "unsupported", "Photoshop"),
+        (b"MM\0+\0\x08\0\0", "unsupported", "BigTIFF in big-endian"),
+        (b"\n <!DOCTYPE html><title>404</title>", "not_image", "like HTML"),
+        (b'\xef\xbb\xbf<svg xmlns="">', "not_image", "like SVG"),
+        (b"%PDF-1.7", "not_image", "like PDF"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0mp42", "not_image", "video"),
+        (bytes(HEAD_BYTES), "not_image", "zeros"),
+        (b"hello", "not_image", "does not start like an image"),
+    ],
+)
+def test_why_not_says_what_it_is(head: bytes, kind: str, word: str) -> None:
+    assert sniff(head) is None
+    got_kind, reason = why_not(head)
+    assert got_kind == kind
+    assert word in reason
+    assert "JPEG, PNG, WebP" in reason
+    assert (other_image(head) is not None) == (kind == "unsupported")
+
+
+@given(st.binary(max_size=40))
+def test_any_head_has_an_answer(head: bytes) -> None:
+    assert sniff(head) == sniff(head[:HEAD_BYTES])
+    kind, reason = why_not(head)
+    assert kind in IMAGE_ERROR_KINDS
+    assert "\n" not in reason
