@@ -15,7 +15,7 @@ from itertools import count
 
 import pytest
 
-from gmixer.prefetch import FEW, batches, map_ahead
+from gmixer.prefetch import FEW, batches, prefetch
 
 LIMIT = 20  # seconds in which threads must have met; they need some thousandths of one
 
@@ -40,7 +40,7 @@ def square(number: int) -> int:
 @pytest.mark.parametrize("ahead", [1, 2, 16])
 @pytest.mark.parametrize("length", [0, 1, FEW, FEW + 1, 16, 17, 100])
 def test_results_come_in_order(length: int, ahead: int, threads: int) -> None:
-    results = map_ahead(square, iter(range(length)), threads=threads, ahead=ahead)
+    results = prefetch(square, iter(range(length)), threads=threads, ahead=ahead)
     assert list(results) == [square(i) for i in range(length)]
 
 
@@ -54,7 +54,7 @@ def test_order_is_the_items_whoever_is_done_first() -> None:
             seventh_is_done.set()
         return number
 
-    assert list(map_ahead(slow_first, range(20), threads=2, ahead=10)) == list(range(20))
+    assert list(prefetch(slow_first, range(20), threads=2, ahead=10)) == list(range(20))
 
 
 def test_items_are_taken_in_the_callers_thread_and_a_bounded_number_ahead() -> None:
@@ -67,7 +67,7 @@ def test_items_are_taken_in_the_callers_thread_and_a_bounded_number_ahead() -> N
             takers.add(threading.current_thread())
             yield number
 
-    results = map_ahead(square, items(), threads=2, ahead=7)
+    results = prefetch(square, items(), threads=2, ahead=7)
     for handed_out in range(50):
         next(results)
         assert taken == handed_out + 7
@@ -83,7 +83,7 @@ def test_the_caller_and_all_threads_work_at_once() -> None:
             together.wait(LIMIT)
         return number
 
-    for number in map_ahead(meet, range(10), threads=2, ahead=10):
+    for number in prefetch(meet, range(10), threads=2, ahead=10):
         if number == 0:
             together.wait(LIMIT)
 
@@ -95,7 +95,7 @@ def test_a_few_items_start_no_thread() -> None:
         doers.append(threading.current_thread())
         return number
 
-    for results_out, _ in enumerate(map_ahead(note, range(FEW), threads=2, ahead=16), start=1):
+    for results_out, _ in enumerate(prefetch(note, range(FEW), threads=2, ahead=16), start=1):
         assert len(doers) == results_out, "each in its turn"
     assert set(doers) == {threading.current_thread()}
 
@@ -127,8 +127,8 @@ def fail_at(place: int) -> Callable[[int], int]:
 @pytest.mark.parametrize("place", [0, 1, FEW - 1, FEW, FEW + 1, 15, 16, 17, 40])
 def test_an_exception_comes_in_its_place(place: int) -> None:
     sources: list[Iterable[int]] = [
-        map_ahead(fail_at(place), range(place + 20), threads=2, ahead=16),
-        map_ahead(square, failing_at(place), threads=2, ahead=16),
+        prefetch(fail_at(place), range(place + 20), threads=2, ahead=16),
+        prefetch(square, failing_at(place), threads=2, ahead=16),
     ]
     for results in sources:
         got = []
@@ -144,7 +144,7 @@ def test_what_is_no_exception_is_not_kept_for_later() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(map_ahead(square, items(), threads=2, ahead=16))
+        next(prefetch(square, items(), threads=2, ahead=16))
 
 
 def test_who_leaves_early_waits_for_nobody_and_nothing_more_is_begun() -> None:
@@ -156,7 +156,7 @@ def test_who_leaves_early_waits_for_nobody_and_nothing_more_is_begun() -> None:
             assert go_on.wait(LIMIT)
         return number
 
-    results = map_ahead(stuck, count(), threads=2, ahead=16)
+    results = prefetch(stuck, count(), threads=2, ahead=16)
     assert next(results) == 0
     while len(begun) < 3:
         time.sleep(0.001)
@@ -170,7 +170,7 @@ def test_who_leaves_early_waits_for_nobody_and_nothing_more_is_begun() -> None:
 
 
 def test_a_generator_that_is_dropped_ends_its_threads() -> None:
-    results = map_ahead(square, count(), threads=2, ahead=16)
+    results = prefetch(square, count(), threads=2, ahead=16)
     next(results)
     threads = ahead_threads()
     assert threads
@@ -189,7 +189,7 @@ def test_ctrl_c_while_the_caller_waits() -> None:
         assert go_on.wait(LIMIT)
 
     with pytest.raises(KeyboardInterrupt):
-        next(map_ahead(interrupt, range(10), threads=2, ahead=16))
+        next(prefetch(interrupt, range(10), threads=2, ahead=16))
     go_on.set()
 
 
@@ -197,11 +197,11 @@ def test_many_at_once_and_one_within_another() -> None:
     together = threading.Barrier(8)
 
     def of_a_row(row: int) -> int:
-        return sum(map_ahead(lambda number: row * number, range(10), threads=2, ahead=4))
+        return sum(prefetch(lambda number: row * number, range(10), threads=2, ahead=4))
 
     def many() -> None:
         together.wait(LIMIT)
-        sums.append(list(map_ahead(of_a_row, range(20), threads=2, ahead=4)))
+        sums.append(list(prefetch(of_a_row, range(20), threads=2, ahead=4)))
 
     sums: list[list[int]] = []
     callers = [threading.Thread(target=many) for _ in range(8)]
@@ -221,7 +221,7 @@ def test_a_child_of_a_fork_goes_on_where_its_parent_was() -> None:
             assert go_on.wait(LIMIT)
         return number
 
-    results = map_ahead(stuck_in_the_parent, range(60), threads=2, ahead=16)
+    results = prefetch(stuck_in_the_parent, range(60), threads=2, ahead=16)
     assert [next(results) for _ in range(20)] == list(range(20))
     pid = os.fork()
     if pid == 0:

@@ -5,7 +5,7 @@ As a script it is such a run in a process of its own, or in several under torchr
     python tests/training.py FOLDER [NAME=VALUE …]
 
 trains by the recipe THOROUGH with these changes (pace.NAME: of the Pace) to the end, on the CPU with one thread, and
-leaves FOLDER/judged-RANK.json and FOLDER/weights.pt. It prints a line once it is set up, and one a step.
+leaves FOLDER/outcomes-RANK.json and FOLDER/weights.pt. It prints a line once it is set up, and one a step.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.config import VARIANTS, DataConfig
-from gmixer.datasets import Pictures, SoftLabels
+from gmixer.datasets import LabeledImages, SoftLabels
 from gmixer.errors import Interrupted
 from gmixer.models.mixer import Mixer
-from gmixer.train import Pace, Recipe, loop
+from gmixer.train import Recipe, RunOptions, loop
 from gmixer.train.distributed import World, world
 from gmixer.train.feed import Feed
 from gmixer.train.log import Progress, Validation
@@ -65,13 +65,13 @@ THOROUGH = Recipe(
     erase=0.2,
     mixup=0.2,
     cutmix=1.0,
-    calm_from=0.75,
+    late_from=0.75,
 )
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """`Pictures`: n PNGs of 64 px, each of its class's colour under noise. unreadable: their bytes are none."""
+    """`LabeledImages`: n PNGs of 64 px, each of its class's colour under noise. unreadable: their bytes are none."""
 
     n: int
     num_classes: int = 3
@@ -114,7 +114,7 @@ class Drawn:
 
 @dataclass
 class Watching:
-    """A Watcher that remembers. loud: prints a line a step, for a parent process to read."""
+    """A Listener that remembers. loud: prints a line a step, for a parent process to read."""
 
     said: list[str] = field(default_factory=list)
     rows: list[Progress] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Watching:
 
     def embedded(self, pictures: int) -> None: ...
 
-    def says(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.said.append(text)
         self._print(text)
 
@@ -157,9 +157,9 @@ def small_trainer(
     folder: Path,
     recipe: Recipe = THOROUGH,
     *,
-    train: Pictures | None = None,
-    val: Pictures | None = None,
-    watcher: Watching | None = None,
+    train: LabeledImages | None = None,
+    val: LabeledImages | None = None,
+    listener: Watching | None = None,
     here: World = ALONE,
     data: DataConfig = DATA,
     **options: Any,
@@ -175,13 +175,13 @@ def small_trainer(
         val=val or Drawn(7, name_of="val"),
         folder=folder,
         world=here,
-        watcher=watcher or Watching(),
-        pace=Pace(**{"workers": 0, **options}),
+        listener=listener or Watching(),
+        run_options=RunOptions(**{"workers": 0, **options}),
         teacher=teacher,
     )
 
 
-def small_feed(recipe: Recipe = THOROUGH, *, train: Pictures | None = None, rank: int = 0, world: int = 1) -> Feed:
+def small_feed(recipe: Recipe = THOROUGH, *, train: LabeledImages | None = None, rank: int = 0, world: int = 1) -> Feed:
     pictures = train or Drawn(20)
     return Feed(
         pictures=pictures,
@@ -221,9 +221,9 @@ def assert_near(
     ways = {name: float((theirs[name] - first).norm()) for name, first in start.items()}
     least = max(ways.values()) / 1_000
     assert least > 0
-    for name, way in ways.items():
+    for name, method in ways.items():
         off = float((ours[name] - theirs[name]).norm())
-        assert off <= share * max(way, least), f"{name}: {off} of {way}"
+        assert off <= share * max(method, least), f"{name}: {off} of {method}"
 
 
 def main(folder: Path, *settings: str) -> None:
@@ -234,16 +234,16 @@ def main(folder: Path, *settings: str) -> None:
     }
     changes = {name: value for name, _, value in (s.partition("=") for s in settings if s[:5] != "pace.")}
     with world("cpu") as here:
-        watcher = Watching(loud=here.first)
+        listener = Watching(loud=here.first)
         trainer = small_trainer(
-            folder, THOROUGH.changed(changes), watcher=watcher, here=here, **{"workers": 1, **of_pace}
+            folder, THOROUGH.changed(changes), listener=listener, here=here, **{"workers": 1, **of_pace}
         )
         try:
-            judged = trainer.run()
+            outcomes = trainer.run()
         except Interrupted as interruption:
             print("interrupted:", interruption, flush=True)
             raise SystemExit(130) from None
-        columns = {column.name: getattr(judged, column.name).tolist() for column in fields(judged)}
+        columns = {column.name: getattr(outcomes, column.name).tolist() for column in fields(outcomes)}
         (folder / f"judged-{here.rank}.json").write_text(json.dumps(columns))
         if here.first:
             torch.save(weights_of(trainer), folder / "weights.pt")

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 import gmixer
 from gmixer.config import EMBEDDED_MODEL, VARIANTS
 from gmixer.evaluate.validate import validate
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 
 FOLDER = Path(__file__).parents[1] / "src/gmixer/weights/embedded"
 
@@ -46,7 +46,7 @@ def main() -> None:
     if not all(np.isfinite(values).all() for values in halves.values()):
         raise SystemExit("the average has weights that fp16 cannot hold")
 
-    with replacing(weights) as unfinished:  # only once it is measured: a wrong DATA costs nothing
+    with atomic_write(weights) as unfinished:  # only once it is measured: a wrong DATA costs nothing
         save_file(halves, unfinished, metadata={"format": "pt"})  # by which other libraries know whose layout it is
         predictor = gmixer.load(unfinished)
         measured = validate(predictor, arguments.data)

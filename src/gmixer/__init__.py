@@ -87,9 +87,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("gmixer.data")
     if name not in _HOMES:
         raise AttributeError(f"module 'gmixer' has no attribute {name!r}")
-    from gmixer.errors import needing_torch
+    from gmixer.errors import require_torch
 
-    with needing_torch(f"gmixer.{name}"):
+    with require_torch(f"gmixer.{name}"):
         value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -84,7 +84,7 @@ def missing_extra(what: str, package: str, extra: str) -> MissingExtraError:
 
 
 @contextmanager
-def needing_torch(what: str) -> Iterator[None]:
+def require_torch(what: str) -> Iterator[None]:
     """Around an import: a missing torch or torchvision becomes the MissingExtraError that says `what` needs it."""
     try:
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Gives a path beside `path` to write to, which takes its place once the block ends. Where the block raises,
     nothing of it is left, and what was there before stays.
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess
-from gmixer.errors import ImageError, InputError, needing_torch
+from gmixer.errors import ImageError, InputError, require_torch
 from gmixer.images.decode import ImageLike, Orientation
 from gmixer.labels import labels_for
-from gmixer.prefetch import batches, map_ahead
+from gmixer.prefetch import batches, prefetch
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.runtimes import Engine, Output, Precision, Runtime, default_threads
 from gmixer.runtimes.protocol import check_precision
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "return"]
 RuntimeName = Literal["native", "torch"]
 BATCH = 16  # images run together, while as many are decoded; the time per image is flat from 4 up (native/README.md)
-MOST_DECODERS = 4  # threads; each may hold a decoded picture, and what of decoding is Python runs in one at a time
+MAX_DECODERS = 4  # threads; each may hold a decoded picture, and what of decoding is Python runs in one at a time
 
 
 def load(
@@ -245,7 +245,7 @@ class Predictor:
             raise InputError(f"k is {k!r}; wanted a whole number, 1 or more")
         if rollup_at is not None:
             self.require_rollup(rollup_at)
-        with closing(map_ahead(self._try_transform, images, threads=self._decoders, ahead=BATCH)) as tensors:
+        with closing(prefetch(self._try_transform, images, threads=self._decoders, ahead=BATCH)) as tensors:
             for batch in batches(tensors, BATCH):
                 good = [tensor for tensor in batch if not isinstance(tensor, ImageError)]
                 answers = iter(self._answers(good, k, rollup_at))
@@ -282,7 +282,7 @@ class Predictor:
 
     @cached_property
     def _decoders(self) -> int:
-        return min(default_threads(), MOST_DECODERS)
+        return min(default_threads(), MAX_DECODERS)
 
     def _try_transform(self, image: ImageLike | ImageError) -> NDArray[np.float32] | ImageError:
         if isinstance(image, ImageError):
@@ -330,7 +330,7 @@ def _check_runtime(runtime: RuntimeName, options: Mapping[str, object], precisio
 
 
 def _torch_engine() -> type[TorchEngine]:
-    with needing_torch("runtime='torch'"):
+    with require_torch("runtime='torch'"):
         from gmixer.runtimes.torch import TorchEngine
     return TorchEngine
 

@@ -19,7 +19,7 @@ R = TypeVar("R")
 FEW = 4  # items for which no thread is started: with the import that costs as much as decoding one picture
 
 
-def map_ahead(function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int) -> Generator[R, None, None]:
+def prefetch(function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int) -> Generator[R, None, None]:
     """function(item) of each item, in order. So many threads are at work on the items to come, while the caller is at
     work on the last result.
 

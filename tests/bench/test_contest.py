@@ -90,8 +90,8 @@ def test_the_first_must_not_fail(log: list[str]) -> None:
 
 
 def test_cells_fit_their_columns(log: list[str]) -> None:
-    judged = {"peak_mib": 1234.5, "fraction": 0.874, "ceiling_gflops": 200.0, "error": 0.987}
-    (row,), _ = held(contest([turn(OURS, [104.0, 110.4], log, **judged)], macs=10), 2)
+    outcomes = {"peak_mib": 1234.5, "fraction": 0.874, "ceiling_gflops": 200.0, "error": 0.987}
+    (row,), _ = held(contest([turn(OURS, [104.0, 110.4], log, **outcomes)], macs=10), 2)
     assert [column.heading for column in row.columns][-3:] == ["ceiling", "error", "MiB"]
     assert list(row.cells()) == ["Ours", "107", "104 … 110", "1.00", "1.00 … 1.00", "87 %", "0.99", "1234"]
     assert all(len(cell) <= column.width for cell, column in zip(row.cells(), row.columns, strict=True))

@@ -17,7 +17,7 @@ from gmixer.sources.listing import is_image_file
 from hostile_files import good, hostile
 
 GMIXER = [sys.executable, "-m", "gmixer"]
-MOST_BYTES = 1_000_000_000
+MAX_BYTES = 1_000_000_000
 
 # Of the command and of all that it has started and waited for, whichever took the most.
 MEASURE = """
@@ -111,7 +111,7 @@ def test_classify(isolate: list[str], folders: Folders, clean_rows: dict[str, ob
         f"{len(failed)} of 400 could not be read; {len(folders.unread)} files are no image and left out\n"
     )
     assert finished.status == 1
-    assert finished.peak_bytes < MOST_BYTES
+    assert finished.peak_bytes < MAX_BYTES
     assert not any(error["kind"] in ("timeout", "crashed") for error in failed.values())
     kinds = Counter(error["kind"] for error in failed.values())
     assert set(kinds) == {"corrupt", "empty", "not_image", "too_large", "unsupported"} <= set(IMAGE_ERROR_KINDS)
@@ -137,4 +137,4 @@ def test_embed(isolate: list[str], folders: Folders, clean_vectors: dict[str, by
         f"{len(folders.unread)} files are no image and left out\n"
     )
     assert finished.status == 1
-    assert finished.peak_bytes < MOST_BYTES
+    assert finished.peak_bytes < MAX_BYTES

@@ -37,11 +37,11 @@ def test_what_is_no_picture_is_counted_and_named(tmp_path: Path) -> None:
 
 def test_a_class_may_be_a_link_to_a_folder(tmp_path: Path) -> None:
     folders(tmp_path / "all", {"cat": 1, "dog": 1, "eel": 1})
-    some = tmp_path / "some"
-    some.mkdir()
+    abbreviate = tmp_path / "some"
+    abbreviate.mkdir()
     for name in ("cat", "eel"):
-        (some / name).symlink_to(tmp_path / "all" / name)
-    assert open_pictures(some).classes == ("cat", "eel")
+        (abbreviate / name).symlink_to(tmp_path / "all" / name)
+    assert open_pictures(abbreviate).classes == ("cat", "eel")
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "test", "Val"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmixer.datasets import UNKNOWN, Pictures, open_pictures, open_split
+from gmixer.datasets import UNKNOWN, LabeledImages, open_pictures, open_split
 from gmixer.datasets.holdout import drawn
 from gmixer.errors import InputError
 from labelled import folders, picture, write
@@ -37,7 +37,7 @@ def test_a_side_depends_on_the_name_alone(names: list[str]) -> None:
 
 
 def test_adding_pictures_moves_no_other(tmp_path: Path) -> None:
-    def names(pictures: Pictures) -> set[str]:
+    def names(pictures: LabeledImages) -> set[str]:
         return {pictures.name(i) for i in range(len(pictures))}
 
     folders(tmp_path, {"cat": 60, "dog": 60})

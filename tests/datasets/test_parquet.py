@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gmixer.datasets import UNKNOWN, Pictures, open_pictures, open_split, parquet
+from gmixer.datasets import UNKNOWN, LabeledImages, open_pictures, open_split, parquet
 from gmixer.errors import ImageError, InputError
 from labelled import picture, write
 
@@ -26,7 +26,7 @@ def table(path: Path, numbers: range, labels: list[object] | None = None, group_
     return path
 
 
-def contents(pictures: Pictures) -> list[bytes]:
+def contents(pictures: LabeledImages) -> list[bytes]:
     return [pictures.read(i) for i in range(len(pictures))]
 
 
@@ -47,7 +47,7 @@ def test_every_row_comes_out_in_whatever_order_it_is_read(held: bool, tmp_path: 
     assert pictures.name(25) == f"{tmp_path}/b.parquet[2]"
 
 
-def read_there(pictures: Pictures, i: int, answers: multiprocessing.SimpleQueue[bytes]) -> None:
+def read_there(pictures: LabeledImages, i: int, answers: multiprocessing.SimpleQueue[bytes]) -> None:
     answers.put(pictures.read(i))
 
 

@@ -109,8 +109,8 @@ def test_files_are_parts_by_their_names_and_series_are_spelt_with_braces(tmp_pat
     shard(tmp_path / "val-00.tar", samples(range(30, 35)))
     split = open_split(tmp_path)
     assert not split.is_drawn and (len(split.train), len(split.val)) == (30, 5)
-    some = open_pictures(f"{tmp_path}/train-{{01..02}}.tar")
-    assert [some.read(i) for i in (0, 19)] == [picture(10), picture(29)]
+    abbreviate = open_pictures(f"{tmp_path}/train-{{01..02}}.tar")
+    assert [abbreviate.read(i) for i in (0, 19)] == [picture(10), picture(29)]
     with pytest.raises(InputError, match=r"train-03\.tar: no such file"):
         open_pictures(f"{tmp_path}/train-{{01..03}}.tar")
 

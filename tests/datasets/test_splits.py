@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gmixer.datasets.splits import parts_of, some, word_in, word_of
+from gmixer.datasets.splits import abbreviate, split_word, split_word_in, splits_of
 from gmixer.errors import InputError
 
 
@@ -20,16 +20,16 @@ from gmixer.errors import InputError
     ],
 )
 def test_a_word_in_a_name_is_a_whole_word(file: str, word: str | None) -> None:
-    assert word_in(file) == word
+    assert split_word_in(file) == word
 
 
 def test_a_name_that_says_two_things() -> None:
     with pytest.raises(InputError, match=r"train_val\.tar is called train and val"):
-        word_in("train_val.tar")
+        split_word_in("train_val.tar")
 
 
 def test_words() -> None:
-    assert [word_of(word) for word in (" Train ", "VAL", "validation", "cat", "")] == [
+    assert [split_word(word) for word in (" Train ", "VAL", "validation", "cat", "")] == [
         "train",
         "val",
         "val",
@@ -39,16 +39,16 @@ def test_words() -> None:
 
 
 def test_test_is_held_out_where_nothing_else_is() -> None:
-    assert parts_of({1: "train", 2: "test", 3: "train"}, "here") == ({"train": [1, 3], "val": [2]}, ())
-    parts, notes = parts_of({1: "train", 2: "test", 3: "val"}, "here")
+    assert splits_of({1: "train", 2: "test", 3: "train"}, "here") == ({"train": [1, 3], "val": [2]}, ())
+    parts, notes = splits_of({1: "train", 2: "test", 3: "val"}, "here")
     assert parts == {"train": [1], "val": [3]} and "left out" in notes[0]
-    assert parts_of({1: None, 2: None}, "here") == ({"whole": [1, 2]}, ())
+    assert splits_of({1: None, 2: None}, "here") == ({"whole": [1, 2]}, ())
 
 
 def test_all_say_it_or_none() -> None:
     with pytest.raises(InputError, match="here: b is neither train nor val"):
-        parts_of({"a": "train", "b": None}, "here")
+        splits_of({"a": "train", "b": None}, "here")
 
 
 def test_some_of_many() -> None:
-    assert some(["a"]) == "a" and some("abcd") == "a, b, c …"
+    assert abbreviate(["a"]) == "a" and abbreviate("abcd") == "a, b, c …"

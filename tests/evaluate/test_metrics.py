@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from gmixer.evaluate import Judged, Share, calibration, confusion, per_class, top, wilson
+from gmixer.evaluate import Outcomes, Share, calibration, confusion, per_class, top, wilson
 from gmixer.evaluate.metrics import Z_95
-from gmixer.evaluate.outcomes import answers
+from gmixer.evaluate.outcomes import score_batch
 
 K = 7
 
 
-def judged(n: int, *, classes: int = K, seed: int = 0) -> Judged:
+def outcomes(n: int, *, classes: int = K, seed: int = 0) -> Outcomes:
     """Logits with many ties, so that their order counts."""
     rng = np.random.default_rng(seed)
     logits = rng.integers(-3, 4, (n, classes)).astype(np.float32)
-    return answers(range(n), logits, [[int(label)] for label in rng.integers(0, classes, n)])
+    return score_batch(range(n), logits, [[int(label)] for label in rng.integers(0, classes, n)])
 
 
 def test_z_is_the_normal_distributions() -> None:
@@ -48,7 +48,7 @@ def test_nothing_is_known_without_pictures() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 60), st.integers(0, 10**6))
 def test_more_places_are_never_less_right(n: int, seed: int) -> None:
-    found = judged(n, seed=seed)
+    found = outcomes(n, seed=seed)
     shares = [top(found, k) for k in range(1, K + 1)]
     assert all(a.right <= b.right for a, b in pairwise(shares))
     assert shares[-1].right == n
@@ -57,7 +57,7 @@ def test_more_places_are_never_less_right(n: int, seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=5), st.integers(0, 10**6))
 def test_shares_of_a_set_add_up_to_the_whole(sizes: list[int], seed: int) -> None:
-    """Of processes that each judged some of the pictures: figure for figure that of one."""
+    """Of processes that each outcomes some of the pictures: figure for figure that of one."""
     rng = np.random.default_rng(seed)
     n = sum(sizes)
     logits = rng.integers(-3, 4, (n, K)).astype(np.float32)
@@ -66,9 +66,9 @@ def test_shares_of_a_set_add_up_to_the_whole(sizes: list[int], seed: int) -> Non
     parts, at = [], 0
     for size in sizes:
         chosen = order[at : at + size]
-        parts.append(answers(chosen.tolist(), logits[chosen], [labels[i] for i in chosen]))
+        parts.append(score_batch(chosen.tolist(), logits[chosen], [labels[i] for i in chosen]))
         at += size
-    ours, whole = Judged.joined(parts), answers(range(n), logits, labels)
+    ours, whole = Outcomes.joined(parts), score_batch(range(n), logits, labels)
     assert ours.picture.tolist() == list(range(n))
     assert (top(ours, 1), top(ours, 5), per_class(ours, K)) == (top(whole, 1), top(whole, 5), per_class(whole, K))
     assert np.array_equal(confusion(ours, K), confusion(whole, K))
@@ -76,7 +76,7 @@ def test_shares_of_a_set_add_up_to_the_whole(sizes: list[int], seed: int) -> Non
 
 
 def test_per_class_and_confusion_count_the_same_pictures() -> None:
-    found = judged(500)
+    found = outcomes(500)
     by_hand = np.zeros((K, K), np.int64)
     for label, predicted in zip(found.label, found.predicted, strict=True):
         by_hand[label, predicted] += 1
@@ -90,9 +90,9 @@ def test_calibration_is_guos_sum_over_fifteen_bins() -> None:
     """The answers that are sure are wrong, the others right: gaps of both signs, which one bin alone would balance."""
     rng = np.random.default_rng(3)
     logits = (rng.standard_normal((2000, K)) * rng.uniform(0, 8, (2000, 1))).astype(np.float32)
-    sure = answers(range(2000), logits, [[0]] * 2000).probability > 0.7
+    sure = score_batch(range(2000), logits, [[0]] * 2000).probability > 0.7
     best = logits.argmax(axis=1)
-    found = answers(range(2000), logits, [[int(c)] for c in np.where(sure, (best + 1) % K, best)])
+    found = score_batch(range(2000), logits, [[int(c)] for c in np.where(sure, (best + 1) % K, best)])
     expected = 0.0
     for b in range(15):
         inside = [
@@ -112,9 +112,9 @@ def test_calibration_is_guos_sum_over_fifteen_bins() -> None:
 def test_calibration_of_one_who_is_always_sure_and_half_right() -> None:
     logits = np.full((10, 3), -100, np.float32)
     logits[:, 1] = 100
-    error, (only,) = calibration(answers(range(10), logits, [[1]] * 5 + [[0]] * 5))
+    error, (only,) = calibration(score_batch(range(10), logits, [[1]] * 5 + [[0]] * 5))
     assert error == pytest.approx(0.5) and only.confidence == 1 and only.accuracy.value == 0.5
 
 
 def test_calibration_of_nothing() -> None:
-    assert calibration(judged(0)) == (0.0, [])
+    assert calibration(outcomes(0)) == (0.0, [])

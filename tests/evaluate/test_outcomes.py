@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
 from gmixer.datasets import open_pictures
-from gmixer.evaluate import Judged
-from gmixer.evaluate import outcomes as judge
-from gmixer.evaluate.outcomes import BATCH, answers
+from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate.outcomes import BATCH, score_batch
 from gmixer.labels import imagenet_1k
 from gmixer.results import top_k
 from labelled import folders
@@ -31,7 +30,7 @@ def red(x_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_equal_logits_rank_as_predictions_do() -> None:
     rng = np.random.default_rng(0)
     logits = rng.integers(-2, 3, (200, 1000)).astype(np.float32)
-    found = answers(range(200), logits, [[int(label)] for label in rng.integers(0, 1000, 200)])
+    found = score_batch(range(200), logits, [[int(label)] for label in rng.integers(0, 1000, 200)])
     predictions = top_k(logits, 5, imagenet_1k(), "m")
     assert found.best.tolist() == [[c.index for c in prediction] for prediction in predictions]
     in_five = [label in best for label, best in zip(found.label, found.best, strict=True)]
@@ -43,7 +42,7 @@ def test_equal_logits_rank_as_predictions_do() -> None:
 def test_ranks_and_loss_are_torchs() -> None:
     rng = np.random.default_rng(1)
     logits, labels = rng.standard_normal((100, 30), np.float32) * 4, rng.integers(0, 30, 100)
-    found = answers(range(100), logits, [[int(label)] for label in labels])
+    found = score_batch(range(100), logits, [[int(label)] for label in labels])
     x, y = torch.from_numpy(logits), torch.from_numpy(labels)
     assert found.loss == pytest.approx(float(torch.nn.functional.cross_entropy(x, y)), rel=1e-5)
     best = x.topk(5).indices
@@ -53,7 +52,7 @@ def test_ranks_and_loss_are_torchs() -> None:
 
 def test_of_several_right_answers_the_best_placed_counts() -> None:
     logits = np.array([[0, 1, 2, 3]] * 3, np.float32)
-    found = answers(range(3), logits, [[0, 2], [3, 0], [0]])
+    found = score_batch(range(3), logits, [[0, 2], [3, 0], [0]])
     assert found.label.tolist() == [2, 3, 0] and found.rank.tolist() == [1, 0, 3]
 
 
@@ -62,11 +61,11 @@ def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Pat
     whole = open_pictures(root)
     numbers = np.arange(len(whole))
     done: list[int] = []
-    sound, none = judge(red, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
+    sound, none = score_images(red, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
     assert not none and done == [BATCH, 2 * BATCH]
     for name in ("a/3.png", "b/0.png"):
         (root / name).write_bytes((root / name).read_bytes()[:40])
-    found, unreadable = judge(red, whole, numbers, Preprocess(CONFIG))
+    found, unreadable = score_images(red, whole, numbers, Preprocess(CONFIG))
     assert [Path(error.source).relative_to(root).as_posix() for error in unreadable] == ["a/3.png", "b/0.png"]
     lost = {whole.name(i): i for i in range(len(whole))}
     kept = np.setdiff1d(numbers, [lost[error.source] for error in unreadable])
@@ -77,7 +76,7 @@ def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Pat
 def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
     whole = open_pictures(folders(tmp_path, {"a": 20, "b": 20}))
     among = np.array([1, 4, 8])
-    found, _ = judge(red, whole, np.arange(40), Preprocess(CONFIG), right=[[4]] * 40, among=among)
+    found, _ = score_images(red, whole, np.arange(40), Preprocess(CONFIG), right=[[4]] * 40, among=among)
     logits = red(np.stack([Preprocess(CONFIG)(whole.read(i)) for i in range(40)]))[:, among]
     assert found.best[:, :3].tolist() == among[np.argsort(-logits, axis=1, kind="stable")].tolist()
     probabilities = torch.from_numpy(logits).softmax(1).numpy()
@@ -86,14 +85,14 @@ def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
 
 
 def test_a_share_without_a_picture_joins_those_with_some_of_few_classes() -> None:
-    some = answers([1, 0], np.array([[1, 2], [2, 1]], np.float32), [[0], [0]])
-    nobody = answers([], np.empty((0, 5), np.float32), [])
-    joined = Judged.joined([nobody, some])
+    some = score_batch([1, 0], np.array([[1, 2], [2, 1]], np.float32), [[0], [0]])
+    nobody = score_batch([], np.empty((0, 5), np.float32), [])
+    joined = Outcomes.joined([nobody, some])
     assert joined.picture.tolist() == [0, 1] and joined.best.tolist() == [[0, 1], [1, 0]]
-    assert len(Judged.joined([nobody, nobody]).rank) == 0
+    assert len(Outcomes.joined([nobody, nobody]).rank) == 0
 
 
 def test_nothing_to_judge(tmp_path: Path) -> None:
     whole = open_pictures(folders(tmp_path, {"a": 1, "b": 1}))
-    found, unreadable = judge(red, whole, np.empty(0, np.int64), Preprocess(CONFIG))
+    found, unreadable = score_images(red, whole, np.empty(0, np.int64), Preprocess(CONFIG))
     assert len(found.rank) == 0 and found.loss == 0 and not unreadable

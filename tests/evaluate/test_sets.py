@@ -98,8 +98,8 @@ def real(tmp_path: Path, content: object) -> Path:
 
 
 def test_real_labels_go_by_the_number_in_the_name_and_may_be_several_or_none(val: Path, tmp_path: Path) -> None:
-    answers = [[5], [6, 7], [], [8]]
-    test = open_set(val, IMAGENET, "real", real_labels=real(tmp_path, answers))
+    score_batch = [[5], [6, 7], [], [8]]
+    test = open_set(val, IMAGENET, "real", real_labels=real(tmp_path, score_batch))
     assert test.right is not None
     found = {Path(test.pictures.name(int(i))).name: test.right[int(i)] for i in test.numbers}
     assert found == {f"{VAL}01.JPEG": [5], f"{VAL}02.JPEG": [6, 7], f"{VAL}04.JPEG": [8]}

@@ -63,8 +63,8 @@ def test_equals_timms_transform_and_torchs_network(validated: Validated, folder:
     with torch.inference_mode():
         logits = model(torch.stack([transform(Image.open(path).convert("RGB")) for path in paths]))
     best = logits.topk(5).indices
-    assert [validated.pictures.name(int(i)) for i in validated.judged.picture] == [str(path) for path in paths]
-    assert validated.judged.best.tolist() == best.tolist()
+    assert [validated.pictures.name(int(i)) for i in validated.outcomes.picture] == [str(path) for path in paths]
+    assert validated.outcomes.best.tolist() == best.tolist()
     assert validated.top1 == Share(int((best[:, 0] == labels).sum()), 40)
     assert validated.top5 == Share(int((best == labels[:, None]).any(1).sum()), 40)
     assert 5 < validated.top1.right < validated.top5.right < 40, "else it shows little"
@@ -72,7 +72,7 @@ def test_equals_timms_transform_and_torchs_network(validated: Validated, folder:
 
 def test_orientation_makes_a_difference_and_is_said(validated: Validated, folder: Path) -> None:
     applied = validate(gmixer.load(MODEL), folder)
-    assert applied.judged.best.tolist() != validated.judged.best.tolist()
+    assert applied.outcomes.best.tolist() != validated.outcomes.best.tolist()
     assert "orientation ignored" in validated.pipeline and "turned as EXIF says" in applied.pipeline
 
 
@@ -86,7 +86,7 @@ def test_the_pipeline_is_told(validated: Validated) -> None:
 
 def test_torch_gives_the_same_top_five(validated: Validated, folder: Path) -> None:
     other = validate(gmixer.load(MODEL, runtime="torch", orientation="ignore"), folder)
-    assert other.judged.best.tolist() == validated.judged.best.tolist()
+    assert other.outcomes.best.tolist() == validated.outcomes.best.tolist()
     assert (other.top1, other.top5, other.classes) == (validated.top1, validated.top5, validated.classes)
 
 
@@ -116,9 +116,9 @@ def test_subsets_take_answers_from_their_classes_alone(
             (tmp_path / name / photo.name).write_bytes(photo.read_bytes())
     plain, restricted = validate(ignoring, tmp_path), validate(ignoring, tmp_path, "r")
     allowed = set(SUBSETS["r"].tolist())
-    assert not set(plain.judged.best.ravel().tolist()) <= allowed
-    assert set(restricted.judged.best.ravel().tolist()) <= allowed
-    assert (restricted.judged.rank <= plain.judged.rank).all()
+    assert not set(plain.outcomes.best.ravel().tolist()) <= allowed
+    assert set(restricted.outcomes.best.ravel().tolist()) <= allowed
+    assert (restricted.outcomes.rank <= plain.outcomes.rank).all()
 
 
 def test_real_labels_make_several_answers_right(ignoring: gmixer.Predictor, photos: list[Path], tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_real_labels_make_several_answers_right(ignoring: gmixer.Predictor, phot
     (tmp_path / "real.json").write_text(json.dumps([[0, second], []]))
     found = validate(ignoring, tmp_path / "val", "real", real_labels=tmp_path / "real.json")
     assert (found.top1, found.top5, found.uncounted) == (Share(0, 1), Share(1, 1), 1)
-    assert found.judged.label.tolist() == [second] and found.judged.rank.tolist() == [1]
+    assert found.outcomes.label.tolist() == [second] and found.outcomes.rank.tolist() == [1]
 
 
 def test_progress_is_told_to_the_end(ignoring: gmixer.Predictor, folder: Path) -> None:

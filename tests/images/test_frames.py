@@ -15,7 +15,7 @@ from gmixer.images.frames import has_more_frames
 
 FRAME = b",\0\0\0\0\1\0\1\0\0\2\0"  # of one pixel, its data left out
 HEAD = b"GIF89a\1\0\1\0\x80\0\0" + bytes(6)
-MOST_BYTES = 64 * 2**20  # Limits.max_bytes
+MAX_BYTES = 64 * 2**20  # Limits.max_bytes
 
 
 def saved(image_format: str, frames: int, **options: object) -> bytes:
@@ -63,13 +63,13 @@ def test_a_file_cut_short_holds_what_is_there(image_format: str) -> None:
     [
         ("frames", FRAME, "holds more than 1,000 frames"),
         ("blocks of a comment", b"!\xfe" + b"\1a" * 999 + b"\0", "holds more than 1,048,576 blocks"),
-        ("blocks of a frame", b",\0\0\0\0\1\0\1\0\0\2" + b"\1\5" * (MOST_BYTES // 2 - 30), "1,048,576 blocks"),
+        ("blocks of a frame", b",\0\0\0\0\1\0\1\0\0\2" + b"\1\5" * (MAX_BYTES // 2 - 30), "1,048,576 blocks"),
         ("nothing", b"\1", "1,048,576 blocks"),
     ],
 )
 def test_a_gif_of_the_largest_size_costs_no_more_than_a_second(what: str, piece: bytes, words: str) -> None:
     """By Pillow's own count it took half a minute."""
-    data = (HEAD + piece * (MOST_BYTES // len(piece)))[:MOST_BYTES]
+    data = (HEAD + piece * (MAX_BYTES // len(piece)))[:MAX_BYTES]
     start = time.process_time()
     with pytest.raises(ImageError, match=words) as caught:
         decode(data)

@@ -1,4 +1,4 @@
-"""Files by another encoder than Pillow (tifffile, or made by hand), judged in float64 or by how they were made.
+"""Files by another encoder than Pillow (tifffile, or made by hand), outcomes in float64 or by how they were made.
 
 What Pillow's convert("RGB"), which timm uses, makes of some of them is asserted too: it is why gmixer differs.
 """

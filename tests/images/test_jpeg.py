@@ -22,7 +22,7 @@ from gmixer.data import Preprocess
 from gmixer.errors import ImageError, InputError
 from gmixer.images import jpeg
 from gmixer.images.decode import decode
-from gmixer.images.decoders import open_picture
+from gmixer.images.decoders import open_image
 from gmixer.images.exif import upright, upright_pixels
 from gmixer.isolation.workers import Workers
 from gmixer.sources.limits import Limits
@@ -48,10 +48,10 @@ def by_pillow(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(BytesIO(data)).convert("RGB"))
 
 
-def fast(data: bytes, reduce_to_px: int = 0, *, turn: bool = True) -> np.ndarray | None:
+def fast(data: bytes, reduce_to_px: int = 0, *, apply_exif: bool = True) -> np.ndarray | None:
     """What simplejpeg is taken for; None where it is not."""
-    image = open_picture(data, "JPEG", source="", max_pixels=10**8, max_frames=10, reduce_to_px=reduce_to_px)
-    return jpeg.plain_pixels(image, data, turn=turn)
+    image = open_image(data, "JPEG", source="", max_pixels=10**8, max_frames=10, reduce_to_px=reduce_to_px)
+    return jpeg.plain_pixels(image, data, apply_exif=apply_exif)
 
 
 Outcome = np.ndarray | tuple[str, str]
@@ -354,14 +354,14 @@ def test_it_lets_other_threads_run() -> None:
     """Python lets a thread keep its lock for 100 s here; only a thread that gives it away lets another one run."""
     image = PHOTO.resize((4000, 3000))
     data = saved(image)
-    opened = open_picture(data, "JPEG", source="", max_pixels=10**8, max_frames=1)
+    opened = open_image(data, "JPEG", source="", max_pixels=10**8, max_frames=1)
     order: list[str] = []
     begun = threading.Event()
 
     def decoding() -> None:
         begun.set()
         order.append("begun")
-        assert jpeg.plain_pixels(opened, data, turn=False) is not None
+        assert jpeg.plain_pixels(opened, data, apply_exif=False) is not None
         order.append("decoded")
 
     interval = sys.getswitchinterval()

@@ -1,4 +1,4 @@
-"""Real files of every mode, judged by formulas in float64; and docs/pictures.md, held to the code.
+"""Real files of every mode, outcomes by formulas in float64; and docs/pictures.md, held to the code.
 
 Where Pillow's convert("RGB"), which timm uses, is said to be wrong, a test shows it by the installed Pillow.
 """

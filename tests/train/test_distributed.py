@@ -52,18 +52,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Ten
     """Of a run in one process: the weights that it starts from and ends with, and the judgement."""
     trainer = small_trainer(tmp_path_factory.mktemp("alone"), replace(THOROUGH, **SETTINGS))
     start = weights_of(trainer)
-    judged = trainer.run()
-    return start, weights_of(trainer), judged
+    outcomes = trainer.run()
+    return start, weights_of(trainer), outcomes
 
 
 def assert_as_alone(alone: tuple[Any, Any, Any], *folders: Path) -> None:
     """folders: where each rank wrote. The weights within float32's rounding; the judgement's counts exactly."""
-    start, weights, judged = alone
+    start, weights, outcomes = alone
     assert_near(torch.load(folders[0] / "weights.pt", weights_only=True), weights, start=start)
     for rank, folder in enumerate(folders):
         theirs = json.loads((folder / f"judged-{rank}.json").read_text())
-        for column in fields(judged):
-            ours = getattr(judged, column.name).tolist()
+        for column in fields(outcomes):
+            ours = getattr(outcomes, column.name).tolist()
             if column.type.startswith("NDArray[np.int64]"):
                 assert theirs[column.name] == ours, column.name
             else:

@@ -92,7 +92,7 @@ def test_only_pairs_are_mixed(whole: dict[str, Tensor]) -> None:
 
 
 def test_the_calm_end_begins_where_the_recipe_says() -> None:
-    recipe = replace(THOROUGH, smoothing=0.0, mixup=5.0, cutmix=0.0, calm_from=0.5)
+    recipe = replace(THOROUGH, smoothing=0.0, mixup=5.0, cutmix=0.0, late_from=0.5)
     targets = steps(recipe)["target_BK"].view(10, 8, 3)
     is_plain = [set(of_step.flatten().tolist()) == {0.0, 1.0} for of_step in targets]
     assert is_plain == [False] * 5 + [True] * 5

@@ -18,7 +18,7 @@ from gmixer.datasets import SoftLabels
 from gmixer.errors import InputError, UnknownModelError
 from gmixer.labels.imagenet import imagenet_1k
 from gmixer.models.mixer import Mixer
-from gmixer.train.initial_model import Start, start
+from gmixer.train.initial_model import InitialModel, start
 from gmixer.train.recipe import Recipe
 
 EMBEDDED = Recipe(model="gmixer_8_64.distill_in1k")
@@ -28,7 +28,7 @@ NAMES = tuple(label.name for label in imagenet_1k())
 
 @dataclass
 class Labelled:
-    """`Pictures`, as far as a start looks at them."""
+    """`LabeledImages`, as far as a start looks at them."""
 
     classes: tuple[str, ...] | None
     labels: NDArray[np.int64] = field(default_factory=lambda: np.array([0, 1]))
@@ -41,7 +41,7 @@ def numbers(*labels: int, taught: int | None = None) -> Labelled:
     return Labelled(None, np.array(labels), soft)
 
 
-def started(recipe: Recipe, train: Labelled, val: Labelled | None = None) -> Start:
+def started(recipe: Recipe, train: Labelled, val: Labelled | None = None) -> InitialModel:
     return start(recipe, train, val or train)  # type: ignore[arg-type]
 
 
@@ -85,7 +85,7 @@ def test_numbers_alone_are_as_many_classes_as_the_greatest_says() -> None:
     assert started(taught, numbers(0, 4, taught=9)).model.num_classes == 10
     assert started(taught, numbers(0, 4, taught=2), numbers(0, taught=9)).model.num_classes == 5  # val teaches nobody
     assert started(EMBEDDED, numbers(0, 4, taught=9)).model.num_classes == 5  # nor from answers that do not count
-    assert started(replace(taught, way="probe"), numbers(0, 4, taught=9)).model.num_classes == 5
+    assert started(replace(taught, method="probe"), numbers(0, 4, taught=9)).model.num_classes == 5
     assert started(replace(EMBEDDED, num_classes=12), numbers(0, 4)).model.num_classes == 12
     assert started(replace(EMBEDDED, pretrained=False, model="gmixer_8_64"), numbers(0, 4)).model.num_classes == 5
 

@@ -81,12 +81,12 @@ def test_a_signal_saves_and_the_same_run_goes_on_to_the_same_weights(
     monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 0)
     before = signal.getsignal(number)
     with pytest.raises(Interrupted, match=rf"stopped after step {at + 1} of 5; the same command goes on from there"):
-        small_trainer(tmp_path, watcher=Stopping(at, number)).run()
+        small_trainer(tmp_path, listener=Stopping(at, number)).run()
     assert signal.getsignal(number) == before
-    watcher = Watching()
-    trainer = small_trainer(tmp_path, watcher=watcher)
+    listener = Watching()
+    trainer = small_trainer(tmp_path, listener=listener)
     trainer.run()
-    assert watcher.began == [at + 1] and [row.step for row in watcher.rows] == list(range(at + 2, 6))
+    assert listener.began == [at + 1] and [row.step for row in listener.rows] == list(range(at + 2, 6))
     assert_same_weights(weights_of(trainer), uninterrupted)
 
 
@@ -139,9 +139,9 @@ def test_a_batch_computed_in_parts_gives_the_weights_of_a_whole_one(tmp_path: Pa
 def test_no_step_is_left_out_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a validation or an end comes sooner than the next line would, the line comes first."""
     monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 1e9)
-    watcher = Watching()
-    small_trainer(tmp_path, replace(PLAIN, epochs=3), watcher=watcher, validate_every=1.0).run()
-    assert [row.step for row in watcher.rows] == [3, 5, 8] == [row.step for row in watcher.validations]
+    listener = Watching()
+    small_trainer(tmp_path, replace(PLAIN, epochs=3), listener=listener, validate_every=1.0).run()
+    assert [row.step for row in listener.rows] == [3, 5, 8] == [row.step for row in listener.validations]
 
 
 def test_an_end_that_comes_sooner_than_a_line_is_in_the_log_too(
@@ -216,11 +216,11 @@ def test_a_run_that_is_over_is_judged_and_changes_no_more(uninterrupted: dict[st
 
 
 def test_a_run_learns(tmp_path: Path) -> None:
-    watcher = Watching()
-    judged = small_trainer(tmp_path, replace(PLAIN, epochs=6), watcher=watcher, val=Drawn(30, name_of="val")).run()
-    assert top(judged, 1).value > 0.9 and judged.picture.tolist() == list(range(30))
-    assert [v.n for v in watcher.validations] == [30] * 6
-    assert watcher.validations[0].loss > watcher.validations[-1].loss
+    listener = Watching()
+    outcomes = small_trainer(tmp_path, replace(PLAIN, epochs=6), listener=listener, val=Drawn(30, name_of="val")).run()
+    assert top(outcomes, 1).value > 0.9 and outcomes.picture.tolist() == list(range(30))
+    assert [v.n for v in listener.validations] == [30] * 6
+    assert listener.validations[0].loss > listener.validations[-1].loss
 
 
 def save(trainer: Trainer) -> None:
@@ -232,14 +232,14 @@ def test_a_full_disk_costs_a_checkpoint_and_rows_of_the_log_but_not_the_run(
     uninterrupted: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 0)
-    watcher = FullDisk(from_step=3)
-    trainer = small_trainer(tmp_path, watcher=watcher, checkpoint_every_s=0)
+    listener = FullDisk(from_step=3)
+    trainer = small_trainer(tmp_path, listener=listener, checkpoint_every_s=0)
     try:
         trainer.run()
     finally:
-        watcher.room()
-    assert [text for text in watcher.said if "checkpoint could not be written, the one before it stays" in text]
-    assert [text for text in watcher.said if "row of the log could not be written" in text]
+        listener.room()
+    assert [text for text in listener.said if "checkpoint could not be written, the one before it stays" in text]
+    assert [text for text in listener.said if "row of the log could not be written" in text]
     assert_same_weights(weights_of(trainer), uninterrupted)
     again = small_trainer(tmp_path)
     assert again.step == 2
@@ -293,13 +293,13 @@ def test_a_run_that_fails_ends_its_process_and_its_workers(tmp_path: Path) -> No
 
 
 def test_pictures_that_cannot_be_read_are_told_once_and_learnt_from_never(tmp_path: Path) -> None:
-    watcher = Watching()
-    trainer = small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), watcher=watcher)
+    listener = Watching()
+    trainer = small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), listener=listener)
     trainer.run()
-    assert [text for text in watcher.said if "picture 4" in text] == watcher.said
-    assert len(watcher.said) == 1 and watcher.said[0].startswith("left out, since it cannot be read: picture 4")
+    assert [text for text in listener.said if "picture 4" in text] == listener.said
+    assert len(listener.said) == 1 and listener.said[0].startswith("left out, since it cannot be read: picture 4")
     again = Watching()
-    small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), watcher=again).run()
+    small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), listener=again).run()
     assert again.said == []
 
 

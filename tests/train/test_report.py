@@ -19,14 +19,14 @@ from PIL import Image
 
 import gmixer
 from gmixer.config import VARIANTS
-from gmixer.datasets import UNKNOWN, Pictures, Split
+from gmixer.datasets import UNKNOWN, LabeledImages, Split
 from gmixer.errors import ImageError
-from gmixer.evaluate.outcomes import Judged, answers
+from gmixer.evaluate.outcomes import Outcomes, answers
 from gmixer.models.mixer import Mixer
 from gmixer.train import Recipe, read_recipe, train
-from gmixer.train.initial_model import Start
+from gmixer.train.initial_model import InitialModel
 from gmixer.train.report import MISTAKES, THUMBNAIL_PX, render, write_report
-from gmixer.train.run_summary import Account
+from gmixer.train.run_summary import RunSummary
 from labelled import folders
 from training import Watching
 
@@ -61,7 +61,7 @@ class Made:
         return out.getvalue()
 
 
-def account(
+def summary(
     folder: Path,
     classes: list[str],
     labels: list[int],
@@ -71,28 +71,28 @@ def account(
     names: list[str] | None = None,
     unreadable: dict[str, str] | None = None,
     recipe: Recipe | None = None,
-) -> Account:
+) -> RunSummary:
     """Of a run where the pictures with `labels` were held out, and the model said `said`, with logits `sure`."""
     logits = np.zeros((len(labels), len(classes)), np.float32)
     logits[np.arange(len(said)), said] = sure or 1.0
     known = [i for i, label in enumerate(labels) if label != UNKNOWN]
-    judged = answers(known, logits[known], [[labels[i]] for i in known]) if known else _nobody(len(classes))
+    outcomes = answers(known, logits[known], [[labels[i]] for i in known]) if known else _nobody(len(classes))
     variant = VARIANTS["gmixer_8_64"]
     model = Mixer(replace(variant.model, num_classes=len(classes)))
-    pictures: Pictures = Made(classes, labels, names)
-    return Account(
+    pictures: LabeledImages = Made(classes, labels, names)
+    return RunSummary(
         recipe=recipe or read_recipe("probe"),
-        start=Start(model, variant.data, "gmixer_8_64.distill_in1k", classes, True),
+        start=InitialModel(model, variant.data, "gmixer_8_64.distill_in1k", classes, True),
         parts=Split(pictures, pictures, is_drawn=True),
-        judged=judged,
+        outcomes=outcomes,
         unreadable=unreadable or {},
         folder=folder,
     )
 
 
-def _nobody(K: int) -> Judged:
+def _nobody(K: int) -> Outcomes:
     one = answers([0], np.zeros((1, K), np.float32), [[0]])
-    return Judged(**{name: column[:0] for name, column in vars(one).items()})
+    return Outcomes(**{name: column[:0] for name, column in vars(one).items()})
 
 
 def text_of(page: str) -> str:
@@ -101,8 +101,8 @@ def text_of(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
-def hostile(folder: Path) -> Account:
-    return account(
+def hostile(folder: Path) -> RunSummary:
+    return summary(
         folder,
         [SCRIPT, IMAGE, BREAKS_OUT],
         [0, 1, 2, 2],
@@ -117,7 +117,7 @@ def hostile(folder: Path) -> Account:
 
 
 def test_the_accuracy_comes_with_its_interval_and_what_guessing_would_reach(tmp_path: Path) -> None:
-    text = text_of(render(account(tmp_path, ["cat", "dog"], [0] * 12 + [1] * 28, [0] * 10 + [1] * 30)))
+    text = text_of(render(summary(tmp_path, ["cat", "dog"], [0] * 12 + [1] * 28, [0] * 10 + [1] * 30)))
     assert "95.0 % top-1" in text
     assert "95 % interval: 83.5 … 98.6 %, from 40 pictures held out" in text  # Wilson's of 38 of 40
     assert "38 right, 2 wrong" in text and "Always guessing “dog” would be right in 70.0 %" in text
@@ -125,13 +125,13 @@ def test_the_accuracy_comes_with_its_interval_and_what_guessing_would_reach(tmp_
 
 
 def test_top5_is_said_of_more_than_five_classes_and_few_only_of_few(tmp_path: Path) -> None:
-    text = text_of(render(account(tmp_path, list("abcdef"), [0] * 400, [5] * 400)))
+    text = text_of(render(summary(tmp_path, list("abcdef"), [0] * 400, [5] * 400)))
     assert " 0.0 % top-1" in text and "100.0 % top-5" in text  # after the class said, a comes first of the equal ones
     assert "So few pictures" not in text
 
 
 def test_the_matrix_counts_what_was_taken_for_what(tmp_path: Path) -> None:
-    page = render(account(tmp_path, ["cat", "dog", "emu"], [0, 0, 0, 1, 2], [0, 0, 1, 1, 0]))
+    page = render(summary(tmp_path, ["cat", "dog", "emu"], [0, 0, 0, 1, 2], [0, 0, 1, 1, 0]))
     rows = re.findall(r'<tr><th scope="row" title=.*?</tr>', page, re.DOTALL)
     assert [re.findall(r"<td[^>]*>(\d*)</td>", row) for row in rows] == [["2", "1", ""], ["", "1", ""], ["1", "", ""]]
     assert 'title="cat → dog: 1 of 3"' in page and "--tone:var(--good);--share:0.667" in page
@@ -139,7 +139,7 @@ def test_the_matrix_counts_what_was_taken_for_what(tmp_path: Path) -> None:
 
 def test_of_many_classes_the_most_confused_pairs_are_listed(tmp_path: Path) -> None:
     classes = [f"c{i}" for i in range(31)]
-    page = render(account(tmp_path, classes, [7, 7, 7, 8, 8, 9], [9, 9, 7, 3, 3, 1]))
+    page = render(summary(tmp_path, classes, [7, 7, 7, 8, 8, 9], [9, 9, 7, 3, 3, 1]))
     pairs = re.search(r'<table class="pairs">.*?</table>', page, re.DOTALL)
     assert pairs and 'class="matrix"' not in page
     assert text_of("</head>" + pairs[0]) == "class taken for pictures c7 c9 2 of 3 c8 c3 2 of 2"  # 9 for 1 but once
@@ -147,14 +147,14 @@ def test_of_many_classes_the_most_confused_pairs_are_listed(tmp_path: Path) -> N
 
 
 def test_the_classes_are_there_the_worst_first(tmp_path: Path) -> None:
-    text = text_of(render(account(tmp_path, ["cat", "dog", "emu"], [0, 0, 1, 1], [0, 0, 0, 1])))
+    text = text_of(render(summary(tmp_path, ["cat", "dog", "emu"], [0, 0, 1, 1], [0, 0, 0, 1])))
     assert "dog 2 2 1 50 % cat 2 2 2 100 % emu 0 0 – – not measured" in text
 
 
 def test_the_mistakes_are_those_the_model_was_surest_of(tmp_path: Path) -> None:
     n = MISTAKES + 6
     sure = [1.0 + 0.2 * i for i in range(n)]
-    page = render(account(tmp_path, ["cat", "dog"], [0] * n, [1] * n, sure=sure))
+    page = render(summary(tmp_path, ["cat", "dog"], [0] * n, [1] * n, sure=sure))
     shown = re.findall(r'dim small">(photos/\d+\.jpg)<', page)
     assert shown == [f"photos/{i}.jpg" for i in range(n - 1, n - 1 - MISTAKES, -1)]
     assert f"Of {n} wrong answers the {MISTAKES} that the model was surest of" in text_of(page)
@@ -166,24 +166,24 @@ def test_the_mistakes_are_those_the_model_was_surest_of(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_is_gone_costs_its_thumbnail(tmp_path: Path) -> None:
-    text = text_of(render(account(tmp_path, ["cat", "dog"], [0, 1], [1, 1], names=["gone", "b.jpg"])))
+    text = text_of(render(summary(tmp_path, ["cat", "dog"], [0, 1], [1, 1], names=["gone", "b.jpg"])))
     assert "gone is cat, taken for dog" in text
 
 
 def test_a_page_of_nothing_measured(tmp_path: Path) -> None:
-    page = render(account(tmp_path, ["cat", "dog"], [UNKNOWN, UNKNOWN], [0, 0]))
+    page = render(summary(tmp_path, ["cat", "dog"], [UNKNOWN, UNKNOWN], [0, 0]))
     assert "Nothing was measured" in text_of(page) and "2 to learn from have no label" in text_of(page)
     assert "<figure>" not in page and 'class="matrix"' not in page
 
 
 def test_what_could_not_be_read_is_listed(tmp_path: Path) -> None:
     unreadable = {f"{i}.jpg": "is empty" for i in range(103)}
-    text = text_of(render(account(tmp_path, ["cat", "dog"], [0, 1], [0, 1], unreadable=unreadable)))
+    text = text_of(render(summary(tmp_path, ["cat", "dog"], [0, 1], [0, 1], unreadable=unreadable)))
     assert "103 could not be read" in text and "99.jpg: is empty … and 3 more" in text
 
 
 def test_the_recipe_and_the_commands_are_there(tmp_path: Path) -> None:
-    text = text_of(render(account(tmp_path / "my run", ["cat", "dog"], [0, 1], [0, 1])))
+    text = text_of(render(summary(tmp_path / "my run", ["cat", "dog"], [0, 1], [0, 1])))
     assert f"gmixer classify photo.jpg --model '{tmp_path}/my run/model'" in text
     assert f'gmixer.load("{tmp_path}/my run/model")' in text and f'"local-dir:{tmp_path}/my run/model"' in text
     assert 'way = "probe"' in text and "betas = [0.9, 0.999]" in text
@@ -191,9 +191,9 @@ def test_the_recipe_and_the_commands_are_there(tmp_path: Path) -> None:
 
 def test_curves_are_there_for_every_screen_but_not_for_a_probe(tmp_path: Path) -> None:
     (tmp_path / "val.csv").write_text("step,epoch,loss,top1,top5,n\n1,1,2.0,0.5,1,2\n2,2,1.0,0.6,1,2\n")
-    finetuned = account(tmp_path, ["cat", "dog"], [0, 1], [0, 1], recipe=read_recipe("finetune"))
+    finetuned = summary(tmp_path, ["cat", "dog"], [0, 1], [0, 1], recipe=read_recipe("finetune"))
     assert len(set(re.findall(r"data:image/png;base64,[^\"]+", render(finetuned)))) == 4
-    assert "image/png" not in render(account(tmp_path, ["cat", "dog"], [0, 1], [0, 1]))
+    assert "image/png" not in render(summary(tmp_path, ["cat", "dog"], [0, 1], [0, 1]))
 
 
 # ---- hostile names
@@ -209,7 +209,7 @@ def test_names_are_text_whatever_they_hold(tmp_path: Path) -> None:
 
 
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
-    page = render(account(tmp_path, ["cat", "dog"], [0, 1], [1, 1]))
+    page = render(summary(tmp_path, ["cat", "dog"], [0, 1], [1, 1]))
     links = re.findall(r"""(?:src|href|srcset)\s*=\s*["']?([^"'\s>]+)""", page)
     assert links and all(link.startswith("data:image/") for link in links)
     assert "url(" not in page and "@import" not in page
@@ -258,7 +258,7 @@ def test_escaping_alone_keeps_names_from_running(tmp_path: Path, browse: Callabl
 def test_the_policy_alone_keeps_scripts_from_running(
     tmp_path: Path, browse: Callable[..., tuple[str, list[str]]]
 ) -> None:
-    page = render(account(tmp_path / "run", ["cat", "dog"], [0, 1], [1, 1])).replace("</main>", f"{SCRIPT}</main>")
+    page = render(summary(tmp_path / "run", ["cat", "dog"], [0, 1], [1, 1])).replace("</main>", f"{SCRIPT}</main>")
     document, console = browse(page)
     assert "<title>run – gmixer train</title>" in document and "Content Security Policy" in console[0]
 
@@ -270,7 +270,7 @@ def test_all_pictures_show_and_nothing_is_wider_than_the_screen(
     folder.mkdir()
     (folder / "val.csv").write_text("step,epoch,loss,top1,top5,n\n1,1,2.0,0.5,1,2\n2,2,1.0,0.6,1,2\n")
     classes = [f"a class with a long name {'and-without-a-place-to-break' * (i % 2)} {i}" for i in range(30)]
-    told = account(folder, classes, list(range(30)), [0] * 30, names=["x" * 300] * 30, recipe=read_recipe("finetune"))
+    told = summary(folder, classes, list(range(30)), [0] * 30, names=["x" * 300] * 30, recipe=read_recipe("finetune"))
     measure = """<script>addEventListener("load", () => { document.body.dataset.measured = [
         innerWidth, document.documentElement.scrollWidth, document.images.length,
         [...document.images].filter(i => i.naturalWidth && i.clientWidth > 50).length]; })</script></body>"""
@@ -295,9 +295,9 @@ def test_all_pictures_show_and_nothing_is_wider_than_the_screen(
 def test_a_run_ends_with_a_report_a_card_and_a_model_that_loads(tmp_path: Path) -> None:
     data = folders(tmp_path / "data", {"cat": 8, "dog": 12})
     (data / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    watcher = Watching()
-    trained = train(data, read_recipe("probe"), tmp_path / "run", watcher=watcher)
-    assert re.fullmatch(r"\d+ pictures to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", watcher.said[0])
+    listener = Watching()
+    trained = train(data, read_recipe("probe"), tmp_path / "run", listener=listener)
+    assert re.fullmatch(r"\d+ pictures to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", listener.said[0])
     assert trained.report == tmp_path / "run" / "report.html"
     text = text_of(trained.report.read_text(encoding="utf-8"))
     assert "broken.png" in text and "1 could not be read" in text
@@ -306,14 +306,14 @@ def test_a_run_ends_with_a_report_a_card_and_a_model_that_loads(tmp_path: Path) 
 
 
 def test_a_report_that_fails_costs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(account: Account) -> Path:
+    def fail(summary: RunSummary) -> Path:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("gmixer.train.report.write_report", fail)
-    watcher = Watching()
+    listener = Watching()
     trained = train(
-        folders(tmp_path / "data", {"cat": 8, "dog": 8}), read_recipe("probe"), tmp_path / "run", watcher=watcher
+        folders(tmp_path / "data", {"cat": 8, "dog": 8}), read_recipe("probe"), tmp_path / "run", listener=listener
     )
     assert trained.report is None
-    assert watcher.said[-1] == "the model is saved, its report is not whole: OSError: no space left on device"
+    assert listener.said[-1] == "the model is saved, its report is not whole: OSError: no space left on device"
     assert gmixer.load(trained.model_folder).classify(np.zeros((64, 64, 3), np.uint8), k=2)

@@ -14,7 +14,7 @@ import torch
 
 import gmixer
 from gmixer.errors import EngineError, InputError
-from gmixer.train import Pace, Recipe, Trained, read_recipe, train
+from gmixer.train import Recipe, RunOptions, Trained, read_recipe, train
 from gmixer.train.log import read_table
 from labelled import folders
 from training import Drawn, Watching
@@ -47,16 +47,16 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def trained(data: Path, recipe: Recipe, folder: Path, watcher: Watching | None = None) -> Trained:
-    pace = Pace(workers=0, validate_every=0)
-    return train(data, recipe, folder, watcher=watcher or Watching(), threads=1, pace=pace)
+def trained(data: Path, recipe: Recipe, folder: Path, listener: Watching | None = None) -> Trained:
+    run_options = RunOptions(workers=0, validate_every=0)
+    return train(data, recipe, folder, listener=listener or Watching(), threads=1, run_options=run_options)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path) -> None:
     recipe, watching = read_recipe(name).changed(SMALL[name]), Watching()
     done = trained(table, recipe, tmp_path / "run", watching)
-    assert len(done.judged.picture) == N // 5 and done.report is not None and done.report.exists()
+    assert len(done.outcomes.picture) == N // 5 and done.report is not None and done.report.exists()
     assert gmixer.load(done.model_folder).model.num_classes == (recipe.num_classes or 3)
 
     ended = gmixer.create_model(f"local-dir:{done.model_folder}", pretrained=True).state_dict()
@@ -64,11 +64,11 @@ def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path) -> None
     if recipe.pretrained:
         begun = gmixer.create_model(recipe.model, pretrained=True).state_dict()
         learnt = [name for name in ended if name.startswith("blocks.") and not torch.equal(begun[name], ended[name])]
-        assert bool(learnt) == (recipe.way == "weights")
+        assert bool(learnt) == (recipe.method == "weights")
     assert read_recipe(done.folder / "recipe.toml") == recipe
     assert json.loads((done.folder / "data.json").read_text())["train"]["pictures"] == N - N // 5
     rows = read_table(done.folder / "train.csv")
-    assert (rows[-1]["step"] if rows else 0) == (0 if recipe.way == "probe" else recipe.epochs * 2)
+    assert (rows[-1]["step"] if rows else 0) == (0 if recipe.method == "probe" else recipe.epochs * 2)
     assert all(np.isfinite(row["loss"]) for row in rows)
 
 
@@ -87,7 +87,7 @@ def test_what_is_held_out_is_a_line_of_the_recipe(table: Path, tmp_path: Path) -
     rows = pq.read_table(table).drop_columns(["split"])
     pq.write_table(rows, tmp_path / "whole.parquet")
     done = trained(tmp_path / "whole.parquet", read_recipe("probe").changed({"val_fraction": 0.5}), tmp_path / "run")
-    assert 4 <= len(done.judged.picture) <= 16
+    assert 4 <= len(done.outcomes.picture) <= 16
     assert read_recipe(done.folder / "recipe.toml").val_fraction == 0.5
 
 
@@ -101,7 +101,7 @@ def test_a_folder_inside_the_data_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("options", "said"), [({"threads": 100_000}, "1 to 1024"), ({"device": "nowhere"}, "nowhere")])
 def test_what_this_machine_has_not_is_told(options: dict[str, Any], said: str, table: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=said):
-        train(table, read_recipe("probe"), tmp_path / "run", watcher=Watching(), **options)
+        train(table, read_recipe("probe"), tmp_path / "run", listener=Watching(), **options)
     assert not (tmp_path / "run").exists()
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gmixer.datasets import Pictures, SoftLabels
+from gmixer.datasets import LabeledImages, SoftLabels
 from gmixer.errors import InputError
 from gmixer.train import Recipe, read_recipe
-from gmixer.train.run_dir import CHECKPOINT, DATA, MODEL, RECIPE, claim
+from gmixer.train.run_dir import CHECKPOINT, DATA, MODEL, RECIPE, bind_run_dir
 from training import Drawn
 
 ITS_RECIPE = Recipe(model="drawn", lr=1e-3)
@@ -56,9 +56,9 @@ class Redrawn(Drawn):
         return super().read(i + 1)
 
 
-def begun(folder: Path, what: str = CHECKPOINT, recipe: Recipe = ITS_RECIPE, train: Pictures = TRAIN) -> Path:
+def begun(folder: Path, what: str = CHECKPOINT, recipe: Recipe = ITS_RECIPE, train: LabeledImages = TRAIN) -> Path:
     """A folder with a run that came as far as this."""
-    claim(folder, recipe, train=train, val=VAL)
+    bind_run_dir(folder, recipe, train=train, val=VAL)
     (folder / what).parent.mkdir(exist_ok=True)
     (folder / what).touch()
     return folder
@@ -68,8 +68,8 @@ def begun(folder: Path, what: str = CHECKPOINT, recipe: Recipe = ITS_RECIPE, tra
 def test_a_run_goes_on_where_all_is_the_same(what: str, tmp_path: Path) -> None:
     folder = begun(tmp_path / "run", what)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    claim(folder, replace(ITS_RECIPE, about="in other words"), train=TRAIN, val=VAL)
-    claim(folder, ITS_RECIPE, train=replace(TRAIN, source="moved/elsewhere", name_of="there"), val=VAL)
+    bind_run_dir(folder, replace(ITS_RECIPE, about="in other words"), train=TRAIN, val=VAL)
+    bind_run_dir(folder, ITS_RECIPE, train=replace(TRAIN, source="moved/elsewhere", name_of="there"), val=VAL)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     assert read_recipe(folder / RECIPE) == ITS_RECIPE
 
@@ -95,7 +95,7 @@ def test_another_run_is_refused_and_nothing_is_changed(
     folder = begun(tmp_path / "run", what)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(InputError) as error:
-        claim(folder, **{"recipe": ITS_RECIPE, "train": TRAIN, "val": VAL, **changed})  # type: ignore[arg-type]
+        bind_run_dir(folder, **{"recipe": ITS_RECIPE, "train": TRAIN, "val": VAL, **changed})  # type: ignore[arg-type]
     assert f"holds {said}; give the same to go on, or another folder" in str(error.value)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
@@ -109,12 +109,12 @@ def test_what_cannot_tell_whose_it_is_belongs_to_nobody(name: str, content: byte
     else:
         (folder / name).write_bytes(content)
     with pytest.raises(InputError, match="or another folder") as error:
-        claim(folder, ITS_RECIPE, train=TRAIN, val=VAL)
+        bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL)
     assert name in str(error.value) or "another recipe" in str(error.value)
 
 
 def test_a_run_that_had_not_begun_is_nobodys(tmp_path: Path) -> None:
-    claim(tmp_path / "run", ITS_RECIPE, train=TRAIN, val=VAL)
-    claim(tmp_path / "run", replace(ITS_RECIPE, lr=1), train=Drawn(9), val=VAL)
+    bind_run_dir(tmp_path / "run", ITS_RECIPE, train=TRAIN, val=VAL)
+    bind_run_dir(tmp_path / "run", replace(ITS_RECIPE, lr=1), train=Drawn(9), val=VAL)
     assert read_recipe(tmp_path / "run" / RECIPE).lr == 1
     assert json.loads((tmp_path / "run" / DATA).read_text())["train"]["pictures"] == 9

@@ -15,16 +15,16 @@ import gmixer
 from gmixer.config import VARIANTS
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
-from gmixer.train.initial_model import Start
+from gmixer.train.initial_model import InitialModel
 from gmixer.train.teacher import open_teacher
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def student() -> Start:
+def student() -> InitialModel:
     config = replace(VARIANTS["gmixer_8_64"].model, blocks=1, num_classes=3)
-    return Start(Mixer(config), VARIANTS["gmixer_8_64"].data, "drawn", ["a", "b", "c"], new_head=True)
+    return InitialModel(Mixer(config), VARIANTS["gmixer_8_64"].data, "drawn", ["a", "b", "c"], new_head=True)
 
 
 class Means(nn.Module):
@@ -42,7 +42,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return made
 
 
-def test_a_torch_model_is_fed_as_its_own_config_says(student: Start, module: ModuleType) -> None:
+def test_a_torch_model_is_fed_as_its_own_config_says(student: InitialModel, module: ModuleType) -> None:
     model = Means()
     model.pretrained_cfg = {"input_size": (3, 96, 96), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}  # type: ignore[assignment]
     module.make = lambda: model
@@ -56,7 +56,7 @@ def test_a_torch_model_is_fed_as_its_own_config_says(student: Start, module: Mod
     torch.testing.assert_close(logits_BK, wanted_C.expand(2, 3), atol=1e-5, rtol=0)
 
 
-def test_without_a_config_it_sees_what_the_student_sees(student: Start, module: ModuleType) -> None:
+def test_without_a_config_it_sees_what_the_student_sees(student: InitialModel, module: ModuleType) -> None:
     module.make = Means
     x_BCSS = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(open_teacher("a_teachers_module:make", student, CPU)(x_BCSS), x_BCSS.mean(dim=(2, 3)))
@@ -66,7 +66,7 @@ def test_without_a_config_it_sees_what_the_student_sees(student: Start, module: 
     ("names", "refused"), [(["a", "b", "c"], False), (["a", "c", "b"], True), (["x", "y"], False), (None, False)]
 )
 def test_a_teacher_of_other_classes_is_refused(
-    names: list[str] | None, refused: bool, student: Start, module: ModuleType
+    names: list[str] | None, refused: bool, student: InitialModel, module: ModuleType
 ) -> None:
     """As many, but others or in another order. What it does not say is trusted; two names are of an older head."""
     model = Means()
@@ -81,7 +81,7 @@ def test_a_teacher_of_other_classes_is_refused(
 
 @pytest.mark.parametrize(("ours", "theirs"), [(None, "by name"), ("by name", None)])
 def test_numbers_and_names_that_are_numbers_are_compared(
-    ours: str | None, theirs: str | None, student: Start, module: ModuleType
+    ours: str | None, theirs: str | None, student: InitialModel, module: ModuleType
 ) -> None:
     """Of eleven classes called by numbers, sorted as words, 10 is the third."""
     names = sorted(map(str, range(11)))
@@ -96,7 +96,7 @@ def test_numbers_and_names_that_are_numbers_are_compared(
     assert open_teacher("a_teachers_module:make", same, CPU)
 
 
-def test_a_model_folder_answers_as_it_would_alone(student: Start, tmp_path: Path) -> None:
+def test_a_model_folder_answers_as_it_would_alone(student: InitialModel, tmp_path: Path) -> None:
     model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3).eval()
     nn.init.normal_(model.head.weight)
     folder = gmixer.save_model(model, tmp_path / "teacher", class_names=["a", "b", "c"])
@@ -105,7 +105,7 @@ def test_a_model_folder_answers_as_it_would_alone(student: Start, tmp_path: Path
         torch.testing.assert_close(open_teacher(str(folder), student, CPU)(x_BCSS), model(x_BCSS), atol=1e-4, rtol=0)
 
 
-def test_who_cannot_teach_these_classes_is_refused(student: Start, module: ModuleType) -> None:
+def test_who_cannot_teach_these_classes_is_refused(student: InitialModel, module: ModuleType) -> None:
     with pytest.raises(InputError, match=r"gmixer_8_64 answers with \(1, 1000\) to one picture; wanted \(1, 3\)"):
         open_teacher("gmixer_8_64", student, CPU)
     with pytest.raises(InputError, match=r"no_such_module:f cannot be had .*wanted package\.module:function"):

@@ -155,27 +155,27 @@ class ContestRow:
     @property
     def columns(self) -> Sequence[Column]:
         """Without what the contest does not ask for."""
-        judged = self.contest.macs is not None
+        outcomes = self.contest.macs is not None
         return [
             Column(f"n = {self.rounds}", 19, left=True),
             Column(f"ms/{self.contest.unit}", 8),
             Column("min … max", 11),
             Column("times", 5),
             Column("min … max", 11),
-            *([Column("ceiling", 7), Column("error", 5)] if judged else []),
+            *([Column("ceiling", 7), Column("error", 5)] if outcomes else []),
             *([Column("MiB", 5)] if self.peak_mib is not None else []),
         ]
 
     def cells(self) -> Sequence[str]:
-        judged = self.contest.macs is not None
+        outcomes = self.contest.macs is not None
         return [
             self.label,
             figures(self.ms.median),
             ends(self.ms),
             f"{self.times.median:.2f}",
             f"{self.times.least:.2f} … {self.times.greatest:.2f}",
-            *([per_cent(self.fraction.median) if self.fraction else "–"] if judged else []),
-            *([f"{self.error:.2f}" if self.error is not None else "–"] if judged else []),
+            *([per_cent(self.fraction.median) if self.fraction else "–"] if outcomes else []),
+            *([f"{self.error:.2f}" if self.error is not None else "–"] if outcomes else []),
             *([f"{self.peak_mib:.0f}"] if self.peak_mib is not None else []),
         ]
 

@@ -19,7 +19,7 @@ from gmixer.bench.target import Subject
 from gmixer.runtimes import available_isas
 
 GROUPS = ("forward", "pictures", "photos", "start")  # of contests
-MOST_CEILING_S = 0.5
+MAX_CEILING_S = 0.5
 STAGES_BATCH = 16  # the stages are measured at the batch that is nearest to this
 
 
@@ -50,7 +50,7 @@ class ContestPlan(Plan):
 def own_steps(subject: Subject, plan: Plan) -> list[Step]:
     batches, threads, isa, seconds = plan.batches, plan.threads, plan.isas[0], plan.seconds
     return [
-        *ceiling_steps(plan.isas, threads, seconds=min(seconds / 4, MOST_CEILING_S)),
+        *ceiling_steps(plan.isas, threads, seconds=min(seconds / 4, MAX_CEILING_S)),
         *forward_steps(subject, batches=batches, threads=threads, isa=isa, seconds=seconds),
         stage_step(
             subject,

@@ -73,7 +73,7 @@ def main() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
     if sys.stderr is None:  # the shell closed it
-        terminal.lead_nowhere(terminal.STDERR)  # or the next file opened would get what C libraries say
+        terminal.send_to_devnull(terminal.STDERR)  # or the next file opened would get what C libraries say
     sys.stdout = sys.stdout or nowhere
     sys.stderr = sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):  # a path that is no valid text must be printed all the same

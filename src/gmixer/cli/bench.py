@@ -13,7 +13,7 @@ import typer
 
 from gmixer.cli import options
 
-MOST_IMAGES = 4096  # in a batch: 2.5 GB of 224 px
+MAX_IMAGES = 4096  # in a batch: 2.5 GB of 224 px
 MEASURED = ("numpy", "pillow", "torch", "timm", "onnxruntime", "openvino")  # packages whose versions count
 PEERS = ("timm", "onnxruntime", "openvino")
 
@@ -77,13 +77,13 @@ def bench(
     from gmixer.bench.tables import measure, open_report
     from gmixer.bench.target import subject
     from gmixer.runtimes import available_isas, check_isa, default_threads
-    from gmixer.runtimes.threads import MOST_THREADS
+    from gmixer.runtimes.threads import MAX_THREADS
 
     if not peers and (only or against or photos):
         raise typer.BadParameter("--only, --against and --photos go with --peers")
-    batches = numbers(batch or ["1,16" if peers else "1,4,16,64"], "--batch", MOST_IMAGES)
+    batches = numbers(batch or ["1,16" if peers else "1,4,16,64"], "--batch", MAX_IMAGES)
     most = default_threads()
-    counts = numbers(threads or [f"{most}" if peers else f"1,{most}"], "--threads", MOST_THREADS)
+    counts = numbers(threads or [f"{most}" if peers else f"1,{most}"], "--threads", MAX_THREADS)
     taken = check_isa(isa)
     if peers:
         contests = ContestPlan(

@@ -34,7 +34,7 @@ def own_stderr() -> Iterator[None]:
         sys.stderr = copy
         if watched:
             faulthandler.enable(copy)
-        lead_nowhere(STDERR)
+        send_to_devnull(STDERR)
         yield
     finally:
         copy.flush()
@@ -45,7 +45,7 @@ def own_stderr() -> Iterator[None]:
         copy.close()
 
 
-def lead_nowhere(descriptor: int) -> None:
+def send_to_devnull(descriptor: int) -> None:
     """What is written to it is gone; open or not, it is so now, and no file of ours can come to lie there."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere != descriptor:

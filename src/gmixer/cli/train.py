@@ -71,9 +71,9 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from gmixer.cli.terminal import own_stderr
-    from gmixer.cli.watch import watcher
+    from gmixer.cli.watch import listener
     from gmixer.errors import Interrupted, missing_extra
-    from gmixer.train import Pace, read_recipe
+    from gmixer.train import RunOptions, read_recipe
 
     if probe and config:
         raise typer.BadParameter("is a recipe of its own; wanted it, or --config, not both", param_hint="--probe")
@@ -85,21 +85,23 @@ def train(
         changes["pretrained"] = False
     changes |= dict(_setting(text) for text in settings or ())
     recipe = recipe.changed(changes)
-    if recipe.way == "probe" and (idle := sorted(changes.keys() - OF_A_PROBE)):
+    if recipe.method == "probe" and (idle := sorted(changes.keys() - OF_A_PROBE)):
         raise typer.BadParameter(f"a probe takes no steps, so {', '.join(idle)} would do nothing", param_hint="--probe")
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         from gmixer.train import train as train_on
 
-        with own_stderr(), watcher(speaks=os.environ.get("RANK", "0") == "0") as watch:
+        with own_stderr(), listener(speaks=os.environ.get("RANK", "0") == "0") as watch:
             trained = train_on(
                 data,
                 recipe,
                 folder,
-                watcher=watch,
+                listener=watch,
                 device=device,
                 threads=threads,
-                pace=Pace(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every),
+                run_options=RunOptions(
+                    workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every
+                ),
             )
         watch.ends(trained)  # without the bar, which would break long lines
     except ModuleNotFoundError as error:

@@ -22,7 +22,7 @@ LINE_EVERY_S = 30.0  # in a pipe
 
 
 @contextmanager
-def watcher(*, speaks: bool) -> Iterator[Watch]:
+def listener(*, speaks: bool) -> Iterator[Watch]:
     """speaks: False for all processes of a run but the first."""
     if not speaks or not sys.stderr.isatty():
         yield Watch(None, speaks=speaks)
@@ -40,7 +40,7 @@ def watcher(*, speaks: bool) -> Iterator[Watch]:
 
 
 class Watch:
-    """A gmixer.train.Watcher on stderr; what was trained, on stdout."""
+    """A gmixer.train.Listener on stderr; what was trained, on stdout."""
 
     def __init__(self, bar: Bar | None, *, speaks: bool) -> None:
         self._bar, self._speaks = bar, speaks
@@ -53,7 +53,7 @@ class Watch:
     def begins(self, *, step: int, steps: int) -> None:
         self._steps, self._first_step, self._began = steps, step, time.monotonic()
         if step:
-            self.says(f"goes on at step {step} of {steps}")
+            self.message(f"goes on at step {step} of {steps}")
         if self._bar:
             if self._task is not None:
                 self._bar.remove_task(self._task)
@@ -65,13 +65,13 @@ class Watch:
             self._bar.update(self._task, completed=row.step, description=text)
         elif time.monotonic() - self._last_line >= LINE_EVERY_S or row.step == self._steps:
             self._last_line = time.monotonic()
-            self.says(f"step {row.step}/{self._steps}  {text}  {self._left(row.step)}")
+            self.message(f"step {row.step}/{self._steps}  {text}  {self._left(row.step)}")
 
     def validated(self, row: Validation) -> None:
         measured = f"loss {row.loss:.3f}, top-1 {row.top1:.1%}"
         if row.top5 is not None:
             measured += f", top-5 {row.top5:.1%}"
-        self.says(f"epoch {row.epoch:.2f}  on {row.n} held out: {measured}")
+        self.message(f"epoch {row.epoch:.2f}  on {row.n} held out: {measured}")
 
     def embedded(self, pictures: int) -> None:
         if self._bar and self._task is not None:
@@ -79,7 +79,7 @@ class Watch:
                 self._task, completed=pictures, description=f"{pictures} of {self._steps} pictures embedded"
             )
 
-    def says(self, text: str) -> None:
+    def message(self, text: str) -> None:
         if not self._speaks:
             return
         if self._bar:
@@ -94,7 +94,7 @@ class Watch:
 
         from gmixer.evaluate import top
 
-        share = top(trained.judged, 1)
+        share = top(trained.outcomes, 1)
         low, high = share.interval
         measured = f"{share.value:.1%} of {share.n:,} pictures held out; 95 % interval {low:.1%} … {high:.1%}"
         print(f"top-1   {measured if share.n else 'not measured: no picture held out could be read'}")

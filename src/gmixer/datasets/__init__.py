@@ -18,17 +18,18 @@ balance.py    how many pictures each class has
 
 from gmixer.datasets.balance import Balance, balance, described
 from gmixer.datasets.class_index import counts_by_place, imagenet_indices, same_classes
-from gmixer.datasets.labeled_images import UNKNOWN, Pictures, SoftLabels, Subset
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, SoftLabels, Subset
 from gmixer.datasets.opening import Split, open_held_out, open_pictures, open_split
-from gmixer.datasets.splits import some
+from gmixer.datasets.splits import abbreviate
 
 __all__ = [
     "UNKNOWN",
     "Balance",
-    "Pictures",
+    "LabeledImages",
     "SoftLabels",
     "Split",
     "Subset",
+    "abbreviate",
     "balance",
     "counts_by_place",
     "described",
@@ -37,5 +38,4 @@ __all__ = [
     "open_pictures",
     "open_split",
     "same_classes",
-    "some",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gmixer.datasets.labeled_images import UNKNOWN, Pictures
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 
 NAMED = 5  # classes that a sentence names
 
@@ -32,7 +32,7 @@ class Balance:
         return tuple(name for name, count in self.classes if not count)
 
 
-def balance(pictures: Pictures) -> Balance:
+def balance(pictures: LabeledImages) -> Balance:
     """Where the data only has numbers, classes go up to the largest and are called "class 17"."""
     known = pictures.labels[pictures.labels != UNKNOWN]
     counts = np.bincount(known, minlength=len(pictures.classes or ()))
@@ -40,7 +40,7 @@ def balance(pictures: Pictures) -> Balance:
     return Balance(tuple(zip(names, counts.tolist(), strict=True)), len(pictures) - len(known))
 
 
-def described(train: Pictures, val: Pictures) -> list[str]:
+def described(train: LabeledImages, val: LabeledImages) -> list[str]:
     """What a person should know of the two parts before a run, a sentence each."""
     learnt, held_out = balance(train), balance(val)
     lines = [f"{len(train):,} pictures to learn from, {len(val):,} held out; {_spread(learnt)}"]

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.dataset_base import Parts, Stored
+from gmixer.datasets.dataset_base import DatasetBase, Parts
 from gmixer.datasets.labeled_images import UNKNOWN
-from gmixer.datasets.splits import some
+from gmixer.datasets.splits import abbreviate
 from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
 
@@ -73,7 +73,7 @@ def counts_by_place(classes: Sequence[str]) -> bool:
     return len(numbers) < len(classes) or numbers == list(range(len(classes)))
 
 
-def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
+def align_classes(parts: Parts, classes: Sequence[str] | None) -> Parts:
     """The same parts, with labels that count one list of classes: `classes`, else those of the training part.
 
     Raises InputError for a class that the list lacks, and without `classes` for fewer than two.
@@ -99,7 +99,7 @@ def agreeing(parts: Parts, classes: Sequence[str] | None) -> Parts:
     return parts
 
 
-def _renumbered(pictures: Stored, classes: Sequence[str], where: str) -> Stored:
+def _renumbered(pictures: DatasetBase, classes: Sequence[str], where: str) -> DatasetBase:
     if pictures.classes is None and not counts_by_place(classes):  # "10" stands before "2": a number is a name here
         pictures = replace(pictures, classes=tuple(map(str, range(int(pictures.labels.max(initial=-1)) + 1))))
     known = pictures.labels != UNKNOWN
@@ -138,7 +138,7 @@ def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([index.get(name, UNKNOWN) for name in names], np.int64)
 
 
-def _at_least_two(pictures: Stored) -> None:
+def _at_least_two(pictures: DatasetBase) -> None:
     held = np.unique(pictures.labels[pictures.labels != UNKNOWN])
     if len(held) < 2 and pictures.soft is None:
         names = pictures.classes or [str(label) for label in range(int(held[-1]) + 1 if held.size else 0)]
@@ -148,5 +148,5 @@ def _at_least_two(pictures: Stored) -> None:
 
 def _only(where: str, names: list[str], *, among: Sequence[str] = ()) -> str:
     count = "the class" if len(names) == 1 else f"{len(names):,} classes"
-    wanted = f"the {len(among):,} classes wanted ({some(list(among))})" if among else "the other part's classes"
-    return f"{where} {count} {some(names)}, not among {wanted}; wanted the same ones, spelt alike"
+    wanted = f"the {len(among):,} classes wanted ({abbreviate(list(among))})" if among else "the other part's classes"
+    return f"{where} {count} {abbreviate(names)}, not among {wanted}; wanted the same ones, spelt alike"

@@ -31,7 +31,7 @@ def open_csv(file: str, source: str) -> Parts:
     labels, classes = numbered(_values([row[header.index(label)].strip() for row in rows]), source)
     whole = files_at(
         root=os.path.dirname(file),
-        ways=[row[header.index(path)].strip() for row in rows],
+        relative_paths=[row[header.index(path)].strip() for row in rows],
         source=source,
         classes=classes,
         labels=labels,

@@ -14,8 +14,8 @@ from gmixer.datasets.labeled_images import SoftLabels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored(ABC):
-    """`Pictures` of one format: the fields are those of the protocol."""
+class DatasetBase(ABC):
+    """`LabeledImages` of one format: the fields are those of the protocol."""
 
     source: str
     classes: Sequence[str] | None
@@ -51,4 +51,4 @@ class Stored(ABC):
 
 Part = Literal["train", "val", "whole"]
 # What a source holds: "train", "val" or both where it says which pictures are for what, else "whole" alone.
-Parts: TypeAlias = Mapping[Part, Stored]
+Parts: TypeAlias = Mapping[Part, DatasetBase]

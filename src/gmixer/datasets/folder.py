@@ -8,7 +8,7 @@ import numpy as np
 
 from gmixer.datasets.dataset_base import Parts
 from gmixer.datasets.image_files import Files
-from gmixer.datasets.splits import parts_of, some, word_of
+from gmixer.datasets.splits import abbreviate, split_word, splits_of
 from gmixer.errors import InputError
 from gmixer.sources.listing import find_images, is_image_file
 from gmixer.sources.local import reason_of
@@ -25,18 +25,18 @@ def open_folder(source: str) -> Parts:
     folders = folders_in(source)
     if not _say_their_part(folders):
         return {"whole": _classes_in(source, source)}
-    wordy = [folder for folder in folders if word_of(folder)]
-    parts, notes = parts_of({folder: word_of(folder) for folder in wordy}, source)
+    wordy = [folder for folder in folders if split_word(folder)]
+    parts, notes = splits_of({folder: split_word(folder) for folder in wordy}, source)
     opened = {}
     for part, names in parts.items():
         if len(names) > 1:
             raise InputError(f"{source} holds {' and '.join(names)}, which are the same part; wanted one of them")
         opened[part] = _classes_in(os.path.join(source, names[0]), source, notes)
-    others = [folder for folder in folders if not word_of(folder)]
+    others = [folder for folder in folders if not split_word(folder)]
     if others:
         raise InputError(
-            f"{source} holds {some(others)} beside {some(wordy)}; wanted either classes or parts there: move "
-            "what is neither out of the folder"
+            f"{source} holds {abbreviate(others)} beside {abbreviate(wordy)}; wanted either classes or parts there: "
+            "move what is neither out of the folder"
         )
     return opened
 
@@ -52,31 +52,31 @@ def folders_in(folder: str) -> list[str]:
 
 def _say_their_part(folders: list[str]) -> bool:
     """Whether they are train and val, and not classes of which one happens to be called so."""
-    words = {word_of(folder) for folder in folders}
+    words = {split_word(folder) for folder in folders}
     return words != {None} and (None not in words or {"train"} < words - {None}) and bool(words)
 
 
 def _classes_in(root: str, source: str, notes: tuple[str, ...] = ()) -> Files:
-    ways: list[str] = []
+    relative_paths: list[str] = []
     of_class: list[str] = []
     others: list[str] = []
     barren: list[str] = []
     for folder in folders_in(root):
-        before = len(ways)
+        before = len(relative_paths)
         for found in find_images(os.path.join(root, folder)):
             if found.error is not None:
                 raise InputError(f"{found.error}; wanted to read all of {source}: give its reader the right to")
-            way = os.path.relpath(found.path, root)
+            relative_path = os.path.relpath(found.path, root)
             if is_image_file(found.path):
-                ways.append(way)
+                relative_paths.append(relative_path)
                 of_class.append(folder)
             else:
-                others.append(way)
-        if len(ways) == before:
+                others.append(relative_path)
+        if len(relative_paths) == before:
             barren.append(folder)
     with os.scandir(root) as entries:
         loose = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
-    if not ways:
+    if not relative_paths:
         raise InputError(f"{root} holds no pictures in folders; wanted {LAYOUT}")
     classes, labels = np.unique(np.array(of_class), return_inverse=True)
     return Files(
@@ -85,16 +85,16 @@ def _classes_in(root: str, source: str, notes: tuple[str, ...] = ()) -> Files:
         labels=labels.astype(np.int64),
         notes=notes + _left_out(others, barren, loose, root),
         root=root,
-        ways=ways,
+        relative_paths=relative_paths,
     )
 
 
 def _left_out(others: list[str], barren: list[str], loose: list[str], root: str) -> tuple[str, ...]:
     notes = []
     if others:
-        notes.append(f"{len(others):,} files are no images and left out ({some(others)})")
+        notes.append(f"{len(others):,} files are no images and left out ({abbreviate(others)})")
     if loose:
-        notes.append(f"{len(loose):,} files lie in no class's folder of {root} and are left out ({some(loose)})")
+        notes.append(f"{len(loose):,} files lie in no class's folder of {root} and are left out ({abbreviate(loose)})")
     if barren:
-        notes.append(f"{len(barren):,} folders hold no picture and are no class ({some(barren)})")
+        notes.append(f"{len(barren):,} folders hold no picture and are no class ({abbreviate(barren)})")
     return tuple(notes)

@@ -11,12 +11,12 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.dataset_base import Stored
+from gmixer.datasets.dataset_base import DatasetBase
 from gmixer.datasets.labeled_images import UNKNOWN
 from gmixer.errors import InputError
 
 
-def split(pictures: Stored, val_fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split(pictures: DatasetBase, val_fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which are to train on and which are held out, in order. Raises InputError unless 0 < val_fraction < 1.
 
     Each picture is drawn for itself, so a class gives val_fraction of its pictures give or take chance. One that would

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets import columns
-from gmixer.datasets.dataset_base import Parts, Stored
-from gmixer.datasets.splits import parts_of, word_of
+from gmixer.datasets.dataset_base import DatasetBase, Parts
+from gmixer.datasets.splits import split_word, splits_of
 from gmixer.errors import InputError, missing_extra
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def open_saved(folder: str) -> Parts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubRows(Stored):
+class HubRows(DatasetBase):
     """data: the library's own Dataset, mapped into memory; paths: what its rows call their pictures; split: its name;
     rows: (n,) those that are meant.
     """
@@ -73,13 +73,13 @@ class HubRows(Stored):
 
 def _parts(loaded: Any, source: str) -> Parts:
     splits = dict(loaded) if isinstance(loaded, Mapping) else {str(loaded.split or "data"): loaded}
-    words = {split: word_of(split) for split in splits}
+    words = {split: split_word(split) for split in splits}
     if len(splits) == 1:
         return {"whole": _opened(*splits.popitem(), source, ())}
     known = {split: word for split, word in words.items() if word}
     if not known:
         raise InputError(f"{source} has the splits {', '.join(splits)}; wanted train and validation")
-    parts, notes = parts_of(known, source)
+    parts, notes = splits_of(known, source)
     if others := [split for split in splits if split not in known]:
         notes = (*notes, f"the splits {', '.join(others)} are left out")
     for part, names in parts.items():

@@ -10,29 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.dataset_base import Stored
+from gmixer.datasets.dataset_base import DatasetBase
 from gmixer.datasets.labeled_images import SoftLabels
-from gmixer.datasets.splits import some
+from gmixer.datasets.splits import abbreviate
 from gmixer.errors import InputError
 from gmixer.sources.limits import DEFAULT_LIMITS
 from gmixer.sources.local import read_file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Files(Stored):
+class Files(DatasetBase):
     """root: the folder that `ways` start from, as typed; a way may also be an absolute path."""
 
     root: str
-    ways: Sequence[str]
+    relative_paths: Sequence[str]
 
     def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        return {"ways": [self.ways[row] for row in rows]}
+        return {"ways": [self.relative_paths[row] for row in rows]}
 
     def key(self, i: int) -> str:
-        return self.ways[i]
+        return self.relative_paths[i]
 
     def name(self, i: int) -> str:
-        return os.path.join(self.root, self.ways[i])
+        return os.path.join(self.root, self.relative_paths[i])
 
     def read(self, i: int) -> bytes:
         path = self.name(i)
@@ -42,7 +42,7 @@ class Files(Stored):
 def files_at(
     *,
     root: str,
-    ways: Sequence[str | None],
+    relative_paths: Sequence[str | None],
     source: str,
     classes: Sequence[str] | None,
     labels: NDArray[np.int64],
@@ -53,15 +53,19 @@ def files_at(
 
     Raises InputError for a row without a path, and where all files are missing.
     """
-    present = [way for way in ways if way]
-    if len(present) < len(ways):
-        row = next(row for row, way in enumerate(ways) if not way)
+    present = [relative_path for relative_path in relative_paths if relative_path]
+    if len(present) < len(relative_paths):
+        row = next(row for row, relative_path in enumerate(relative_paths) if not relative_path)
         raise InputError(f"{source}: row {row} has no path; wanted one in each")
-    missing = [way for way in present if not os.path.lexists(os.path.join(root, way))]
-    if len(missing) == len(ways):
-        raise InputError(f"{source} names {some(missing)}, none of which is there; wanted paths from {root or '.'}")
-    if again := len(ways) - len(set(ways)):
+    missing = [relative_path for relative_path in present if not os.path.lexists(os.path.join(root, relative_path))]
+    if len(missing) == len(relative_paths):
+        raise InputError(
+            f"{source} names {abbreviate(missing)}, none of which is there; wanted paths from {root or '.'}"
+        )
+    if again := len(relative_paths) - len(set(relative_paths)):
         notes = (*notes, f"{again:,} rows name a file that another row names too; each counts")
     if missing:
-        notes = (*notes, f"{len(missing):,} files are named but not there ({some(missing)})")
-    return Files(source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, ways=present)
+        notes = (*notes, f"{len(missing):,} files are named but not there ({abbreviate(missing)})")
+    return Files(
+        source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, relative_paths=present
+    )

@@ -25,7 +25,7 @@ class SoftLabels:
     probability: NDArray[np.float32]
 
 
-class Pictures(Protocol):
+class LabeledImages(Protocol):
     """n pictures, numbered from 0 in an order that depends on the data alone.
 
     An instance can be pickled, and read from by a process of its own: files are opened where they are read.
@@ -73,9 +73,9 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of the pictures, in the order of `chosen` (n,): a split, or those of some classes. Itself `Pictures`."""
+    """Some of the images, in the order of `chosen` (n,): a split or a few classes. Itself `LabeledImages`."""
 
-    whole: Pictures
+    whole: LabeledImages
     chosen: NDArray[np.int64]
 
     @property

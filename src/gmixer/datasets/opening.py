@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from gmixer.datasets.class_index import agreeing
-from gmixer.datasets.dataset_base import Parts, Stored
+from gmixer.datasets.class_index import align_classes
+from gmixer.datasets.dataset_base import DatasetBase, Parts
 from gmixer.datasets.folder import LAYOUT, folders_in, open_folder
 from gmixer.datasets.holdout import split as drawn_split
-from gmixer.datasets.labeled_images import Pictures, Subset
-from gmixer.datasets.splits import some
+from gmixer.datasets.labeled_images import LabeledImages, Subset
+from gmixer.datasets.splits import abbreviate
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.local import read_head
 from gmixer.sources.sniff import HEAD_BYTES, archive_format, is_image
@@ -33,8 +33,8 @@ Kind = Literal["parquet", "tar", "csv"]
 class Split:
     """is_drawn: the data has no part to measure on, so some of its pictures were held out (split.py)."""
 
-    train: Pictures
-    val: Pictures
+    train: LabeledImages
+    val: LabeledImages
     is_drawn: bool
 
 
@@ -44,7 +44,7 @@ def open_pictures(
     split: Literal["train", "val"] | None = None,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
-) -> Pictures:
+) -> LabeledImages:
     """The pictures of a folder, a table, tars or a data set of the Hub: docs/datasets.md shows each layout.
 
     split: "train" or "val" where the data says which pictures are which, else drawn: val_fraction of each class is held
@@ -73,7 +73,7 @@ def open_split(source: Source, *, val_fraction: float = 0.2, classes: Sequence[s
     return _split(_parts(source, classes), val_fraction)
 
 
-def open_held_out(source: Source, *, classes: Sequence[str] | None = None) -> Pictures:
+def open_held_out(source: Source, *, classes: Sequence[str] | None = None) -> LabeledImages:
     """What to measure a model on: the val part where the data has one, else all. Arguments as in open_pictures."""
     parts = _parts(source, classes)
     return _prepared(parts.get("val") or next(iter(parts.values())))
@@ -95,14 +95,14 @@ def _split(parts: Parts, val_fraction: float) -> Split:
     return Split(Subset(whole, train), Subset(whole, val), is_drawn=True)
 
 
-def _prepared(pictures: Stored) -> Stored:
+def _prepared(pictures: DatasetBase) -> DatasetBase:
     pictures.prepare()
     return pictures
 
 
 def _parts(source: Source, classes: Sequence[str] | None) -> Parts:
     source = os.fspath(source)
-    return agreeing(_opener(source)(), classes)
+    return align_classes(_opener(source)(), classes)
 
 
 def _opener(source: str) -> Callable[[], Parts]:
@@ -137,8 +137,8 @@ def _folder_opener(source: str) -> Callable[[], Parts]:
     if folders := folders_in(source):
         found = next(iter(by_kind))
         raise InputError(
-            f"{source} holds {len(by_kind[found])} {found} files beside the folders {some(folders)}; wanted one or the "
-            f"other: name the files meant, as in '{source}/*.{found}'"
+            f"{source} holds {len(by_kind[found])} {found} files beside the folders {abbreviate(folders)}; wanted one "
+            f"or the other: name the files meant, as in '{source}/*.{found}'"
         )
     return _files_opener(next(iter(by_kind.values())), source)
 
@@ -146,7 +146,7 @@ def _folder_opener(source: str) -> Callable[[], Parts]:
 def _files_opener(files: list[str], source: str) -> Callable[[], Parts]:
     kinds = {file: _kind(file) for file in files}
     if len(set(kinds.values())) > 1:
-        raise InputError(f"{source} stands for files of several kinds ({some(files)}); wanted one kind")
+        raise InputError(f"{source} stands for files of several kinds ({abbreviate(files)}); wanted one kind")
     match kinds[files[0]]:
         case "parquet":
             from gmixer.datasets.parquet import open_parquet
@@ -175,7 +175,7 @@ def expanded(source: str) -> list[str]:
     if not files:
         raise InputError(f"{source}: no such file or folder; wanted {FORMS}")
     if missing := [file for file in files if not os.path.exists(file)]:
-        raise InputError(f"{some(missing)}: no such file or folder; wanted {FORMS}")
+        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
     return files
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from gmixer.datasets import columns
 from gmixer.datasets.columns import bytes_of
-from gmixer.datasets.dataset_base import Parts, Stored
+from gmixer.datasets.dataset_base import DatasetBase, Parts
 from gmixer.datasets.image_files import Files, files_at
-from gmixer.datasets.splits import by_column, parts_of, word_in
+from gmixer.datasets.splits import by_column, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError, missing_extra
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def open_parquet(files: Sequence[str], source: str) -> Parts:
 
     Raises InputError for damaged files and for columns that are missing or do not fit; MissingExtraError.
     """
-    parts, notes = parts_of({file: word_in(os.path.basename(file)) for file in files}, source)
+    parts, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
     if "whole" not in parts:
         return {part: _opened(of_part, source, notes)[0] for part, of_part in parts.items()}
     return by_column(*_opened(files, source, ()), source)
@@ -107,7 +107,7 @@ class ImageColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows(Stored):
+class Rows(DatasetBase):
     """rows: (n,) those of the column that are meant."""
 
     column: ImageColumn
@@ -211,7 +211,7 @@ def _as_files(rows: Rows, paths: list[str | None]) -> Files:
         )
     return files_at(
         root=folders.pop(),
-        ways=paths,
+        relative_paths=paths,
         source=rows.source,
         classes=rows.classes,
         labels=rows.labels,

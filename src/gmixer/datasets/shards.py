@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets.class_index import numbered
-from gmixer.datasets.dataset_base import Parts, Stored
-from gmixer.datasets.splits import parts_of, some, word_in
+from gmixer.datasets.dataset_base import DatasetBase, Parts
+from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.limits import DEFAULT_LIMITS
@@ -34,12 +34,12 @@ def open_shards(files: Sequence[str], source: str) -> Parts:
     A label is what is in the sample's .cls, its .json under "label", or its .txt. Raises InputError for a damaged tar,
     a link, a name that occurs twice, and labels that are neither numbers nor names; it names the tar.
     """
-    parts, notes = parts_of({file: word_in(os.path.basename(file)) for file in files}, source)
+    parts, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
     return {part: _opened(of_part, source, notes) for part, of_part in parts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shards(Stored):
+class Shards(DatasetBase):
     """tars: their paths. names: of the pictures inside. tar, offset, size: (n,) where each of them stands."""
 
     tars: Sequence[str]
@@ -98,7 +98,7 @@ class _Index:
             "pictures have no label": self.without_label,
             "pictures have a label that cannot be read, and count as without": self.strange_label,
         }
-        return tuple(f"{len(names):,} {what} ({some(names)})" for what, names in said.items() if names)
+        return tuple(f"{len(names):,} {what} ({abbreviate(names)})" for what, names in said.items() if names)
 
 
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards:

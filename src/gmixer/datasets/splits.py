@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from gmixer.datasets.dataset_base import Part, Parts, Stored
+from gmixer.datasets.dataset_base import DatasetBase, Part, Parts
 from gmixer.errors import InputError
 
 WORDS = {
@@ -22,23 +22,23 @@ WORDS = {
 _Where = TypeVar("_Where", bound=Hashable)
 
 
-def word_of(name: str) -> str | None:
+def split_word(name: str) -> str | None:
     """ "train", "val" or "test", where a folder, a split or a cell of a table is called so; else None."""
     return WORDS.get(name.strip().lower())
 
 
-def word_in(file: str) -> str | None:
+def split_word_in(file: str) -> str | None:
     """The same for a file's name: `train-00000-of-00002.parquet`, `imagenet1k-validation-17.tar`.
 
     Raises InputError for a name that says two things.
     """
-    words = {word for piece in re.split(r"[-_. ]", file) if (word := word_of(piece))}
+    words = {word for piece in re.split(r"[-_. ]", file) if (word := split_word(piece))}
     if len(words) > 1:
         raise InputError(f"{file} is called {' and '.join(sorted(words))}; wanted one of them in a file's name")
     return words.pop() if words else None
 
 
-def parts_of(words: Mapping[_Where, str | None], source: str) -> tuple[dict[Part, list[_Where]], tuple[str, ...]]:
+def splits_of(words: Mapping[_Where, str | None], source: str) -> tuple[dict[Part, list[_Where]], tuple[str, ...]]:
     """words: for each file, folder or row, what it is for. Gives what to read for each part, and what to tell.
 
     Test pictures are held out ("val") where nothing else is; else they are left out. Raises InputError where some say
@@ -61,22 +61,22 @@ def parts_of(words: Mapping[_Where, str | None], source: str) -> tuple[dict[Part
     return parts, ("the test part is left out: val is what is measured on",) if unused else ()
 
 
-def by_column(whole: Stored, cells: Sequence[object] | None, source: str) -> Parts:
+def by_column(whole: DatasetBase, cells: Sequence[object] | None, source: str) -> Parts:
     """cells: what a column split says of each picture; None where there is no such column: all are "whole".
 
     Raises InputError for a cell that says none of train, val and test.
     """
     if cells is None:
         return {"whole": whole}
-    words = {row: word_of(str(cell or "")) for row, cell in enumerate(cells)}
+    words = {row: split_word(str(cell or "")) for row, cell in enumerate(cells)}
     if strange := [row for row, word in words.items() if word is None]:
         cell = cells[strange[0]]
         raise InputError(f"{source}: row {strange[0]} has {cell!r} in its column split; wanted train, val or test")
-    parts, notes = parts_of(words, source)
+    parts, notes = splits_of(words, source)
     return {part: whole.taken(np.array(rows), notes) for part, rows in parts.items()}
 
 
-def some(names: Iterable[str], count: int = 3) -> str:
+def abbreviate(names: Iterable[str], count: int = 3) -> str:
     """`a, b, c …`: the first of them."""
     names = list(names)
     return ", ".join(names[:count]) + (" …" if len(names) > count else "")

@@ -22,7 +22,7 @@ BUILT = {"x86_64": ("avx512", "avx2", "scalar"), "aarch64": ("neon", "scalar")}
 # stage's rms error is at most twice that of plain float32 arithmetic, its worst element at most four times as far off
 # (one element is a matter of luck). Each path sums the same products, in another order. Measured on 20 draws, AVX2 and
 # scalar: rms 0.8 to 1.2 times, worst element at most 2.3 times; products in bfloat16 are off by hundreds of times.
-MOST_RMS, MOST_WORST = 2.0, 4.0
+MAX_RMS, MAX_WORST = 2.0, 4.0
 
 # Two blocks of odd widths, which leave panels and tiles over: 25 patches, 80 channels. Both kinds of MLP.
 _ODD = replace(
@@ -76,7 +76,7 @@ class Error:
     @property
     def times(self) -> float:
         """1: the most that is allowed. NaN is more."""
-        times = max(self.rms / MOST_RMS, self.worst / MOST_WORST)
+        times = max(self.rms / MAX_RMS, self.worst / MAX_WORST)
         return float("inf") if np.isnan(times) else times
 
 
@@ -97,7 +97,7 @@ def instruction_sets() -> Outcome:
         if error.times > 1:
             wrong[isa] = (
                 f"is {error.rms:.3g} times as far from float64 as plain float32 is, its worst element "
-                f"{error.worst:.3g} times ({error.stage}; at most {MOST_RMS:g} and {MOST_WORST:g} are allowed)"
+                f"{error.worst:.3g} times ({error.stage}; at most {MAX_RMS:g} and {MAX_WORST:g} are allowed)"
             )
     if wrong:
         right = [isa for isa in isas if isa not in wrong]
@@ -105,7 +105,7 @@ def instruction_sets() -> Outcome:
         fact = "; ".join(f"{isa} {why}" for isa, why in wrong.items())
         return failed(fact, f"{way_out}; and report it, with the processor's name from `gmixer info`")
     shown = ", ".join(f"{isa} {error.rms:.2f}" for isa, error in errors.items())
-    fact = f"error against float64, in errors of plain float32 (at most {MOST_RMS:g}): {shown}"
+    fact = f"error against float64, in errors of plain float32 (at most {MAX_RMS:g}): {shown}"
     if "scalar" in computed and len(computed) > 1:
         apart = max(_apart(stages, computed["scalar"]) for isa, stages in computed.items() if isa != "scalar")
         fact += f"; from scalar at most {apart:.1e} of the largest value"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # One level of a pixel is at least 1/255/0.229 = 0.017 of the tensor. golden.json rounds at 1e-6.
 TENSOR_TOLERANCE = 1e-5
 # As tests/test_engine.py allows for a worst element, in errors of PyTorch's float32, which golden.json states.
-MOST_ERRORS = 4.0
+MAX_ERRORS = 4.0
 
 # What golden.json keeps: every 16th pixel of each row and column, every 16th feature, the five best classes.
 PIXELS = np.s_[:, 8::16, 8::16]
@@ -103,13 +103,13 @@ def answer() -> Outcome:
         float(off_classes) / (2 * wanted["logits_fp32_error"]), float(off_features) / wanted["features_fp32_error"]
     )
     best = f"{labels[got5[0]]} {np.exp(log_probability_K[got5[0]]):.1%}"
-    if got5 != top5 or not errors <= MOST_ERRORS:
+    if got5 != top5 or not errors <= MAX_ERRORS:
         return failed(
             f"{best}; wanted {labels[top5[0]]} {np.exp(wanted['top5'][0][1]):.1%}; {engine} is off by {errors:.2g} "
-            f"errors of PyTorch's float32, at most {MOST_ERRORS:g} are allowed",
+            f"errors of PyTorch's float32, at most {MAX_ERRORS:g} are allowed",
             f"put right what is wrong above (weights, transform, instruction sets); where nothing is: {REINSTALL}",
         )
-    return ok(f"{best}, on {engine}; off by {errors:.2f} errors of PyTorch's float32 (at most {MOST_ERRORS:g})")
+    return ok(f"{best}, on {engine}; off by {errors:.2f} errors of PyTorch's float32 (at most {MAX_ERRORS:g})")
 
 
 def _output() -> tuple[Output, list[str], str]:

@@ -1,6 +1,6 @@
 """How good a model is on pictures whose classes are known, without torch.
 
-judge.py        judge: answers → Judged, one entry a picture
+judge.py        judge: answers → Outcomes, one entry a picture
 metrics.py      top-k, calibration, per class, with intervals
 sets.py         ImageNet's test sets: which answers count, and which are right
 subsets.py      the classes of ImageNet-A and ImageNet-R
@@ -10,6 +10,6 @@ predictions.py  every picture's answer, to a file
 """
 
 from gmixer.evaluate.metrics import Share, calibration, confusion, per_class, top, wilson
-from gmixer.evaluate.outcomes import Judged, judge
+from gmixer.evaluate.outcomes import Outcomes, score_images
 
-__all__ = ["Judged", "Share", "calibration", "confusion", "judge", "per_class", "top", "wilson"]
+__all__ = ["Outcomes", "Share", "calibration", "confusion", "per_class", "score_images", "top", "wilson"]

@@ -1,4 +1,4 @@
-"""How good the answers are, and how sure that is. Pure functions of a Judged.
+"""How good the answers are, and how sure that is. Pure functions of a Outcomes.
 
 N pictures, K classes.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.evaluate.outcomes import Judged
+from gmixer.evaluate.outcomes import Outcomes
 
 Z_95 = 1.959963984540054  # of the standard normal distribution: 95 % lie within ± this
 BINS = 15  # of the confidence, as in Guo et al., "On calibration of modern neural networks", arXiv 1706.04599
@@ -51,9 +51,9 @@ class Share:
         return f"{self.value:.2%} ({low:.2%} … {high:.2%}, n = {self.n:,})"
 
 
-def top(judged: Judged, k: int) -> Share:
+def top(outcomes: Outcomes, k: int) -> Share:
     """How many pictures have a right class among the k most probable."""
-    return Share(int((judged.rank < k).sum()), len(judged.rank))
+    return Share(int((outcomes.rank < k).sum()), len(outcomes.rank))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +64,31 @@ class Bin:
     accuracy: Share
 
 
-def calibration(judged: Judged) -> tuple[float, list[Bin]]:
+def calibration(outcomes: Outcomes) -> tuple[float, list[Bin]]:
     """The expected calibration error, 0…1, over BINS bins of equal width; and those that hold pictures, lowest first.
 
     0.05: the probability that an answer is given is 5 percentage points off the share of such answers that are right.
     """
-    place_N = np.minimum((judged.probability * BINS).astype(np.int64), BINS - 1)
-    right_N = judged.rank == 0
+    place_N = np.minimum((outcomes.probability * BINS).astype(np.int64), BINS - 1)
+    right_N = outcomes.rank == 0
     bins, error = [], 0.0
     for place in np.unique(place_N):
         in_bin = place_N == place
         accuracy = Share(int(right_N[in_bin].sum()), int(in_bin.sum()))
-        confidence = float(judged.probability[in_bin].mean(dtype=np.float64))
+        confidence = float(outcomes.probability[in_bin].mean(dtype=np.float64))
         bins.append(Bin(confidence, accuracy))
         error += accuracy.n / len(place_N) * abs(accuracy.value - confidence)
     return error, bins
 
 
-def per_class(judged: Judged, num_classes: int) -> list[Share]:
+def per_class(outcomes: Outcomes, num_classes: int) -> list[Share]:
     """top-1 of the pictures of each class."""
-    counts_K = np.bincount(judged.label, minlength=num_classes)
-    right_K = np.bincount(judged.label[judged.rank == 0], minlength=num_classes)
+    counts_K = np.bincount(outcomes.label, minlength=num_classes)
+    right_K = np.bincount(outcomes.label[outcomes.rank == 0], minlength=num_classes)
     return [Share(int(right), int(n)) for right, n in zip(right_K, counts_K, strict=True)]
 
 
-def confusion(judged: Judged, num_classes: int) -> NDArray[np.int64]:
+def confusion(outcomes: Outcomes, num_classes: int) -> NDArray[np.int64]:
     """(K, K): how many pictures of class i were taken for class j."""
-    pairs = judged.label * num_classes + judged.predicted
+    pairs = outcomes.label * num_classes + outcomes.predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.data import Preprocess
-from gmixer.datasets.labeled_images import Pictures
+from gmixer.datasets.labeled_images import LabeledImages
 from gmixer.errors import ImageError
-from gmixer.predictor import MOST_DECODERS
-from gmixer.prefetch import batches, map_ahead
+from gmixer.predictor import MAX_DECODERS
+from gmixer.prefetch import batches, prefetch
 from gmixer.runtimes.threads import default_threads
 
 BATCH = 32
@@ -22,7 +22,7 @@ Forward = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # x (B, C, S, S)
 
 
 @dataclass(frozen=True)
-class Judged:
+class Outcomes:
     """One entry a picture, in the order of the pictures; those that cannot be read are left out.
 
     picture: its number. label: its class, the best placed one where several are right. best: the SHOWN most probable
@@ -49,31 +49,32 @@ class Judged:
         return float(-np.log(np.maximum(self.label_probability, 1e-12)).mean()) if len(self.rank) else 0.0
 
     @classmethod
-    def joined(cls, parts: Sequence[Judged]) -> Judged:
+    def joined(cls, parts: Sequence[Outcomes]) -> Outcomes:
         """Of several shares of the pictures, in the order of the pictures."""
-        some = [part for part in parts if len(part.picture)] or parts[:1]  # one of nobody knows not how many are best
-        columns = {f.name: np.concatenate([getattr(part, f.name) for part in some]) for f in fields(cls)}
+        # An empty part has no top-k width to concatenate.
+        measured = [part for part in parts if len(part.picture)] or parts[:1]
+        columns = {f.name: np.concatenate([getattr(part, f.name) for part in measured]) for f in fields(cls)}
         order = np.argsort(columns["picture"], kind="stable")
         return cls(**{name: column[order] for name, column in columns.items()})
 
 
-def judge(
+def score_images(
     forward: Forward,
-    pictures: Pictures,
+    pictures: LabeledImages,
     numbers: NDArray[np.int64],
     preprocess: Preprocess,
     *,
     right: Sequence[Sequence[int]] | None = None,
     among: NDArray[np.int64] | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> tuple[Judged, list[ImageError]]:
+) -> tuple[Outcomes, list[ImageError]]:
     """The answers to the pictures of these numbers, and why some could not be read.
 
-    right: the right classes of every picture, at least one of those judged; None: the pictures' labels.
+    right: the right classes of every picture, at least one of those outcomes; None: the pictures' labels.
     among: the classes that an answer may be, such as the 200 of ImageNet-R; None: all. The others have probability 0.
     on_progress: called with how many are done.
     """
-    parts: list[Judged] = []
+    parts: list[Outcomes] = []
     unreadable: list[ImageError] = []
     done = 0
     for batch in read_ahead(pictures, numbers, preprocess, size=BATCH):
@@ -87,14 +88,14 @@ def judge(
                 logits_BK = kept_BK
             numbers_B = [i for i, _ in read]
             right_B = [right[i] if right else [int(pictures.labels[i])] for i in numbers_B]
-            parts.append(answers(numbers_B, logits_BK, right_B))
+            parts.append(score_batch(numbers_B, logits_BK, right_B))
         done += len(batch)
         on_progress(done)
-    return Judged.joined(parts) if parts else _nobody(), unreadable
+    return Outcomes.joined(parts) if parts else _nobody(), unreadable
 
 
 def read_ahead(
-    pictures: Pictures, numbers: NDArray[np.int64], preprocess: Preprocess, *, size: int
+    pictures: LabeledImages, numbers: NDArray[np.int64], preprocess: Preprocess, *, size: int
 ) -> Iterator[list[tuple[int, NDArray[np.float32] | ImageError]]]:
     """Lists of `size` pictures of these numbers, each with its tensor (C, S, S), or why it has none; the next ones are
     read and decoded in other threads meanwhile.
@@ -106,11 +107,11 @@ def read_ahead(
         except ImageError as error:
             return int(i), error
 
-    threads = min(default_threads(), MOST_DECODERS)
-    return batches(map_ahead(tensor_of, numbers, threads=threads, ahead=size), size)
+    threads = min(default_threads(), MAX_DECODERS)
+    return batches(prefetch(tensor_of, numbers, threads=threads, ahead=size), size)
 
 
-def answers(numbers: Sequence[int], logits_BK: NDArray[np.float32], right: Sequence[Sequence[int]]) -> Judged:
+def score_batch(numbers: Sequence[int], logits_BK: NDArray[np.float32], right: Sequence[Sequence[int]]) -> Outcomes:
     """Of one batch. right: of each picture the classes that count as right, one at least."""
     B, K = logits_BK.shape
     order_BK = np.argsort(-logits_BK, axis=1, kind="stable")
@@ -120,7 +121,7 @@ def answers(numbers: Sequence[int], logits_BK: NDArray[np.float32], right: Seque
     probability_BK = np.exp(logits_BK - logits_BK.max(axis=1, keepdims=True))
     probability_BK /= probability_BK.sum(axis=1, keepdims=True)
     rows_B = np.arange(B)
-    return Judged(
+    return Outcomes(
         picture=np.array(numbers, np.int64),
         label=label_B,
         best=order_BK[:, :SHOWN],
@@ -130,7 +131,7 @@ def answers(numbers: Sequence[int], logits_BK: NDArray[np.float32], right: Seque
     )
 
 
-def _nobody() -> Judged:
+def _nobody() -> Outcomes:
     none, share = np.empty(0, np.int64), np.empty(0, np.float32)
-    return Judged(picture=none, label=none, best=np.empty((0, SHOWN), np.int64), probability=share,
+    return Outcomes(picture=none, label=none, best=np.empty((0, SHOWN), np.int64), probability=share,
                   label_probability=share, rank=none)  # fmt: skip

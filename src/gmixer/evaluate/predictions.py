@@ -10,7 +10,7 @@ from typing import Any
 
 from gmixer.errors import InputError, missing_extra
 from gmixer.evaluate.validate import Validated
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 from gmixer.prefetch import batches
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -29,7 +29,7 @@ def check_output(path: Path) -> None:
 
 def write_predictions(validated: Validated, path: Path) -> None:
     """One row a picture that counts, in their order; what could not be read has an error and no answer."""
-    with replacing(path, shared=True) as unfinished:
+    with atomic_write(path, shared=True) as unfinished:
         match path.suffix:
             case ".csv":
                 _write_csv(validated, unfinished)
@@ -42,18 +42,18 @@ def write_predictions(validated: Validated, path: Path) -> None:
 
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:
     """path, label and label_name, predicted and predicted_name, probability, right, top5 (class indices), error."""
-    judged, names = validated.judged, [label.name for label in validated.labels]
-    for n, i in enumerate(judged.picture.tolist()):
-        label, predicted = int(judged.label[n]), int(judged.predicted[n])
+    outcomes, names = validated.outcomes, [label.name for label in validated.labels]
+    for n, i in enumerate(outcomes.picture.tolist()):
+        label, predicted = int(outcomes.label[n]), int(outcomes.predicted[n])
         yield {
             "path": validated.pictures.name(i),
             "label": label,
             "label_name": names[label],
             "predicted": predicted,
             "predicted_name": names[predicted],
-            "probability": round(float(judged.probability[n]), 6),
-            "right": bool(judged.rank[n] == 0),
-            "top5": judged.best[n].tolist(),
+            "probability": round(float(outcomes.probability[n]), 6),
+            "right": bool(outcomes.rank[n] == 0),
+            "top5": outcomes.best[n].tolist(),
             "error": None,
         }
     empty = dict.fromkeys(("label", "label_name", "predicted", "predicted_name", "probability", "right", "top5"))

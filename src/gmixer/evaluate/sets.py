@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets import UNKNOWN, Pictures, open_held_out
+from gmixer.datasets import UNKNOWN, LabeledImages, open_held_out
 from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
@@ -28,7 +28,7 @@ _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 class TestSet:
     """numbers: of the pictures that count. right: the right classes of every picture. among: what an answer may be."""
 
-    pictures: Pictures
+    pictures: LabeledImages
     numbers: NDArray[np.int64]
     right: Sequence[Sequence[int]] | None = None
     among: NDArray[np.int64] | None = None
@@ -81,7 +81,7 @@ def _among(held: NDArray[np.int64], of: SetName, source: str) -> NDArray[np.int6
     return among
 
 
-def _real(pictures: Pictures, path: Path, num_classes: int) -> list[list[int]]:
+def _real(pictures: LabeledImages, path: Path, num_classes: int) -> list[list[int]]:
     """The right classes of each picture, by the number in its name."""
     try:
         by_number = json.loads(path.read_text(encoding="utf-8"))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from gmixer.datasets import Pictures
+from gmixer.datasets import LabeledImages
 from gmixer.errors import ImageError
 from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
-from gmixer.evaluate.outcomes import Judged, judge
+from gmixer.evaluate.outcomes import Outcomes, score_images
 from gmixer.evaluate.published import Published, SetName, published
 from gmixer.evaluate.sets import open_set
 from gmixer.labels.imagenet import Label
@@ -29,9 +29,9 @@ class Validated:
     source: str
     set_name: SetName | None
     pipeline: str
-    pictures: Pictures
+    pictures: LabeledImages
     labels: Sequence[Label]
-    judged: Judged
+    outcomes: Outcomes
     unreadable: Sequence[ImageError]
     uncounted: int
     top1: Share
@@ -110,7 +110,7 @@ def validate(
     """
     predictor.require_classes()
     test = open_set(source, predictor.labels, of, real_labels=real_labels)
-    judged, unreadable = judge(
+    outcomes, unreadable = score_images(
         lambda x_BCHW: predictor.forward(x_BCHW).logits,
         test.pictures,
         test.numbers,
@@ -119,7 +119,7 @@ def validate(
         among=test.among,
         on_progress=lambda done: on_progress(done, len(test.numbers)),
     )
-    error, bins = calibration(judged)
+    error, bins = calibration(outcomes)
     return Validated(
         model=predictor.name,
         source=os.fspath(source),
@@ -127,14 +127,14 @@ def validate(
         pipeline=_pipeline(predictor),
         pictures=test.pictures,
         labels=predictor.labels,
-        judged=judged,
+        outcomes=outcomes,
         unreadable=unreadable,
         uncounted=len(test.pictures) - len(test.numbers),
-        top1=top(judged, 1),
-        top5=top(judged, 5),
+        top1=top(outcomes, 1),
+        top5=top(outcomes, 5),
         calibration_error=error,
         bins=bins,
-        classes=per_class(judged, predictor.model.num_classes),
+        classes=per_class(outcomes, predictor.model.num_classes),
         # A folder may be called like a published model; only the table's own weights have its figures.
         published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
     )

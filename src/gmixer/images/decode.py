@@ -13,10 +13,10 @@ from PIL import Image, features
 
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
-from gmixer.images.decoders import as_image_error, check_pixels, open_picture, upright_rgb
+from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
 from gmixer.images.jpeg import plain_pixels
 from gmixer.images.pixels import Pixels, to_pixels
-from gmixer.images.silence import quiet, silence_libtiff
+from gmixer.images.silence import silence_libtiff, silence_pillow
 from gmixer.sources.address import read
 from gmixer.sources.limits import DEFAULT_LIMITS, Limits
 from gmixer.sources.local import too_many_bytes
@@ -80,7 +80,7 @@ def decode(
     if not isinstance(reduce_to_px, int) or reduce_to_px < 0:
         raise InputError(f"reduce_to_px is {reduce_to_px!r}; wanted a whole number, or 0 for never")
     try:
-        with quiet():
+        with silence_pillow():
             how = _How(limits, orientation == "apply", channels, allow_urls, workers, reduce_to_px)
             return _decode(source, name or name_of(source), how)
     except ImageError as error:
@@ -113,7 +113,7 @@ class _How:
     """The arguments of `decode`; turn: as the EXIF says."""
 
     limits: Limits
-    turn: bool
+    apply_exif: bool
     channels: int
     allow_urls: bool
     workers: Workers | None
@@ -153,14 +153,14 @@ def _from_bytes(data: bytes, source: str, how: _How) -> Pixels:
             image_format,
             source=source,
             limits=how.limits,
-            turn=how.turn,
+            apply_exif=how.apply_exif,
             channels=how.channels,
             reduce_to_px=how.reduce_to_px,
         )
     if image_format == "TIFF":
         silence_libtiff()
     with as_image_error(f"decoded as {image_format}", source):
-        image = open_picture(
+        image = open_image(
             data,
             image_format,
             source=source,
@@ -169,10 +169,10 @@ def _from_bytes(data: bytes, source: str, how: _How) -> Pixels:
             reduce_to_px=how.reduce_to_px,
         )
         if image_format == "JPEG" and how.channels == 3:
-            pixels_HWC = plain_pixels(image, data, turn=how.turn)
+            pixels_HWC = plain_pixels(image, data, apply_exif=how.apply_exif)
             if pixels_HWC is not None:
                 return pixels_HWC
-        return to_pixels(upright_rgb(image, source=source, turn=how.turn), how.channels)
+        return to_pixels(upright_rgb(image, source=source, apply_exif=how.apply_exif), how.channels)
 
 
 def _from_pil(image: Image.Image, source: str, how: _How) -> Pixels:
@@ -180,4 +180,4 @@ def _from_pil(image: Image.Image, source: str, how: _How) -> Pixels:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
     check_pixels(image, source, how.limits.max_pixels)
     with _one_pil_image, as_image_error("decoded", source):  # it may have been opened but not yet read
-        return to_pixels(upright_rgb(image, source=source, turn=how.turn), how.channels)
+        return to_pixels(upright_rgb(image, source=source, apply_exif=how.apply_exif), how.channels)

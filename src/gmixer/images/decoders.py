@@ -33,21 +33,28 @@ DECODERS = {
 _UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pixel mode")  # in Pillow's own words
 
 
-def read_picture(
-    data: bytes, image_format: str, *, source: str, max_pixels: int, max_frames: int, turn: bool, reduce_to_px: int
+def read_image(
+    data: bytes,
+    image_format: str,
+    *,
+    source: str,
+    max_pixels: int,
+    max_frames: int,
+    apply_exif: bool,
+    reduce_to_px: int,
 ) -> Image.Image:
-    """Decodes a file of that format. turn: as its EXIF says. Raises ImageError; whatever a decoder raises becomes one.
+    """Decodes a file of that format. Raises ImageError; whatever a decoder raises becomes one.
 
-    The rest as `open_picture` has it.
+    The rest as `open_image` has it.
     """
     with as_image_error(f"decoded as {image_format}", source):
-        image = open_picture(
+        image = open_image(
             data, image_format, source=source, max_pixels=max_pixels, max_frames=max_frames, reduce_to_px=reduce_to_px
         )
-        return upright_rgb(image, source=source, turn=turn)
+        return upright_rgb(image, source=source, apply_exif=apply_exif)
 
 
-def open_picture(
+def open_image(
     data: bytes, image_format: str, *, source: str, max_pixels: int, max_frames: int, reduce_to_px: int = 0
 ) -> Image.Image:
     """A file of that format, opened and not yet decoded. Raises ImageError, and whatever its decoder raises.
@@ -70,10 +77,10 @@ def open_picture(
     return image
 
 
-def upright_rgb(image: Image.Image, *, source: str, turn: bool) -> Image.Image:
+def upright_rgb(image: Image.Image, *, source: str, apply_exif: bool) -> Image.Image:
     """An opened picture, decoded where it is not yet. Raises whatever its decoder raises."""
     image.load()
-    orientation = orientation_of(image) if turn else 1  # before to_rgb, which may drop the EXIF
+    orientation = orientation_of(image) if apply_exif else 1  # before to_rgb, which may drop the EXIF
     return upright(to_rgb(image, source=source), orientation)
 
 

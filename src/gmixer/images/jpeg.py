@@ -32,7 +32,7 @@ _MAX_SEGMENTS = 1_000  # guessed: a photograph has about twenty
 _MAKES = {((1,), (0x11,)), ((1,), (0x22,))} | {((1, 2, 3), (y, 0x11, 0x11)) for y in (0x11, 0x21, 0x12, 0x22, 0x41)}
 
 
-def plain_pixels(image: Image.Image, data: bytes, *, turn: bool) -> Pixels | None:
+def plain_pixels(image: Image.Image, data: bytes, *, apply_exif: bool) -> Pixels | None:
     """RGB of an opened JPEG, of the size that it says it has: uint8 (H, W, 3). None where Pillow has to decide.
 
     data: the whole file. turn: as its EXIF says. `image` stays as it is, not yet decoded.
@@ -51,7 +51,7 @@ def plain_pixels(image: Image.Image, data: bytes, *, turn: bool) -> Pixels | Non
         return None
     if decoded_HWC.shape != pixels_HWC.shape:
         return None
-    return upright_pixels(pixels_HWC, orientation_of(image) if turn else 1)
+    return upright_pixels(pixels_HWC, orientation_of(image) if apply_exif else 1)
 
 
 @cache

@@ -29,7 +29,7 @@ class _AnyWarning(Warning, metaclass=_WhileDecoding):
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_pillow() -> Iterator[None]:
     """No warning raised in this thread reaches the user, nor becomes an exception under `python -W error`."""
     if not warnings.filters or warnings.filters[0][2] is not _AnyWarning:  # others may have put theirs in front
         warnings.simplefilter("ignore", _AnyWarning)

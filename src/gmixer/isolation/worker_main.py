@@ -15,7 +15,7 @@ from io import FileIO
 from struct import Struct
 
 from gmixer.errors import ImageError, ImageErrorKind
-from gmixer.images.decoders import as_image_error, read_picture
+from gmixer.images.decoders import as_image_error, read_image
 from gmixer.images.modes import in_channels, strips
 from gmixer.sources.sniff import HEAD_BYTES, sniff
 
@@ -39,28 +39,28 @@ def main(memory_bytes: int) -> None:
     try:
         _send(answers, bytes([READY]))
         while request := _receive(requests, REQUEST.size):
-            seconds, max_pixels, max_frames, reduce_to_px, byte_count, channels, turn = REQUEST.unpack(request)
+            seconds, max_pixels, max_frames, reduce_to_px, byte_count, channels, apply_exif = REQUEST.unpack(request)
             # The parent kills a worker that takes too long. Where it cannot any more, the kernel does.
             signal.setitimer(signal.ITIMER_REAL, seconds + 1)
-            _answer(_receive(requests, byte_count), answers, max_pixels, max_frames, reduce_to_px, channels, turn)
+            _answer(_receive(requests, byte_count), answers, max_pixels, max_frames, reduce_to_px, channels, apply_exif)
             signal.setitimer(signal.ITIMER_REAL, 0)
     except (OSError, EOFError):  # the parent is gone
         os._exit(1)
 
 
 def _answer(
-    data: bytes, answers: FileIO, max_pixels: int, max_frames: int, reduce_to_px: int, channels: int, turn: bool
+    data: bytes, answers: FileIO, max_pixels: int, max_frames: int, reduce_to_px: int, channels: int, apply_exif: bool
 ) -> None:
     image_format = sniff(data[:HEAD_BYTES])
     assert image_format is not None  # the parent has looked
     try:
-        picture = read_picture(
+        picture = read_image(
             data,
             image_format,
             source="",
             max_pixels=max_pixels,
             max_frames=max_frames,
-            turn=turn,
+            apply_exif=apply_exif,
             reduce_to_px=reduce_to_px,
         )
         with as_image_error(f"decoded as {image_format}", ""):

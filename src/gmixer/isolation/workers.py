@@ -75,12 +75,12 @@ class Workers:
         *,
         source: str,
         limits: Limits,
-        turn: bool,
+        apply_exif: bool,
         channels: int,
         reduce_to_px: int = 0,
     ) -> Pixels:
         """A file of that format (sniff) → Pixels of 3 channels or 1. turn: as its EXIF says. reduce_to_px: see
-        picture.open_picture.
+        picture.open_image.
 
         Raises ImageError, "timeout" and "crashed" among its kinds; EngineError where no process can be started.
         """
@@ -91,7 +91,7 @@ class Workers:
                 image_format,
                 source=source,
                 limits=limits,
-                turn=turn,
+                apply_exif=apply_exif,
                 channels=channels,
                 reduce_to_px=reduce_to_px,
             )
@@ -147,7 +147,7 @@ class _Worker:
         *,
         source: str,
         limits: Limits,
-        turn: bool,
+        apply_exif: bool,
         channels: int,
         reduce_to_px: int = 0,
     ) -> Pixels:
@@ -155,7 +155,7 @@ class _Worker:
         self.idle = False
         deadline = time.monotonic() + limits.max_seconds
         counts = (min(count, 2**63) for count in (limits.max_pixels, limits.max_frames, reduce_to_px, len(data)))
-        request = REQUEST.pack(limits.max_seconds, *counts, channels, turn)
+        request = REQUEST.pack(limits.max_seconds, *counts, channels, apply_exif)
         try:
             self._requests.settimeout(limits.max_seconds)
             self._requests.sendall(request + data, _NO_SIGPIPE)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmixer.config import VARIANTS, DataConfig, ModelConfig
 from gmixer.errors import InputError
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 from gmixer.timm_compat.resolve import resolve_model_data_config
 from gmixer.weights.architecture import infer_architecture, variants_of
 
@@ -53,7 +53,7 @@ def save_model(
     path.mkdir(parents=True, exist_ok=True)
     description = _timm_config(architecture, config, data, global_pool, class_names, license)
     _write_weights(path / "model.safetensors", state)
-    with replacing(path / "config.json") as unfinished:
+    with atomic_write(path / "config.json") as unfinished:
         unfinished.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     # safetensors lets nobody else read what it writes: a server run by another user could not load the model.
     shutil.copymode(path / "config.json", path / "model.safetensors")
@@ -115,7 +115,7 @@ def _write_weights(path: Path, state: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
     try:
-        with replacing(path) as unfinished:
+        with atomic_write(path) as unfinished:
             save_file(state, unfinished, metadata={"format": "pt"})
     except SafetensorError as error:  # how it says that a write failed
         raise OSError(f"{path}: {error}") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from gmixer.errors import EngineError
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 
 
 def default_threads() -> int:
@@ -26,8 +26,8 @@ def allowed_processors() -> int:
 def check_threads(threads: int | None) -> int:
     if threads is None:
         return default_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise EngineError(f"threads is {threads!r}; wanted a whole number from 1 to {MOST_THREADS}, or None")
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise EngineError(f"threads is {threads!r}; wanted a whole number from 1 to {MAX_THREADS}, or None")
     return threads
 
 

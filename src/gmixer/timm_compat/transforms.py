@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from PIL import Image
 
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD
-from gmixer.errors import ImageError, InputError, needing_torch
+from gmixer.errors import ImageError, InputError, require_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -404,7 +404,7 @@ def _erasing(probability: float, mode: str, count: int, *, normalize: bool) -> l
 
 def _torchvision() -> Any:
     """torchvision.transforms."""
-    with needing_torch("create_transform"):
+    with require_torch("create_transform"):
         from torchvision import transforms
     return transforms
 

@@ -25,15 +25,15 @@ account.py           what there is to tell of a run that ended; card.py, curves.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gmixer.train.recipe import Pace, Recipe, read_recipe, recipe_names
+from gmixer.train.recipe import Recipe, RunOptions, read_recipe, recipe_names
 
 if TYPE_CHECKING:
-    from gmixer.train.log import Watcher
+    from gmixer.train.log import Listener
     from gmixer.train.run import Trained, train
 
-__all__ = ["Pace", "Recipe", "Trained", "Watcher", "read_recipe", "recipe_names", "train"]
+__all__ = ["Listener", "Recipe", "RunOptions", "Trained", "read_recipe", "recipe_names", "train"]
 
-_HOMES = {"Trained": "gmixer.train.run", "Watcher": "gmixer.train.log", "train": "gmixer.train.run"}
+_HOMES = {"Trained": "gmixer.train.run", "Listener": "gmixer.train.log", "train": "gmixer.train.run"}
 
 
 def __getattr__(name: str) -> Any:

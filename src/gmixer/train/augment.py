@@ -41,8 +41,8 @@ class NoisyRandAugment(nn.Module):
 
 def augmentation(recipe: Recipe, data: DataConfig, *, calm: bool) -> nn.Module:
     """uint8 (C, H, W) → float32 (C, S, S), normalised. calm: as the recipe has it for the end of the run."""
-    area = recipe.calm_crop_area if calm else recipe.crop_area
-    jitter = recipe.calm_colour_jitter if calm else recipe.colour_jitter
+    area = recipe.late_crop_area if calm else recipe.crop_area
+    jitter = recipe.late_colour_jitter if calm else recipe.colour_jitter
     interpolation = v2.InterpolationMode(data.interpolation)
     steps: list[nn.Module] = [
         v2.RandomResizedCrop(data.image_px, area, recipe.crop_ratio, interpolation=interpolation, antialias=True)
@@ -77,12 +77,12 @@ class PairMix(nn.Module):
         super().__init__()
         self.probability = probability
         ways = ((v2.MixUp, mixup), (v2.CutMix, cutmix))
-        self.ways = [way(alpha=alpha) for way, alpha in ways if alpha]
+        self.ways = [method(alpha=alpha) for method, alpha in ways if alpha]
 
     def forward(self, x_2CSS: Tensor, target_2K: Tensor) -> tuple[Tensor, Tensor]:
         """Two pictures (2, C, S, S) and their target distributions (2, K) → mixed, with one weight for both."""
-        chance, way = torch.rand(()), torch.randint(len(self.ways), ())
+        chance, method = torch.rand(()), torch.randint(len(self.ways), ())
         if chance >= self.probability:
             return x_2CSS, target_2K
-        mixed: tuple[Tensor, Tensor] = self.ways[int(way)](x_2CSS, target_2K)
+        mixed: tuple[Tensor, Tensor] = self.ways[int(method)](x_2CSS, target_2K)
         return mixed

@@ -6,23 +6,23 @@ import os
 from pathlib import Path
 
 from gmixer.models.model_card import model_card
-from gmixer.train.run_summary import Account
+from gmixer.train.run_summary import RunSummary
 from gmixer.weights.architecture import variants_of
 
 
-def write_card(account: Account) -> Path:
+def write_card(summary: RunSummary) -> Path:
     """README.md in the model's folder."""
-    model = account.start.model.config
+    model = summary.start.model.config
     card = model_card(
-        account.name,
-        folder=os.fspath(account.model_folder),
+        summary.name,
+        folder=os.fspath(summary.model_folder),
         architecture=variants_of(model)[0],
         model=model,
-        data=account.start.data,
-        class_names=account.start.class_names,
+        data=summary.start.data,
+        class_names=summary.start.class_names,
         license=None,
-        about=account.about(),
+        about=summary.about(),
     )
-    path = account.model_folder / "README.md"
+    path = summary.model_folder / "README.md"
     path.write_text(card, encoding="utf-8")
     return path

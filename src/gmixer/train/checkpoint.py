@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from gmixer.errors import InputError
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Raises OSError where the disk is full or refuses; what was there before is then still there, and whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with replacing(path) as unfinished, unfinished.open("wb") as file:
+        with atomic_write(path) as unfinished, unfinished.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 from gmixer.train.log import read_table
 from gmixer.train.run_dir import CURVES, TRAIN_TABLE, VAL_TABLE
 
@@ -42,7 +42,7 @@ def write_curves(folder: Path) -> Path | None:
     if png is None:
         return None
     path = folder / CURVES
-    with replacing(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(png)
     return path
 

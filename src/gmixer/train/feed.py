@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gmixer.config import DataConfig
-from gmixer.datasets.labeled_images import Pictures
+from gmixer.datasets.labeled_images import LabeledImages
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
 from gmixer.train.augment import PairMix, augmentation
@@ -27,7 +27,7 @@ from gmixer.train.recipe import Recipe
 from gmixer.train.targets import Targets
 
 # A JPEG is decoded at a fraction of its size only where crops of 1/16 of the area still have their pixels.
-MOST_CROPPED = 4.0
+MAX_CROPPED = 4.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Batch:
 class Feed(Dataset[Batch]):
     """Item i is part i % accumulate of step i // accumulate, or what the process `rank` of `world` computes of it."""
 
-    pictures: Pictures
+    pictures: LabeledImages
     recipe: Recipe
     data: DataConfig
     targets: Targets
@@ -66,7 +66,7 @@ class Feed(Dataset[Batch]):
 
     def __getitem__(self, item: int) -> Batch:
         step, part = divmod(item, self.recipe.accumulate)
-        calm = step >= self.recipe.calm_from * self.steps
+        calm = step >= self.recipe.late_from * self.steps
         places = self.order.places(step, part=part * self.world + self.rank, parts=self.recipe.accumulate * self.world)
         unreadable: list[ImageError] = []
         rows = []
@@ -132,8 +132,8 @@ class Feed(Dataset[Batch]):
     @cached_property
     def _least_side_px(self) -> int:
         """The smallest crop keeps about as many pixels as the model sees."""
-        least_area = min(self.recipe.crop_area[0], self.recipe.calm_crop_area[0])
-        return math.ceil(self.data.image_px * min(1 / math.sqrt(least_area), MOST_CROPPED))
+        least_area = min(self.recipe.crop_area[0], self.recipe.late_crop_area[0])
+        return math.ceil(self.data.image_px * min(1 / math.sqrt(least_area), MAX_CROPPED))
 
 
 def _leave_signals_to_the_run(worker: int) -> None:

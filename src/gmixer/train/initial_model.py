@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from gmixer.config import VARIANTS, DataConfig, ModelConfig, find_model
-from gmixer.datasets import Pictures, counts_by_place, same_classes
+from gmixer.datasets import LabeledImages, counts_by_place, same_classes
 from gmixer.errors import InputError, WeightsError
 from gmixer.labels.imagenet import imagenet_1k
 from gmixer.models.mixer import Mixer
@@ -16,11 +16,11 @@ from gmixer.train.recipe import Recipe
 from gmixer.weights import find_checkpoint
 from gmixer.weights.architecture import variants_of
 
-MOST_UNSAID = 100_000  # classes; a greater number is rather a mistake than a class: ImageNet-21k has 21,843
+MAX_UNSAID = 100_000  # classes; a greater number is rather a mistake than a class: ImageNet-21k has 21,843
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialModel:
     """name: what the model is called that it starts from.
 
     class_names: of the head; None where its classes are known by their number alone (labels.labels_for).
@@ -43,10 +43,10 @@ class Start:
         return f"starts from {self.name}, {f'a new head for {K:,} classes' if self.new_head else f'its {K:,} classes'}"
 
 
-def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
+def start(recipe: Recipe, train: LabeledImages, val: LabeledImages) -> InitialModel:
     """Raises UnknownModelError, WeightsError; InputError where data and model cannot go together."""
     torch.manual_seed(recipe.seed)
-    if recipe.way == "weights" and recipe.teacher_share and not recipe.teacher and train.soft is None:
+    if recipe.method == "weights" and recipe.teacher_share and not recipe.teacher and train.soft is None:
         raise InputError(
             f"teacher_share is {recipe.teacher_share:g}, but there is no teacher; wanted one in the recipe, or its "
             f"answers in {train.source} (teacher_index, teacher_probability), or a share of 0"
@@ -56,7 +56,7 @@ def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
         full_name, variant, _ = find_model(recipe.model)
         model = Mixer(replace(variant.model, num_classes=K))
         name = full_name.partition(".")[0]  # the tag is of weights that are not taken
-        return Start(model, variant.data, name, _own_names(K, train.classes), new_head=True, drawn=True)
+        return InitialModel(model, variant.data, name, _own_names(K, train.classes), new_head=True, drawn=True)
     checkpoint = find_checkpoint(recipe.model, from_hub=True)
     _check_variant(checkpoint.model, checkpoint.name)
     had = known_classes(checkpoint.model.num_classes, checkpoint.class_names)
@@ -74,7 +74,7 @@ def start(recipe: Recipe, train: Pictures, val: Pictures) -> Start:
     if unknown := [name for name in missing if not (new_head and name.startswith("head."))]:
         raise WeightsError(f"{checkpoint.path} lacks {', '.join(unknown)}")
     class_names = _own_names(K, train.classes) if new_head else checkpoint.class_names
-    return Start(model, checkpoint.data, checkpoint.name, class_names, new_head)
+    return InitialModel(model, checkpoint.data, checkpoint.name, class_names, new_head)
 
 
 def known_classes(num_classes: int, class_names: Sequence[str] | None) -> Sequence[str] | None:
@@ -90,25 +90,25 @@ def _own_names(num_classes: int, classes: Sequence[str] | None) -> Sequence[str]
     return None if classes and imagenet and same_classes(classes, imagenet) else classes
 
 
-def _num_classes(recipe: Recipe, train: Pictures, val: Pictures) -> int:
+def _num_classes(recipe: Recipe, train: LabeledImages, val: LabeledImages) -> int:
     """As many as the data names; else as the recipe says, else as the greatest number among the labels."""
     greatest = max(int(part.labels.max(initial=-1)) for part in (train, val))
-    if train.soft is not None and recipe.way == "weights" and recipe.teacher_share:  # else nobody learns from it
+    if train.soft is not None and recipe.method == "weights" and recipe.teacher_share:  # else nobody learns from it
         greatest = max(greatest, int(train.soft.index.max(initial=-1)))
     if train.classes is None:
-        if greatest >= MOST_UNSAID and not recipe.num_classes:
+        if greatest >= MAX_UNSAID and not recipe.num_classes:
             raise InputError(
                 f"{train.source} has the label {greatest:,} and no names; wanted the classes numbered 0, 1, 2 …, or, "
                 f"where they are so many, num_classes={greatest + 1} in the recipe"
             )
-        K, says = recipe.num_classes or greatest + 1, f"num_classes is {recipe.num_classes}"
+        K, message = recipe.num_classes or greatest + 1, f"num_classes is {recipe.num_classes}"
     else:
-        K, says = len(train.classes), f"the data names {len(train.classes):,} classes"
+        K, message = len(train.classes), f"the data names {len(train.classes):,} classes"
         if recipe.num_classes not in (0, K):
-            raise InputError(f"{says} and num_classes is {recipe.num_classes:,}; wanted the same, or 0")
+            raise InputError(f"{message} and num_classes is {recipe.num_classes:,}; wanted the same, or 0")
     if greatest >= K:
         raise InputError(
-            f"{train.source} has a label or a teacher_index {greatest}, but {says}; wanted at most {K - 1}"
+            f"{train.source} has a label or a teacher_index {greatest}, but {message}; wanted at most {K - 1}"
         )
     return K
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 from gmixer.train.run_dir import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
 
 
@@ -62,14 +62,14 @@ class Window:
         return time.monotonic() - self._begin
 
 
-class Watcher(Protocol):
+class Listener(Protocol):
     """Who watches a run: a terminal, a test."""
 
     def begins(self, *, step: int, steps: int) -> None: ...
     def progress(self, row: Progress) -> None: ...
     def validated(self, row: Validation) -> None: ...
     def embedded(self, pictures: int) -> None: ...  # of a probe: so many have their embedding
-    def says(self, text: str) -> None: ...
+    def message(self, text: str) -> None: ...
 
 
 class Log:
@@ -102,7 +102,7 @@ class _Table:
         self._names = [field.name for field in fields(row)]
         kept = [r for r in read_table(path) if r["step"] <= from_step]
         self._steps = {r["step"] for r in kept}
-        with replacing(path) as unfinished:
+        with atomic_write(path) as unfinished:
             _append(unfinished, [self._names, *([r.get(name) for name in self._names] for r in kept)], mode="w")
 
     def write(self, row: Any) -> None:

@@ -19,20 +19,19 @@ from torch.nn.utils import clip_grad_norm_
 
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
-from gmixer.datasets.labeled_images import UNKNOWN, Pictures, Subset
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, Subset
 from gmixer.errors import ImageError, InputError, Interrupted
-from gmixer.evaluate import Judged, top
-from gmixer.evaluate import outcomes as judge
+from gmixer.evaluate import Outcomes, score_images, top
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
 from gmixer.train.distributed import World
 from gmixer.train.ema import averaged
 from gmixer.train.feed import Batch, Feed
-from gmixer.train.log import Log, Progress, Validation, Watcher, Window
+from gmixer.train.log import Listener, Log, Progress, Validation, Window
 from gmixer.train.loss import losses, taught_losses
 from gmixer.train.optimize import freeze, optimizers, schedulers
 from gmixer.train.order import Order, balanced
-from gmixer.train.recipe import Pace, Recipe
+from gmixer.train.recipe import Recipe, RunOptions
 from gmixer.train.run_dir import CHECKPOINT
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.stopping import stopping
@@ -51,12 +50,12 @@ class Trainer:
         recipe: Recipe,
         data: DataConfig,
         *,
-        train: Pictures,
-        val: Pictures,
+        train: LabeledImages,
+        val: LabeledImages,
         folder: Path,
         world: World,
-        watcher: Watcher,
-        pace: Pace,
+        listener: Listener,
+        run_options: RunOptions,
         teacher: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """folder: the run's own, claimed (folder.py); its checkpoint is where the run goes on.
@@ -74,7 +73,13 @@ class Trainer:
         if not len(usable):
             raise InputError(f"{train.source} has no picture with a label or a teacher's answer to learn from")
         self.recipe, self.data, self.val = recipe, data, val
-        self.folder, self.world, self.watcher, self.pace, self.teacher = folder, world, watcher, pace, teacher
+        self.folder, self.world, self.listener, self.run_options, self.teacher = (
+            folder,
+            world,
+            listener,
+            run_options,
+            teacher,
+        )
         self.steps_an_epoch = len(usable) / recipe.batch
         self.steps = max(math.ceil(recipe.epochs * self.steps_an_epoch), 1)
 
@@ -111,13 +116,13 @@ class Trainer:
         assert isinstance(module, Mixer)
         return module
 
-    def run(self) -> Judged:
+    def run(self) -> Outcomes:
         """To the end; the judgement of the result on the validation part. Raises Interrupted on SIGINT and SIGTERM."""
         log = Log(self.folder, from_step=self.step) if self.world.first else None
-        self.watcher.begins(step=self.step, steps=self.steps)
-        batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.pace.workers)
+        self.listener.begins(step=self.step, steps=self.steps)
+        batches = self.feed.batches(first_step=self.step, last_step=self.steps, workers=self.run_options.workers)
         window, begin, learnt = Window(), self.step, 0.0  # pictures, as often as they came
-        judged: Judged | None = None
+        outcomes: Outcomes | None = None
         saved_at = time.monotonic()
         try:
             with stopping() as asked:
@@ -125,14 +130,14 @@ class Trainer:
                     sums = self._step(batches, asked)
                     window.add(sums)
                     learnt += float(sums[2])
-                    judged = None
+                    outcomes = None
                     validates = self._validation_is_due() and self.step < self.steps
-                    saves = self._stop or time.monotonic() - saved_at > self.pace.checkpoint_every_s
+                    saves = self._stop or time.monotonic() - saved_at > self.run_options.checkpoint_every_s
                     if window.seconds > PROGRESS_EVERY_S or validates or saves or self.step == self.steps:
                         self._tell(log, self._progress(window))
                         window = Window()
                     if validates:
-                        judged = self._validate(log)
+                        outcomes = self._validate(log)
                         window = Window()
                     if saves:
                         self._save()
@@ -148,10 +153,10 @@ class Trainer:
             self._check_weights()
             self._save()  # before the validation, which somebody may not wait for
             unreadable = len(self.unreadable)
-            judged = judged or self._validate(log)
+            outcomes = outcomes or self._validate(log)
             if len(self.unreadable) > unreadable:
                 self._save()
-            return judged
+            return outcomes
         finally:
             if log:
                 log.close()
@@ -233,12 +238,12 @@ class Trainer:
         )
 
     def _validation_is_due(self) -> bool:
-        if not self.pace.validate_every:
+        if not self.run_options.validate_every:
             return False
-        every = self.pace.validate_every * self.steps_an_epoch
+        every = self.run_options.validate_every * self.steps_an_epoch
         return math.floor(self.step / every) > math.floor((self.step - 1) / every)
 
-    def _validate(self, log: Log | None) -> Judged:
+    def _validate(self, log: Log | None) -> Outcomes:
         model = self.result
         model.eval()
 
@@ -248,22 +253,22 @@ class Trainer:
             return logits_BK
 
         mine = np.flatnonzero(self.val.labels != UNKNOWN)[self.world.rank :: self.world.size]
-        shares = self.world.gathered(judge(forward, self.val, mine, Preprocess(self.data)))
+        shares = self.world.gathered(score_images(forward, self.val, mine, Preprocess(self.data)))
         self._note([error for _, errors in shares for error in errors])
-        judged = Judged.joined([judged for judged, _ in shares])
-        if not len(judged.label):
-            self.watcher.says("nothing is measured: none of the pictures held out has a label and can be read")
-            return judged
+        outcomes = Outcomes.joined([outcomes for outcomes, _ in shares])
+        if not len(outcomes.label):
+            self.listener.message("nothing is measured: none of the pictures held out has a label and can be read")
+            return outcomes
         row = Validation(
             step=self.step,
             epoch=self.step / self.steps_an_epoch,
-            loss=judged.loss,
-            top1=top(judged, 1).value,
-            top5=top(judged, 5).value if self.model.num_classes > 5 else None,
-            n=len(judged.label),
+            loss=outcomes.loss,
+            top1=top(outcomes, 1).value,
+            top5=top(outcomes, 5).value if self.model.num_classes > 5 else None,
+            n=len(outcomes.label),
         )
         self._tell(log, row)
-        return judged
+        return outcomes
 
     def _tell(self, log: Log | None, row: Progress | Validation) -> None:
         if log is None:
@@ -271,17 +276,17 @@ class Trainer:
         try:
             log.write(row)
         except OSError as error:
-            self.watcher.says(f"this row of the log could not be written: {error}")
+            self.listener.message(f"this row of the log could not be written: {error}")
         if isinstance(row, Progress):
-            self.watcher.progress(row)
+            self.listener.progress(row)
         else:
-            self.watcher.validated(row)
+            self.listener.validated(row)
 
     def _note(self, unreadable: list[ImageError]) -> None:
         for error in unreadable:
             if error.source not in self.unreadable:
                 self.unreadable[error.source] = error.reason
-                self.watcher.says(f"left out, since it cannot be read: {error}")
+                self.listener.message(f"left out, since it cannot be read: {error}")
 
     # ---- the checkpoint
 
@@ -307,7 +312,7 @@ class Trainer:
                 },
             )
         except OSError as error:
-            self.watcher.says(f"this checkpoint could not be written, the one before it stays: {error}")
+            self.listener.message(f"this checkpoint could not be written, the one before it stays: {error}")
 
     def _resume(self) -> None:
         state = self.world.of_first(load_checkpoint(self.checkpoint) if self.world.first else None)

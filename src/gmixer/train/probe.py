@@ -17,17 +17,17 @@ from torch import Tensor, nn
 
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
-from gmixer.datasets.labeled_images import UNKNOWN, Pictures
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate.outcomes import read_ahead
 from gmixer.models.mixer import Mixer
 from gmixer.runtimes import Engine
-from gmixer.train.log import Watcher
+from gmixer.train.log import Listener
 
 BATCH = 16  # pictures that the engine takes at a time
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each starts from the last
 HELD_OUT = 5  # every fifth picture judges the penalty, in turn …
-MOST_FOLDED = 5_000  # … five times; of more pictures than these once, which is enough to choose
+MAX_FOLDED = 5_000  # … five times; of more pictures than these once, which is enough to choose
 _ITERATIONS = 100
 _WORTH_THREADS = 10_000_000  # multiply-adds of a product; guessed: 160×256×5 took 46 times the work with two threads
 
@@ -44,8 +44,8 @@ class Head:
 def fit_probe(
     model: Mixer,
     data: DataConfig,
-    pictures: Pictures,
-    watcher: Watcher,
+    pictures: LabeledImages,
+    listener: Listener,
     *,
     seed: int,
     unreadable: list[ImageError] | None = None,
@@ -54,7 +54,7 @@ def fit_probe(
 
     Raises InputError where fewer than two classes have pictures.
     """
-    features_NC, labels_N = embed_all(model, data, pictures, watcher, unreadable=unreadable)
+    features_NC, labels_N = embed_all(model, data, pictures, listener, unreadable=unreadable)
     if len(np.unique(labels_N)) < 2:
         raise InputError(
             f"{pictures.source} has readable pictures of {len(np.unique(labels_N))} class; wanted two or more"
@@ -70,8 +70,8 @@ def fit_probe(
 def embed_all(
     model: Mixer,
     data: DataConfig,
-    pictures: Pictures,
-    watcher: Watcher,
+    pictures: LabeledImages,
+    listener: Listener,
     *,
     unreadable: list[ImageError] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -80,18 +80,18 @@ def embed_all(
     labelled = np.flatnonzero(pictures.labels != UNKNOWN)
 
     features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
-    watcher.begins(step=0, steps=len(labelled))
+    listener.begins(step=0, steps=len(labelled))
     for done, batch in enumerate(read_ahead(pictures, labelled, preprocess, size=BATCH)):
         good = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
         for _, error in batch:
             if isinstance(error, ImageError):
-                watcher.says(f"left out, since it cannot be read: {error}")
+                listener.message(f"left out, since it cannot be read: {error}")
                 if unreadable is not None:
                     unreadable.append(error)
         if good:
             features.append(engine.forward(np.stack([x for _, x in good])).features)
             labels.append(pictures.labels[[i for i, _ in good]])
-        watcher.embedded(min((done + 1) * BATCH, len(labelled)))
+        listener.embedded(min((done + 1) * BATCH, len(labelled)))
     return np.concatenate(features), np.concatenate(labels)
 
 
@@ -107,7 +107,7 @@ def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: 
     x_NC = (features_NC - mean_C) / std_C
     count = min(HELD_OUT, len(x_NC))  # a fold without pictures would have no loss
     fold_N = torch.randperm(len(x_NC), generator=torch.Generator().manual_seed(seed)) % count
-    folds = range(count) if len(x_NC) <= MOST_FOLDED else range(1)
+    folds = range(count) if len(x_NC) <= MAX_FOLDED else range(1)
     held_out_losses = torch.zeros(len(PENALTIES))
     for fold in folds:
         out_N = fold_N == fold

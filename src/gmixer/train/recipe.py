@@ -31,7 +31,7 @@ class Recipe:
     about: str = ""  # what it is for, what it reached, on which machine, in which time
 
     # what is trained
-    way: Literal["weights", "probe"] = "weights"  # "probe": a linear head on embeddings that are computed once
+    method: Literal["weights", "probe"] = "weights"  # "probe": a linear head on embeddings that are computed once
     model: str = ""  # variant, variant.tag, hf-hub:…, or a folder; what it starts from, too
     pretrained: bool = True  # False: from freshly drawn weights
     num_classes: int = 0  # where the data numbers its classes without names; 0: as many as the greatest number says
@@ -83,9 +83,9 @@ class Recipe:
     mixup: float = 0.0  # alpha of the Beta distribution; 0: never
     cutmix: float = 0.0
     mix_probability: float = 1.0  # of a pair of pictures, to be mixed at all
-    calm_from: float = 1.0  # share of the run after which nothing is mixed, and crops and colours follow the next two
-    calm_crop_area: tuple[float, float] = (1.0, 1.0)
-    calm_colour_jitter: float = 0.0
+    late_from: float = 1.0  # share of the run after which nothing is mixed, and crops and colours follow the next two
+    late_crop_area: tuple[float, float] = (1.0, 1.0)
+    late_colour_jitter: float = 0.0
 
     # how it is computed
     precision: TrainPrecision = "fp32"
@@ -97,7 +97,7 @@ class Recipe:
             object.__setattr__(self, name, _checked(name, getattr(self, name), kind))
         for name in _SHARES:
             self._within(name, 0, 1)
-        for name in ("crop_area", "calm_crop_area"):
+        for name in ("crop_area", "late_crop_area"):
             least, greatest = getattr(self, name)
             if not 0 < least <= greatest <= 1:
                 raise InputError(f"{name} is {[least, greatest]}; wanted two shares above 0, the smaller one first")
@@ -162,7 +162,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class RunOptions:
     """How a run goes about it, which changes no weight. validate_every: epochs; 0: only at the end."""
 
     workers: int = 1
@@ -178,12 +178,12 @@ class Pace:
 
 _SHARES = (
     "drop_path", "layer_decay", "final_lr", "decay_rate", "ema", "smoothing", "teacher_share", "flip", "erase",
-    "mix_probability", "rand_probability", "calm_from", "momentum", "balance",
+    "mix_probability", "rand_probability", "late_from", "momentum", "balance",
 )  # fmt: skip
 
 _NOT_BELOW_0 = (
     "muon_lr", "weight_decay", "warmup_epochs", "clip_norm", "mixup", "cutmix", "rand_ops", "rand_noise",
-    "frozen_blocks", "num_classes", "colour_jitter", "calm_colour_jitter", "eps",
+    "frozen_blocks", "num_classes", "colour_jitter", "late_colour_jitter", "eps",
 )  # fmt: skip
 
 

@@ -20,15 +20,15 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from gmixer.datasets import Pictures
+from gmixer.datasets import LabeledImages
 from gmixer.errors import ImageError
-from gmixer.evaluate import Judged, Share, confusion, per_class
-from gmixer.files import replacing
+from gmixer.evaluate import Outcomes, Share, confusion, per_class
+from gmixer.files import atomic_write
 from gmixer.images.decode import decode
 from gmixer.models.model_card import one_line, snippets
 from gmixer.train.curves import DARK, LIGHT, curves
 from gmixer.train.run_dir import REPORT
-from gmixer.train.run_summary import Account
+from gmixer.train.run_summary import RunSummary
 from gmixer.weights.architecture import variants_of
 
 TEMPLATE = "report.html.jinja"
@@ -70,15 +70,15 @@ class Pair:
     n: int
 
 
-def write_report(account: Account) -> Path:
+def write_report(summary: RunSummary) -> Path:
     """report.html in the run's folder; whole, or not there."""
-    path = account.folder / REPORT
-    with replacing(path) as unfinished:
-        unfinished.write_text(render(account), encoding="utf-8")
+    path = summary.folder / REPORT
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(render(summary), encoding="utf-8")
     return path
 
 
-def render(account: Account) -> str:
+def render(summary: RunSummary) -> str:
     """The page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -88,40 +88,40 @@ def render(account: Account) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(_told(account))
+    return environment.get_template(TEMPLATE).render(_told(summary))
 
 
-def _told(account: Account) -> dict[str, Any]:
+def _told(summary: RunSummary) -> dict[str, Any]:
     """What the template names."""
     from gmixer import __version__
 
-    judged, K = account.judged, len(account.class_names)
-    model = account.start.model.config
+    outcomes, K = summary.outcomes, len(summary.class_names)
+    model = summary.start.model.config
     architecture = variants_of(model)[0]
-    rows = _class_rows(account)
-    counts_K = np.bincount(judged.label, minlength=K)
+    rows = _class_rows(summary)
+    counts_K = np.bincount(outcomes.label, minlength=K)
     return {
-        "account": account,
+        "account": summary,
         "model": model,
         "architecture": architecture,
         "version": __version__,
         "date": f"{datetime.now().astimezone():%Y-%m-%d}",
-        "top1": account.top1,
-        "top5": account.top5,
-        "commonest": account.class_names[int(counts_K.argmax())],
-        "by_guessing": float(counts_K.max() / max(len(judged.label), 1)),
-        "few": account.top1.n < FEW,
-        "curves": _curves(account),
-        "matrix": confusion(judged, K).tolist() if K <= MATRIX_CLASSES else None,
-        "pairs": _pairs(judged, account.class_names) if K > MATRIX_CLASSES else [],
+        "top1": summary.top1,
+        "top5": summary.top5,
+        "commonest": summary.class_names[int(counts_K.argmax())],
+        "by_guessing": float(counts_K.max() / max(len(outcomes.label), 1)),
+        "few": summary.top1.n < FEW,
+        "curves": _curves(summary),
+        "matrix": confusion(outcomes, K).tolist() if K <= MATRIX_CLASSES else None,
+        "pairs": _pairs(outcomes, summary.class_names) if K > MATRIX_CLASSES else [],
         "rows": rows[:LISTED_CLASSES],
         "rows_left_out": max(len(rows) - LISTED_CLASSES, 0),
         "worst_classes": WORST_CLASSES if K > MATRIX_CLASSES else K,
-        "mistakes": list(_mistakes(judged, account.parts.val, account.class_names)),
-        "wrong": account.top1.n - account.top1.right,
-        "unreadable": list(account.unreadable.items())[:LISTED_UNREADABLE],
-        "recipe": replace(account.recipe, about="").to_toml().splitlines()[1:],
-        "snippets": snippets(account.name, os.fspath(account.model_folder), architecture, model),
+        "mistakes": list(_mistakes(outcomes, summary.parts.val, summary.class_names)),
+        "wrong": summary.top1.n - summary.top1.right,
+        "unreadable": list(summary.unreadable.items())[:LISTED_UNREADABLE],
+        "recipe": replace(summary.recipe, about="").to_toml().splitlines()[1:],
+        "snippets": snippets(summary.name, os.fspath(summary.model_folder), architecture, model),
     }
 
 
@@ -129,19 +129,19 @@ def _on_one_line(value: Any) -> Any:
     return one_line(value) if type(value) is str else value  # not jinja2's own Markup
 
 
-def _class_rows(account: Account) -> list[ClassRow]:
+def _class_rows(summary: RunSummary) -> list[ClassRow]:
     """The worst first; those without a held-out picture last."""
-    shares = per_class(account.judged, len(account.class_names))
-    learnt = [count for _, count in account.learnt.classes]
+    shares = per_class(summary.outcomes, len(summary.class_names))
+    learnt = [count for _, count in summary.learnt.classes]
     learnt += [0] * (len(shares) - len(learnt))  # where the data has only numbers, they end at the greatest
-    rows = [ClassRow(name, n, share) for name, n, share in zip(account.class_names, learnt, shares, strict=True)]
+    rows = [ClassRow(name, n, share) for name, n, share in zip(summary.class_names, learnt, shares, strict=True)]
     return sorted(rows, key=lambda row: (not row.accuracy.n, row.accuracy.value, -row.accuracy.n))
 
 
-def _pairs(judged: Judged, class_names: Sequence[str]) -> list[Pair]:
-    wrong = judged.rank > 0
-    counted = Counter(zip(judged.label[wrong].tolist(), judged.predicted[wrong].tolist(), strict=True))
-    n_K = np.bincount(judged.label, minlength=len(class_names))
+def _pairs(outcomes: Outcomes, class_names: Sequence[str]) -> list[Pair]:
+    wrong = outcomes.rank > 0
+    counted = Counter(zip(outcomes.label[wrong].tolist(), outcomes.predicted[wrong].tolist(), strict=True))
+    n_K = np.bincount(outcomes.label, minlength=len(class_names))
     least = min(max(counted.values(), default=0), 2)  # what happened once is a confusion only where nothing did twice
     return [
         Pair(class_names[true], class_names[predicted], count, int(n_K[true]))
@@ -150,21 +150,21 @@ def _pairs(judged: Judged, class_names: Sequence[str]) -> list[Pair]:
     ]
 
 
-def _mistakes(judged: Judged, pictures: Pictures, class_names: Sequence[str]) -> Iterator[Mistake]:
+def _mistakes(outcomes: Outcomes, pictures: LabeledImages, class_names: Sequence[str]) -> Iterator[Mistake]:
     """Those that the model was surest of."""
-    wrong = np.flatnonzero(judged.rank > 0)
-    for n in wrong[np.argsort(-judged.probability[wrong], kind="stable")][:MISTAKES]:
-        i = int(judged.picture[n])
+    wrong = np.flatnonzero(outcomes.rank > 0)
+    for n in wrong[np.argsort(-outcomes.probability[wrong], kind="stable")][:MISTAKES]:
+        i = int(outcomes.picture[n])
         yield Mistake(
             _thumbnail(pictures, i),
             pictures.name(i),
-            class_names[judged.label[n]],
-            class_names[judged.predicted[n]],
-            float(judged.probability[n]),
+            class_names[outcomes.label[n]],
+            class_names[outcomes.predicted[n]],
+            float(outcomes.probability[n]),
         )
 
 
-def _thumbnail(pictures: Pictures, i: int) -> str:
+def _thumbnail(pictures: LabeledImages, i: int) -> str:
     try:
         pixels = decode(pictures.read(i), name=pictures.name(i), reduce_to_px=THUMBNAIL_PX)
     except ImageError:  # it could be read before: its file is gone
@@ -176,12 +176,12 @@ def _thumbnail(pictures: Pictures, i: int) -> str:
     return _uri("image/jpeg", out.getvalue())
 
 
-def _curves(account: Account) -> dict[str, str] | None:
+def _curves(summary: RunSummary) -> dict[str, str] | None:
     """The same picture for wide and narrow, light and dark screens; None for a probe, which takes no steps."""
-    if account.recipe.way == "probe":  # the folder may hold the tables of another run
+    if summary.recipe.method == "probe":  # the folder may hold the tables of another run
         return None
     drawn = {
-        f"{shape}_{tone}": curves(account.folder, theme, columns=columns)
+        f"{shape}_{tone}": curves(summary.folder, theme, columns=columns)
         for shape, columns in (("wide", 3), ("narrow", 1))
         for tone, theme in (("light", LIGHT), ("dark", DARK))
     }

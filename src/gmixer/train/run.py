@@ -11,33 +11,32 @@ import numpy as np
 import torch
 
 from gmixer.data import Preprocess
-from gmixer.datasets import UNKNOWN, Pictures, described, open_split
+from gmixer.datasets import UNKNOWN, LabeledImages, described, open_split
 from gmixer.errors import ImageError, InputError
-from gmixer.evaluate import Judged
-from gmixer.evaluate import outcomes as judge
+from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.saving import save_model
 from gmixer.runtimes import Engine
 from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
-from gmixer.train.initial_model import Start, start
-from gmixer.train.log import Watcher
+from gmixer.train.initial_model import InitialModel, start
+from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
-from gmixer.train.recipe import Pace, Recipe
-from gmixer.train.run_dir import MODEL, claim
-from gmixer.train.run_summary import Account
+from gmixer.train.recipe import Recipe, RunOptions
+from gmixer.train.run_dir import MODEL, bind_run_dir
+from gmixer.train.run_summary import RunSummary
 from gmixer.train.teacher import open_teacher
 
 
 @dataclass(frozen=True)
 class Trained:
-    """folder: of the run; model_folder: what gmixer.load takes. judged: the validation part, by the model as saved.
+    """folder: of the run; model_folder: what gmixer.load takes. outcomes: the validation part, by the model as saved.
 
     report: the page; None where it could not be written, and in all processes but the first.
     """
 
     folder: Path
     model_folder: Path
-    judged: Judged
+    outcomes: Outcomes
     class_names: Sequence[str] | None
     report: Path | None
 
@@ -47,10 +46,10 @@ def train(
     recipe: Recipe,
     folder: str | os.PathLike[str],
     *,
-    watcher: Watcher,
+    listener: Listener,
     device: str | None = None,
     threads: int | None = None,
-    pace: Pace | None = None,
+    run_options: RunOptions | None = None,
 ) -> Trained:
     """Trains by the recipe on the pictures at `data` (gmixer.datasets.open_split), or goes on where the folder's run
     stopped.
@@ -69,16 +68,16 @@ def train(
     parts = open_split(data, val_fraction=recipe.val_fraction)
     pictures, held_out = parts.train, parts.val
     for line in described(pictures, held_out):
-        watcher.says(line)
+        listener.message(line)
     begun = start(recipe, pictures, held_out)
-    watcher.says(begun.said)
+    listener.message(begun.said)
     with world(device) as here:
-        if recipe.way == "probe" and here.size > 1:
+        if recipe.method == "probe" and here.size > 1:
             raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")
         if here.first:
-            claim(folder, recipe, train=pictures, val=held_out)
-        if recipe.way == "probe":
-            judged, unreadable = _probe(begun, recipe, pictures, held_out, watcher)
+            bind_run_dir(folder, recipe, train=pictures, val=held_out)
+        if recipe.method == "probe":
+            outcomes, unreadable = _probe(begun, recipe, pictures, held_out, listener)
         else:
             from gmixer.train.loop import Trainer  # torchvision, which a probe does without, takes seconds to import
 
@@ -90,38 +89,40 @@ def train(
                 val=held_out,
                 folder=folder,
                 world=here,
-                watcher=watcher,
-                pace=pace or Pace(),
+                listener=listener,
+                run_options=run_options or RunOptions(),
                 teacher=open_teacher(recipe.teacher, begun, here.device) if recipe.teacher else None,
             )
-            judged = trainer.run()
+            outcomes = trainer.run()
             begun.model.load_state_dict(trainer.result.state_dict())
             unreadable = trainer.unreadable
         if here.first:
             save_model(begun.model, folder / MODEL, data=begun.data, class_names=begun.class_names)
     report = None
     if here.first:
-        account = Account(recipe=recipe, start=begun, parts=parts, judged=judged, unreadable=unreadable, folder=folder)
-        report = _tell(account, watcher)
-    return Trained(folder, folder / MODEL, judged, begun.class_names, report)
+        summary = RunSummary(
+            recipe=recipe, start=begun, parts=parts, outcomes=outcomes, unreadable=unreadable, folder=folder
+        )
+        report = _tell(summary, listener)
+    return Trained(folder, folder / MODEL, outcomes, begun.class_names, report)
 
 
 def _probe(
-    begun: Start, recipe: Recipe, train: Pictures, val: Pictures, watcher: Watcher
-) -> tuple[Judged, dict[str, str]]:
+    begun: InitialModel, recipe: Recipe, train: LabeledImages, val: LabeledImages, listener: Listener
+) -> tuple[Outcomes, dict[str, str]]:
     """The judgement, and the pictures that could not be read, each with why."""
     unreadable: list[ImageError] = []
-    fit_probe(begun.model, begun.data, train, watcher, seed=recipe.seed, unreadable=unreadable)
+    fit_probe(begun.model, begun.data, train, listener, seed=recipe.seed, unreadable=unreadable)
     engine = Engine.from_torch(begun.model)
 
     labelled = np.flatnonzero(val.labels != UNKNOWN)
-    judged, errors = judge(lambda x: engine.forward(x).logits, val, labelled, Preprocess(begun.data))
+    outcomes, errors = score_images(lambda x: engine.forward(x).logits, val, labelled, Preprocess(begun.data))
     for error in errors:
-        watcher.says(f"left out, since it cannot be read: {error}")
-    return judged, {error.source: error.reason for error in (*unreadable, *errors)}
+        listener.message(f"left out, since it cannot be read: {error}")
+    return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
 
 
-def _tell(account: Account, watcher: Watcher) -> Path | None:
+def _tell(summary: RunSummary, listener: Listener) -> Path | None:
     """Model card, curves and report. The model is saved: whatever goes wrong here is told, and costs nothing else."""
     report = None
     try:
@@ -129,10 +130,10 @@ def _tell(account: Account, watcher: Watcher) -> Path | None:
         from gmixer.train.curves import write_curves
         from gmixer.train.report import write_report
 
-        write_card(account)
-        if account.recipe.way != "probe":  # which takes no steps
-            write_curves(account.folder)
-        report = write_report(account)
+        write_card(summary)
+        if summary.recipe.method != "probe":  # which takes no steps
+            write_curves(summary.folder)
+        report = write_report(summary)
     except Exception as error:
-        watcher.says(f"the model is saved, its report is not whole: {type(error).__name__}: {error}")
+        listener.message(f"the model is saved, its report is not whole: {type(error).__name__}: {error}")
     return report

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from gmixer.datasets import Pictures
+from gmixer.datasets import LabeledImages
 from gmixer.errors import ImageError, InputError
-from gmixer.files import replacing
+from gmixer.files import atomic_write
 from gmixer.train.recipe import Recipe
 
 RECIPE = "recipe.toml"
@@ -36,7 +36,7 @@ FORMAT = 1  # of data.json: how its checksums are made
 LOOKED_AT = 64  # pictures whose bytes are part of the checksum
 
 
-def claim(folder: Path, recipe: Recipe, *, train: Pictures, val: Pictures) -> None:
+def bind_run_dir(folder: Path, recipe: Recipe, *, train: LabeledImages, val: LabeledImages) -> None:
     """Makes it the folder of this run, or finds that it is: the same recipe, pictures, labels and classes.
 
     Raises InputError where it holds another run, and changes nothing then.
@@ -57,9 +57,9 @@ def claim(folder: Path, recipe: Recipe, *, train: Pictures, val: Pictures) -> No
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(recipe_file) as unfinished:
+    with atomic_write(recipe_file) as unfinished:
         unfinished.write_text(recipe.to_toml(), encoding="utf-8")
-    with replacing(data_file) as unfinished:
+    with atomic_write(data_file) as unfinished:
         unfinished.write_text(json.dumps({"format": FORMAT} | ours, indent=1) + "\n", encoding="utf-8")
 
 
@@ -74,7 +74,7 @@ def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:
     return f"a run on other data ({'; '.join(parts)})" if parts else ""
 
 
-def _part(pictures: Pictures) -> dict[str, Any]:
+def _part(pictures: LabeledImages) -> dict[str, Any]:
     """By what the source calls its pictures, and by some of them: the data may be moved, but not be another."""
     digest = hashlib.sha256()
     for i, label in enumerate(pictures.labels.tolist()):

@@ -8,25 +8,25 @@ from functools import cached_property
 from pathlib import Path
 
 from gmixer.datasets import Balance, Split, balance
-from gmixer.evaluate import Judged, Share, top
+from gmixer.evaluate import Outcomes, Share, top
 from gmixer.labels.imagenet import labels_for
 from gmixer.models.model_card import About, plain
-from gmixer.train.initial_model import Start
+from gmixer.train.initial_model import InitialModel
 from gmixer.train.recipe import Recipe
 from gmixer.train.run_dir import MODEL, RECIPE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
-    """folder: of the run; the model lies in it already. judged: the held-out part, by that model.
+class RunSummary:
+    """folder: of the run; the model lies in it already. outcomes: the held-out part, by that model.
 
     unreadable: picture → why, of both parts.
     """
 
     recipe: Recipe
-    start: Start
+    start: InitialModel
     parts: Split
-    judged: Judged
+    outcomes: Outcomes
     unreadable: Mapping[str, str]
     folder: Path
 
@@ -49,18 +49,18 @@ class Account:
 
     @property
     def top1(self) -> Share:
-        return top(self.judged, 1)
+        return top(self.outcomes, 1)
 
     @property
     def top5(self) -> Share | None:
         """None where five classes are all."""
-        return top(self.judged, 5) if len(self.class_names) > 5 else None
+        return top(self.outcomes, 5) if len(self.class_names) > 5 else None
 
     @property
-    def way(self) -> str:
+    def method(self) -> str:
         """What was trained, from what."""
         recipe, name = self.recipe, self.start.name
-        if recipe.way == "probe":
+        if recipe.method == "probe":
             drawn = "" if recipe.pretrained else ", freshly drawn"
             return f"a linear head on the embeddings of {name}{drawn}, which stayed as it was"
         if not recipe.pretrained:
@@ -89,7 +89,7 @@ class Account:
         source, n, n_val = plain(self.parts.train.source), len(self.parts.train), len(self.parts.val)
         trained_on = (
             f"{source}: {n:,} pictures to learn from, {n_val:,} held out ({self.held_out}){unreadable}.\n\n"
-            f"Trained by `gmixer train`: {plain(self.way)}. {RECIPE} beside this folder has every number."
+            f"Trained by `gmixer train`: {plain(self.method)}. {RECIPE} beside this folder has every number."
         )
         holds = "The accuracy holds for pictures like those held out; how it fares on others was not measured."
         if not self.top1.n:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.labeled_images import UNKNOWN, Pictures
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Targets:
     smoothing: float
     teacher_share: float
 
-    def usable(self, pictures: Pictures) -> NDArray[np.int64]:
+    def usable(self, pictures: LabeledImages) -> NDArray[np.int64]:
         """The numbers of the pictures that say anything: a label or, where it counts, a teacher's answer."""
-        says = pictures.labels != UNKNOWN
+        message = pictures.labels != UNKNOWN
         if pictures.soft is not None and self.teacher_share:
-            says = says | pictures.soft.probability.any(axis=1)
-        return np.flatnonzero(says)
+            message = message | pictures.soft.probability.any(axis=1)
+        return np.flatnonzero(message)
 
-    def of(self, pictures: Pictures, i: int) -> NDArray[np.float32]:
+    def of(self, pictures: LabeledImages, i: int) -> NDArray[np.float32]:
         """float32 (K,), sums to 1. What the teacher left unsaid, beyond its best answers, is spread over all."""
         label, soft = int(pictures.labels[i]), pictures.soft
         answered = soft is not None and self.teacher_share > 0 and bool(soft.probability[i].any())

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gmixer.config import DataConfig
-from gmixer.datasets import counts_by_place, same_classes, some
+from gmixer.datasets import abbreviate, counts_by_place, same_classes
 from gmixer.errors import InputError
 from gmixer.timm_compat.create_model import create_model
-from gmixer.train.initial_model import Start, known_classes
+from gmixer.train.initial_model import InitialModel, known_classes
 from gmixer.weights import is_path
 
 
-def open_teacher(name: str, student: Start, device: torch.device) -> Callable[[Tensor], Tensor]:
+def open_teacher(name: str, student: InitialModel, device: torch.device) -> Callable[[Tensor], Tensor]:
     """name: a model of gmixer's or a folder; `package.module:function`, which returns any torch.nn.Module. Its
     `pretrained_cfg`, if it has one, says how it is fed, in timm's words; else it is fed as the student is.
 
@@ -49,8 +49,8 @@ def open_teacher(name: str, student: Start, device: torch.device) -> Callable[[T
     ours, theirs = classes or _numbers(theirs), theirs or _numbers(classes)
     if ours and theirs and not same_classes(ours, theirs):
         raise InputError(
-            f"the teacher {name} knows other classes ({some(theirs)}) than the student ({some(ours)}); wanted the "
-            "same, in their order"
+            f"the teacher {name} knows other classes ({abbreviate(theirs)}) than the student ({abbreviate(ours)}); "
+            "wanted the same, in their order"
         )
     return answer
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.errors import WeightsError, needing_torch
+from gmixer.errors import WeightsError, require_torch
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PickleFile(WeightsFile):
 def _load(path: Path) -> Any:
     import argparse  # here, for every start of the command passes through this file
 
-    with needing_torch(f"{path} is a pickle, and reading it"):
+    with require_torch(f"{path} is a pickle, and reading it"):
         import torch
     version = tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2])
     if version < _SAFE_TORCH:
