@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gmixer.errors import WeightsError as WeightsError
     from gmixer.models.publishing import push_to_hub as push_to_hub
     from gmixer.models.saving import save_model as save_model
+    from gmixer.options import Limits as Limits
     from gmixer.predictor import Predictor as Predictor
     from gmixer.predictor import load as load
     from gmixer.results import Embedding as Embedding
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from gmixer.results import Result as Result
     from gmixer.runtimes import Engine as Engine
     from gmixer.runtimes import Output as Output
-    from gmixer.sources.limits import Limits as Limits
     from gmixer.timm_compat.bridge import register_with_timm as register_with_timm
     from gmixer.timm_compat.create_model import create_model as create_model
     from gmixer.timm_compat.registry import get_pretrained_cfg as get_pretrained_cfg
@@ -55,7 +55,7 @@ _HOMES = {
     "GmixerError": "gmixer.errors",
     "ImageError": "gmixer.errors",
     "InputError": "gmixer.errors",
-    "Limits": "gmixer.sources.limits",
+    "Limits": "gmixer.options",
     "MissingExtraError": "gmixer.errors",
     "ModelConfig": "gmixer.config",
     "Output": "gmixer.runtimes",

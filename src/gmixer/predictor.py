@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess
 from gmixer.errors import ImageError, InputError, require_torch
-from gmixer.images.decode import ImageLike, Orientation
+from gmixer.images.decode import ImageLike
 from gmixer.labels import labels_for
+from gmixer.options import Limits, Orientation
 from gmixer.prefetch import batches, prefetch
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.runtimes import Engine, Output, Precision, Runtime, default_threads
 from gmixer.runtimes.protocol import check_precision
-from gmixer.sources.limits import Limits
 from gmixer.weights import Checkpoint, find_checkpoint
 
 if TYPE_CHECKING:

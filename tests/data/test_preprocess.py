@@ -29,7 +29,7 @@ from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig
 from gmixer.data import Preprocess, preprocess
 from gmixer.data import create_transform as our_transform
 from gmixer.errors import ImageError, InputError
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 
 CROP_MODES = ("center", "squash", "border")
 INTERPOLATIONS = ("bicubic", "bilinear")

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from gmixer.errors import IMAGE_ERROR_KINDS, GmixerError, ImageError, InputError
 from gmixer.images.decode import decode
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.sources.listing import is_image_file
 from gmixer.sources.local import read_file
 

@@ -27,7 +27,7 @@ from gmixer.errors import IMAGE_ERROR_KINDS, ImageError
 from gmixer.images import structure_limits as pieces
 from gmixer.images.decode import decode
 from gmixer.images.structure_limits import check_pieces
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.sources.sniff import sniff
 from handmade import LONG, RATIONAL, SHORT, Tags, chunk, encoded, flat, png, segment, segments, tiff
 

@@ -25,7 +25,7 @@ from gmixer.images.decode import decode
 from gmixer.images.decoders import open_image
 from gmixer.images.exif import upright, upright_pixels
 from gmixer.isolation.workers import Workers
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from handmade import adobe, segment, segments, with_marker
 
 PHOTOS = Path(skimage.__file__).parent / "data"

@@ -20,7 +20,7 @@ from gmixer.images import modes
 from gmixer.images import structure_limits as pieces
 from gmixer.images.decode import decode
 from gmixer.images.frames import MAX_GIF_STEPS
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.sources.sniff import READABLE
 from handmade import SHORT, Tags, adobe, chunk, encoded, flat, png, segments, tiff, with_marker
 

@@ -28,7 +28,7 @@ from gmixer.errors import EngineError, ImageError, InputError
 from gmixer.images.decode import decode
 from gmixer.isolation import workers as isolate
 from gmixer.isolation.workers import Workers
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 
 RNG = np.random.default_rng(0)
 NOISE_HWC = RNG.integers(0, 256, (19, 23, 3), np.uint8)
@@ -355,7 +355,7 @@ def test_a_fork_while_threads_start_workers() -> None:
 PROGRAM = """
 import os, signal, sys, time
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.images.decode import decode
 from gmixer.isolation.workers import Workers
 workers = Workers()

@@ -27,9 +27,9 @@ from PIL import Image
 import gmixer
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
+from gmixer.options import Limits
 from gmixer.sources import archive
 from gmixer.sources.address import split_member
-from gmixer.sources.limits import Limits
 from gmixer.sources.listing import Found, find_images, is_archive
 
 TAR_MODES = {"tar": "w:", "gzip": "w:gz", "bzip2": "w:bz2", "xz": "w:xz"}

@@ -28,8 +28,8 @@ import gmixer
 from gmixer.cli import app
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
+from gmixer.options import Limits
 from gmixer.sources import web
-from gmixer.sources.limits import Limits
 
 PUBLIC, PUBLIC_V6, PRIVATE = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "10.1.2.3"
 dial = web._dial

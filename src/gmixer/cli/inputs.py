@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from gmixer.errors import ImageError
 
 if TYPE_CHECKING:
+    from gmixer.options import Limits
     from gmixer.predictor import Predictor
     from gmixer.results import Result
-    from gmixer.sources.limits import Limits
     from gmixer.sources.listing import Found
 
 STDIN = "-"

@@ -20,8 +20,8 @@ from gmixer import _native
 from gmixer.config import DataConfig
 from gmixer.data.window import resize_window, vertical_first
 from gmixer.errors import ImageError, InputError
-from gmixer.images.decode import ImageLike, Orientation, decode, name_of
-from gmixer.sources.limits import Limits
+from gmixer.images.decode import ImageLike, decode, name_of
+from gmixer.options import Limits, Orientation
 
 if TYPE_CHECKING:
     from gmixer.isolation.workers import Workers

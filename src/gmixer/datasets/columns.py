@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmixer.datasets.class_index import checked, numbered
 from gmixer.datasets.labeled_images import UNKNOWN, SoftLabels
 from gmixer.errors import ImageError, InputError
-from gmixer.sources.limits import DEFAULT_LIMITS
+from gmixer.options import DEFAULT_LIMITS
 from gmixer.sources.local import read_file, too_many_bytes
 
 if TYPE_CHECKING:

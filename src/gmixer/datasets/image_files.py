@@ -14,7 +14,7 @@ from gmixer.datasets.dataset_base import DatasetBase
 from gmixer.datasets.labeled_images import SoftLabels
 from gmixer.datasets.splits import abbreviate
 from gmixer.errors import InputError
-from gmixer.sources.limits import DEFAULT_LIMITS
+from gmixer.options import DEFAULT_LIMITS
 from gmixer.sources.local import read_file
 
 

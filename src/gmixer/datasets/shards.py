@@ -18,8 +18,8 @@ from gmixer.datasets.class_index import numbered
 from gmixer.datasets.dataset_base import DatasetBase, Parts
 from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError
+from gmixer.options import DEFAULT_LIMITS
 from gmixer.sources.archive import Place, places
-from gmixer.sources.limits import DEFAULT_LIMITS
 from gmixer.sources.local import MEMBER_MARK, open_regular, too_many_bytes
 from gmixer.sources.sniff import is_image
 

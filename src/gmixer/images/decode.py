@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from gmixer.images.decoders import as_image_error, check_pixels, open_image, upr
 from gmixer.images.jpeg import plain_pixels
 from gmixer.images.pixels import Pixels, to_pixels
 from gmixer.images.silence import silence_libtiff, silence_pillow
+from gmixer.options import DEFAULT_LIMITS, Limits, Orientation
 from gmixer.sources.address import read
-from gmixer.sources.limits import DEFAULT_LIMITS, Limits
 from gmixer.sources.local import too_many_bytes
 from gmixer.sources.sniff import HEAD_BYTES, sniff, why_not
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gmixer.isolation.workers import Workers
 
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
-Orientation: TypeAlias = Literal["apply", "ignore"]
 
 _OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
 

@@ -32,7 +32,7 @@ import gmixer
 from gmixer.errors import EngineError, ImageError
 from gmixer.images.pixels import Pixels
 from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_REASON_BYTES, PIXELS, READY, REQUEST
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 
 START_SECONDS = 60  # guessed: a worker is up in 0.1 s, from a cold network disk in some seconds
 PIPE_BYTES = 2**20  # the most that Linux gives everybody; a picture of 500x375 fits, and is handed over in one go

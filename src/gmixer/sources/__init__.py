@@ -1,6 +1,5 @@
 """Where bytes come from: files, folders, archives and URLs.
 
-limits.py    Limits: how many bytes, pixels and frames a file may hold, checked before it is decoded
 sniff.py     sniff: the format by the first bytes; a file's extension is never consulted
 local.py     a file → its bytes; pipes and devices are refused
 archive.py   tar and zip archives → their members, in order, never unpacked to disk

@@ -6,7 +6,7 @@ import os
 import re
 
 from gmixer.errors import ImageError
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.sources.local import MEMBER_MARK, read_file
 
 _URL = re.compile(r"https?:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)

@@ -24,7 +24,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from gmixer.errors import ImageError, ImageErrorKind
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.sources.local import MEMBER_MARK, open_regular, too_many_bytes
 from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format, is_image
 

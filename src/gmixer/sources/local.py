@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import FileIO
 
 from gmixer.errors import ImageError
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 
 MEMBER_MARK = "::"  # photos.tar::cat.jpg: what is before it is the file
 

@@ -25,7 +25,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from gmixer import __version__
 from gmixer.errors import ImageError
-from gmixer.sources.limits import Limits
+from gmixer.options import Limits
 from gmixer.sources.local import reason_of, too_many_bytes
 
 TIMEOUT_S = 15.0  # for everything together: resolving, connecting, redirects, the picture

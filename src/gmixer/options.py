@@ -1,0 +1,140 @@
+"""What a user may choose, as small frozen objects: how images are read, where weights come from, what runs the network,
+and what is asked of it.
+
+`gmixer.load` and the commands fold their flat keywords and flags into these once; every room after that takes the
+objects whole. A wrong value is refused here, where it is given.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias, get_args
+
+from gmixer.errors import InputError
+
+Orientation: TypeAlias = Literal["apply", "ignore"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a file may hold at most, and what decoding may take. More is refused as "too_large", before decoding.
+
+    max_bytes: of the file as stored.
+    max_pixels: width × height; 89,000,000 decode to 267 MB of RGB.
+    max_frames: of an animation or a TIFF of many pages, although only the first one is decoded.
+
+    With Reading.isolate only:
+    max_seconds: from a file's bytes to its pixels; more is a "timeout".
+    max_memory_bytes: of a decoding process; more is "corrupt": only a damaged file asks for it. Enforced on Linux.
+
+    Raises InputError unless max_seconds is a number above 0 and up to 86,400, and the others whole numbers above 0.
+    """
+
+    max_bytes: int = 64 * 2**20  # guessed: four times the JPEG of a 100-megapixel camera
+    max_pixels: int = 89_000_000  # just below the size at which Pillow begins to warn (89,478,485)
+    max_frames: int = 1_000  # guessed: 40 s of animation at 25 frames per second
+    max_seconds: float = 30  # the slowest images of 89 megapixels took 8 s, on two cores that six programs shared
+    max_memory_bytes: int = 2 * 2**30  # 89 megapixels of WebP with alpha fit 1.5 GiB, all else that was tried 1.25
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "max_seconds":
+                if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 86_400:
+                    raise InputError(f"Limits.max_seconds is {value!r}; wanted a number above 0, up to 86,400")
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"Limits.{field.name} is {value!r}; wanted a whole number above 0")
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """How images are read and decoded.
+
+    limits: a file that holds more is refused.
+    orientation: "apply" turns an image as its EXIF data says; "ignore" leaves it, which is timm's behaviour.
+    allow_urls: whether an image may be an http or https URL. Only public addresses are asked.
+    isolate: decode files in processes of their own, to the same pixels. A file that hangs the decoder, crashes it or
+        fills the memory then costs only its own result; limits has the time and the memory.
+    fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and not timm's pixels
+        (docs/pictures.md).
+
+    Raises InputError for an orientation that does not exist.
+    """
+
+    limits: Limits = DEFAULT_LIMITS
+    orientation: Orientation = "apply"
+    allow_urls: bool = False
+    isolate: bool = False
+    fast_decode: bool = False
+
+    def __post_init__(self) -> None:
+        if self.orientation not in get_args(Orientation):
+            raise InputError(f'orientation is {self.orientation!r}; wanted "apply" or "ignore"')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightsSource:
+    """Where weights may come from, and what they may be.
+
+    name: which pretrained model a bare file is, where its shape fits several.
+    allow_pickle: read a `.pth` file too (extra `gmixer[torch]`), with weights_only=True.
+    cache_dir: the Hub's cache; None: the user's own.
+    fetch: fetch from the Hub what its cache lacks; otherwise the network is never touched.
+    """
+
+    name: str | None = None
+    allow_pickle: bool = False
+    cache_dir: str | os.PathLike[str] | None = None
+    fetch: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Native:
+    """The native core runs the network.
+
+    threads: None takes what affinity and the control group allow.
+    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best that this CPU has.
+    """
+
+    precision: Literal["fp32"] = "fp32"
+    threads: int | None = None
+    isa: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Torch:
+    """PyTorch runs the network (extra `gmixer[torch]`).
+
+    device: such as "cpu", "cuda", "cuda:1".
+    precision: of the products; sums are float32 in each.
+    compile: pass the network to torch.compile.
+    """
+
+    device: str = "cpu"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """What a result should hold.
+
+    k: how many of the most probable classes.
+    rollup_at: also list the WordNet parent categories whose classes together reach this probability; None: none.
+
+    Raises InputError unless k is a whole number above 0, and rollup_at None or a probability above 0, at most 1.
+    """
+
+    k: int = 5
+    rollup_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
+            raise InputError(f"k is {self.k!r}; wanted a whole number, 1 or more")
+        at = self.rollup_at
+        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at <= 1):
+            raise InputError(f"rollup_at is {at!r}; wanted a probability above 0, at most 1")
