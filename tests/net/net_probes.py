@@ -634,6 +634,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "smoke": (
         "--config", "smoke", "--batch", "8", "--epochs", "1", "--seed", "5",
         "--set", "accumulate=2", "--set", "warmup_epochs=0.5", "--set", "colour_jitter=0.2", "--set", "erase=0.2",
+        "--set", "weight_decay=1.0",
     ),
     "muon": (
         "--config", "finetune", "--batch", "8", "--epochs", "0.7", "--seed", "6",

@@ -13,11 +13,9 @@ def test_every_flag_is_as_recorded() -> None:
     changed = []
     for command, lines in RECORD.items():
         now = found.get(command, {})
-        changed += [
-            f"{command} {flag}: {line!r} is now {now.get(flag)!r}"
-            for flag, line in lines.items()
-            if now.get(flag) != line
-        ]
+        for flag, line in lines.items():
+            if now.get(flag) != line:
+                changed.append(f"{command} {flag}: {line!r} is now {now.get(flag)!r}")
     assert not changed, "\n".join(changed)
 
 

@@ -27,8 +27,13 @@ RECORD = recorded("training")
 BITS = RECORD["bits"].get(torch_key())  # None: another processor or another torch
 Weights = dict[str, NDArray[np.float32]]
 
-# Of how far a tensor moved. See the measurement in `assert_as_recorded`.
-NORM_TOLERANCE, MEAN_TOLERANCE = 0.02, 0.02
+# Elsewhere the bits differ, and each tensor's way from its start is compared: the norm of the way within this share of
+# it, the mean within MEAN_TOLERANCE of norm / sqrt(numbers). A way below this part of the longest counts as that long.
+# Measured: with ATen, oneDNN and MKL held to SSE the trained tensors differ by 0.1 % of their norm, most of it from
+# the rounding of the record; a probe's head, which separates its few images by far, differs by 17 %. Flips with
+# probability 0.45 instead of 0.5 put 42 of 102 tensors of "smoke" outside, another seed 94.
+TOLERANCES = {"smoke": (0.01, 0.01), "muon": (0.01, 0.01), "probe": (0.3, 0.1)}  # (share, part)
+MEAN_TOLERANCE = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +44,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_as_recorded(name: str, weights: Weights) -> None:
     if BITS is not None:
         assert digest_of_weights(weights) == BITS[name]
-    assert_near(RECORD["summary"][name], summary(weights, embedded_weights()))
+    assert not far_off(name, summary(weights, embedded_weights()))
 
 
-def assert_near(wanted: dict[str, Any], got: dict[str, Any]) -> None:
+def far_off(name: str, got: dict[str, Any]) -> list[str]:
+    """The tensors that moved otherwise than recorded."""
+    wanted = RECORD["summary"][name]
     assert wanted.keys() == got.keys()
-    longest = max(norm for _, _, norm in wanted.values())
-    for name, (shape, mean, norm) in wanted.items():
-        shape_now, mean_now, norm_now = got[name]
-        assert shape_now == shape, name
-        way = max(norm, longest / 100)
-        assert abs(norm_now - norm) <= NORM_TOLERANCE * way, (name, norm, norm_now)
-        count = np.prod([int(side) for side in shape.split("x")])
-        assert abs(mean_now - mean) <= MEAN_TOLERANCE * way / np.sqrt(count), (name, mean, mean_now)
+    share, part = TOLERANCES[name]
+    least = part * max(norm for _, _, norm in wanted.values())
+    found = []
+    for tensor, (shape, mean, norm) in wanted.items():
+        shape_now, mean_now, norm_now = got[tensor]
+        way, count = max(norm, least), np.prod([int(side) for side in shape.split("x")])
+        near = abs(norm_now - norm) <= share * way and abs(mean_now - mean) <= MEAN_TOLERANCE * way / count**0.5
+        if shape_now != shape or not near:
+            found.append(f"{tensor}: {wanted[tensor]} is now {got[tensor]}")
+    return found
 
 
 @pytest.mark.slow
