@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
-from gmixer.errors import InputError
+from gmixer.checks import number, one_of, probability, whole
 
 Orientation: TypeAlias = Literal["apply", "ignore"]
 
@@ -28,7 +28,7 @@ class Limits:
     max_seconds: from a file's bytes to its pixels; more is a "timeout".
     max_memory_bytes: of a decoding process; more is "corrupt": only a damaged file asks for it. Enforced on Linux.
 
-    Raises InputError unless max_seconds is a number above 0 and up to 86,400, and the others whole numbers above 0.
+    Raises InputError unless max_seconds is a number above 0, at most 86,400, and the others whole numbers above 0.
     """
 
     max_bytes: int = 64 * 2**20  # guessed: four times the JPEG of a 100-megapixel camera
@@ -41,10 +41,9 @@ class Limits:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "max_seconds":
-                if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 86_400:
-                    raise InputError(f"Limits.max_seconds is {value!r}; wanted a number above 0, up to 86,400")
-            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"Limits.{field.name} is {value!r}; wanted a whole number above 0")
+                number("Limits.max_seconds", value, above=0, most=86_400)
+            else:
+                whole(f"Limits.{field.name}", value, least=1)
 
 
 DEFAULT_LIMITS = Limits()
@@ -72,8 +71,7 @@ class Reading:
     fast_decode: bool = False
 
     def __post_init__(self) -> None:
-        if self.orientation not in get_args(Orientation):
-            raise InputError(f'orientation is {self.orientation!r}; wanted "apply" or "ignore"')
+        one_of("orientation", self.orientation, get_args(Orientation))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,8 +131,6 @@ class Ask:
     rollup_at: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
-            raise InputError(f"k is {self.k!r}; wanted a whole number, 1 or more")
-        at = self.rollup_at
-        if at is not None and (isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at <= 1):
-            raise InputError(f"rollup_at is {at!r}; wanted a probability above 0, at most 1")
+        whole("k", self.k, least=1)
+        if self.rollup_at is not None:
+            probability("rollup_at", self.rollup_at)
