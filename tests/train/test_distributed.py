@@ -61,7 +61,7 @@ def assert_as_alone(alone: tuple[Any, Any, Any], *folders: Path) -> None:
     start, weights, outcomes = alone
     assert_near(torch.load(folders[0] / "weights.pt", weights_only=True), weights, start=start)
     for rank, folder in enumerate(folders):
-        theirs = json.loads((folder / f"judged-{rank}.json").read_text())
+        theirs = json.loads((folder / f"outcomes-{rank}.json").read_text())
         for column in fields(outcomes):
             ours = getattr(outcomes, column.name).tolist()
             if column.type.startswith("NDArray[np.int64]"):
