@@ -75,7 +75,7 @@ THOROUGH = TrainRecipe(seed=3).changed(
 
 @dataclass(frozen=True)
 class Drawn:
-    """`LabeledImages`: n PNGs of 64 px, each of its class's colour under noise. unreadable: these are no image files."""
+    """`LabeledImages`: n PNGs of 64 px, each of its class's colour under noise. unreadable: no image files."""
 
     n: int
     num_classes: int = 3

@@ -51,6 +51,8 @@ def bind_run_dir(
     if (folder / MODEL).exists() or (folder / CHECKPOINT).exists():
         try:
             differing = _differing(folder, recipe, ours)
+        except InputError:
+            raise
         except (OSError, ValueError, LookupError, TypeError) as error:  # a file is missing, or has other content
             raise InputError(
                 f"{folder} holds a model or a checkpoint, but its {RECIPE} and {DATA} cannot be read ({error}); "
