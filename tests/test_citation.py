@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 import gmixer
+from gmixer.catalogue import VARIANTS, find_model, model_names
 from gmixer.citation import bibtex
-from gmixer.config import VARIANTS, find_model, model_names
 
 CFF = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text())
 

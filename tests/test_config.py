@@ -13,17 +13,8 @@ from timm.layers import GluMlp
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
-from gmixer.config import (
-    DEPRECATED,
-    EMBEDDED_MODEL,
-    VARIANTS,
-    DataConfig,
-    ModelConfig,
-    Pretrained,
-    Variant,
-    find_model,
-    model_names,
-)
+from gmixer.catalogue import DEPRECATED, EMBEDDED_MODEL, VARIANTS, Pretrained, Variant, find_model, model_names
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import GmixerError, InputError, UnknownModelError
 
 TIMM_NAMES = timm.list_models(["mixer_*", "gmixer_*"])

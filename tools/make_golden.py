@@ -21,7 +21,7 @@ from timm.layers import GluMlp
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
-from gmixer.config import EMBEDDED_MODEL
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.doctor.embedded import FEATURES, PIXELS, png
 from gmixer.weights import find_checkpoint
 

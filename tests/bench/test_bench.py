@@ -16,7 +16,7 @@ from PIL import Image
 
 import gmixer
 from command import GMIXER, run, run_in_terminal
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.runtimes import available_isas, default_threads
 
 QUICK = ("bench", "--model", "gmixer_8_64", "--batch", "1,3", "--threads", "1-2", "--seconds", "0.05")

@@ -30,7 +30,8 @@ from gmixer.bench.plan import isas_from
 from gmixer.bench.row import Step
 from gmixer.bench.start import start_steps
 from gmixer.bench.target import Subject, subject
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError
 from gmixer.runtimes import available_isas
 from gmixer.weights import find_checkpoint

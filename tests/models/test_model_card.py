@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import ModelCard
 
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.models.model_card import About, model_card
 
 GMIXER = VARIANTS["gmixer_24_224"]

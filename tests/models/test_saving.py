@@ -14,7 +14,8 @@ import timm
 import torch
 
 import gmixer
-from gmixer.config import VARIANTS, DataConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.models.saving import save_model
 from gmixer.timm_compat.bridge import register_with_timm

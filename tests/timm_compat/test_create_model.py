@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from timm.models._features import FeatureGetterNet
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.models.saving import save_model
 from gmixer.timm_compat.create_model import create_model

@@ -10,7 +10,7 @@ import torch
 from timm.data.imagenet_info import infer_imagenet_subset as timm_infer
 from timm.models import PretrainedCfg
 
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.data import ImageNetInfo, infer_imagenet_subset
 from gmixer.errors import InputError
 from gmixer.labels import labels_for

@@ -12,7 +12,8 @@ import torch
 from timm.data import create_transform
 from timm.data import resolve_model_data_config as timm_resolve
 
-from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig, model_names
+from gmixer.catalogue import VARIANTS, model_names
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from gmixer.data import create_transform as our_transform
 from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError, UnknownModelError

@@ -17,7 +17,8 @@ import timm.data
 import torch
 from PIL import Image
 
-from gmixer.config import VARIANTS, DataConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig
 from gmixer.data import Preprocess, create_transform, resolve_model_data_config
 from gmixer.errors import ImageError, InputError
 from gmixer.timm_compat import transforms as ours

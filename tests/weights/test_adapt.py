@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from timm.models._manipulate import adapt_input_conv
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import InputError
 from gmixer.weights import find_checkpoint
 from gmixer.weights.adapt import adapt_stem, adapted, grid_matrix

@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 import gmixer
-from gmixer.config import IMAGENET_MEAN, VARIANTS
+from gmixer.catalogue import VARIANTS
+from gmixer.config import IMAGENET_MEAN
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.weights.find import EMBEDDED_WEIGHTS, find_checkpoint
 from mixers import drawn_mixer

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from timm.models import save_for_hf
 
 import gmixer
-from gmixer.config import find_model
+from gmixer.catalogue import find_model
 from gmixer.errors import InputError, WeightsError
 from gmixer.weights.find import find_checkpoint
 from gmixer.weights.hub import Repo, cached

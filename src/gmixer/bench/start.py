@@ -16,7 +16,7 @@ from gmixer.bench.peers import export_step
 from gmixer.bench.row import Step, ends
 from gmixer.bench.stats import Spread
 from gmixer.bench.target import Subject
-from gmixer.config import EMBEDDED_MODEL
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.errors import EngineError
 from gmixer.weights import find_checkpoint
 

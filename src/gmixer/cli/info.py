@@ -11,7 +11,8 @@ import typer
 from gmixer.cli import options
 
 if TYPE_CHECKING:
-    from gmixer.config import DataConfig, ModelConfig, Pretrained
+    from gmixer.catalogue import Pretrained
+    from gmixer.config import DataConfig, ModelConfig
     from gmixer.labels import Label
     from gmixer.weights import Checkpoint
 
@@ -32,8 +33,8 @@ def info(
     debug: options.Debug = False,
 ) -> None:
     """Show what a model is, where its weights lie, and what this machine runs it on."""
+    from gmixer.catalogue import find_model
     from gmixer.cli.report import printable
-    from gmixer.config import find_model
     from gmixer.errors import WeightsError
     from gmixer.labels import labels_for
     from gmixer.weights import find_checkpoint, is_path, preferred_model
@@ -78,8 +79,8 @@ def info(
 
 
 def _to_cite(name: str, allow_pickle: bool) -> str:
+    from gmixer.catalogue import find_model
     from gmixer.citation import bibtex
-    from gmixer.config import find_model
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 

@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.citation import bibtex
-from gmixer.config import EMBEDDED_MODEL, DataConfig, ModelConfig
+from gmixer.config import DataConfig, ModelConfig
 
 CLASSES_SHOWN = 20
 _NOT_SAID = "The author of the model did not say."

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmixer.config import VARIANTS, DataConfig, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import InputError
 from gmixer.files import atomic_write
 from gmixer.timm_compat.resolve import resolve_model_data_config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gmixer.config import EMBEDDED_MODEL, find_model
+from gmixer.catalogue import EMBEDDED_MODEL, find_model
 from gmixer.errors import MissingExtraError
 from gmixer.weights import find_checkpoint
 

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gmixer.config import ModelConfig, find_model
+from gmixer.catalogue import find_model
+from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.models.mixer import Device, Mixer
 from gmixer.timm_compat.feature_maps import FeatureMaps

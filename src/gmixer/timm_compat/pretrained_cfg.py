@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gmixer.config import EMBEDDED_MODEL, IMAGENET_MEAN, IMAGENET_STD, UNTRAINED, Pretrained, Variant
+from gmixer.catalogue import EMBEDDED_MODEL, UNTRAINED, Pretrained, Variant
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD
 
 _SOURCES = ("url", "file", "hf_hub_id", "hf_hub_filename", "source")
 _TOLD_AS_NONE = ("pool_size", "first_conv", "classifier")  # None says that the model has no such part

@@ -1,4 +1,4 @@
-"""Which models there are: queries on the table of config.py, with timm's names, parameters and order. No torch.
+"""Which models there are: queries on the table in catalogue.py, with timm's names, parameters and order. No torch.
 
 Source of the semantics: timm 1.0.31, models/_registry.py. What timm refuses with a RuntimeError or a KeyError is an
 UnknownModelError here, which is a RuntimeError too. Deprecated names exist for is_model, is_model_in_modules and
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gmixer.config import DEPRECATED, UNTRAINED, VARIANTS, find_model, no_variant
+from gmixer.catalogue import DEPRECATED, UNTRAINED, VARIANTS, find_model, no_variant
 from gmixer.errors import UnknownModelError
 from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig, find_model, for_channels
+from gmixer.catalogue import find_model
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig, for_channels
 from gmixer.errors import InputError
 
 _KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gmixer.config import VARIANTS, DataConfig, ModelConfig, find_model
+from gmixer.catalogue import VARIANTS, find_model
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.datasets import LabeledImages, counts_by_place, same_classes
 from gmixer.errors import InputError, WeightsError
 from gmixer.labels.imagenet import imagenet_1k

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.weights.weights_file import WeightsFile
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.config import EMBEDDED_MODEL, VARIANTS, DataConfig, ModelConfig, Pretrained, find_model
+from gmixer.catalogue import EMBEDDED_MODEL, VARIANTS, Pretrained, find_model
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gmixer.config import DataConfig, ModelConfig, find_model
+from gmixer.catalogue import find_model
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import GmixerError, InputError, WeightsError
 
 MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each are 3 MB
