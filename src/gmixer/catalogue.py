@@ -18,21 +18,21 @@ class Pretrained:
     data: DataConfig
     num_classes: int = 1000
     license: str = "apache-2.0"
-    trained: str  # by whom, on what
-    top1: float | None = None  # per cent, where published
+    trained: str  # by whom, on which data
+    top1: float | None = None  # in per cent; None: not published
     top1_on: str = "ImageNet-1k val"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """An architecture and its pretrained tags; the first tag is the default."""
+    """An architecture and its pretrained tags. The first tag is the default."""
 
     model: ModelConfig
-    data: DataConfig  # of the untrained model
+    data: DataConfig  # for the untrained model
     pretrained: Mapping[str, Pretrained] = field(default_factory=dict)
 
     def of(self, pretrained: Pretrained | None) -> ModelConfig:
-        """The model with the class count of these weights."""
+        """The architecture with the number of classes that these weights have."""
         return replace(self.model, num_classes=pretrained.num_classes) if pretrained else self.model
 
 
@@ -79,10 +79,10 @@ VARIANTS: dict[str, Variant] = {
         pretrained={
             "distill_in1k": Pretrained(
                 data=_SMALL,
-                license="research and education (trained on ImageNet-derived pictures)",
+                license="research and education (trained on ImageNet-derived images)",
                 trained="gmixer, from labels and EfficientNet-Lite0's answers",
                 top1=35.98,
-                top1_on="5,000 tiny-ImageNet validation pictures of 202 classes, 1,000-way",
+                top1_on="5,000 tiny-ImageNet validation images of 202 classes, 1,000-way",
             )
         },
     ),
@@ -120,10 +120,10 @@ VARIANTS: dict[str, Variant] = {
     ),
 }
 
-EMBEDDED_MODEL = "gmixer_8_64.distill_in1k"  # its weights ship inside the package
-UNTRAINED = "untrained"  # timm's tag of a variant that was never published with weights
+EMBEDDED_MODEL = "gmixer_8_64.distill_in1k"  # its weights are inside the package
+UNTRAINED = "untrained"  # timm's tag for a variant without published weights
 
-# What timm once called a variant with its weights: timm 1.0.31, mlp_mixer.py `register_model_deprecations`.
+# timm's older names, and the names that replace them: timm 1.0.31, mlp_mixer.py `register_model_deprecations`.
 DEPRECATED: dict[str, str] = {
     "mixer_b16_224_in21k": "mixer_b16_224.goog_in21k_ft_in1k",
     "mixer_l16_224_in21k": "mixer_l16_224.goog_in21k_ft_in1k",
@@ -133,7 +133,7 @@ DEPRECATED: dict[str, str] = {
 
 
 def model_names() -> Iterator[str]:
-    """Every name the table knows: `variant.tag` where there are pretrained tags, the bare variant where not."""
+    """Every name of the table: `variant.tag` for each pretrained tag, the bare variant where there is no tag."""
     for name, variant in VARIANTS.items():
         if variant.pretrained:
             yield from (f"{name}.{tag}" for tag in variant.pretrained)
@@ -142,11 +142,11 @@ def model_names() -> Iterator[str]:
 
 
 def find_model(name: str) -> tuple[str, Variant, Pretrained | None]:
-    """(full name, variant, pretrained) of `variant` or `variant.tag`; a bare variant takes its default tag.
+    """(full name, variant, pretrained) of `variant` or `variant.tag`. A bare variant takes its default tag.
 
-    A variant without weights is found bare and as `variant.untrained`; its full name is the bare one.
-    A deprecated name is found with a UserWarning that says the current one; a tag of its own goes before the table's.
-    Raises UnknownModelError, naming the closest names there are.
+    A variant without weights is found by its bare name and by `variant.untrained`. Its full name is the bare name.
+    A deprecated name is found too, with a UserWarning that gives the current name. `deprecated.tag` keeps its own tag.
+    Raises UnknownModelError, which lists the closest names.
     """
     base, _, tag = name.partition(".")
     if base in DEPRECATED:
@@ -167,6 +167,6 @@ def find_model(name: str) -> tuple[str, Variant, Pretrained | None]:
 
 
 def no_variant(base: str) -> UnknownModelError:
-    """The error that names the closest variants there are."""
+    """The error for an unknown variant. It lists the closest names."""
     close = difflib.get_close_matches(base, VARIANTS, n=3, cutoff=0.5) or list(VARIANTS)
     return UnknownModelError(f"no model {base!r}; the closest are {', '.join(close)} (`gmixer models` lists all)")

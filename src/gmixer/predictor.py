@@ -19,7 +19,7 @@ from gmixer.data import Preprocess
 from gmixer.errors import ImageError, InputError, require_torch
 from gmixer.images.decode import ImageLike
 from gmixer.labels import labels_for
-from gmixer.options import Limits, Orientation
+from gmixer.options import Limits, Orientation, WeightsSource
 from gmixer.prefetch import batches, prefetch
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.runtimes import Engine, Output, Precision, Runtime, default_threads
@@ -83,7 +83,7 @@ def load(
         {"threads": threads, "isa": isa, "device": device, "compile": compile or None},
         precision,
     )
-    checkpoint = find_checkpoint(model, name=name, from_hub=True, allow_pickle=allow_pickle)
+    checkpoint = find_checkpoint(model, WeightsSource(name=name, fetch=True, allow_pickle=allow_pickle))
     checkpoint = checkpoint.adapted(image_px=image_px, in_chans=in_chans)
     source = str(checkpoint.path)
     engine: Runtime

@@ -33,6 +33,7 @@ from gmixer.bench.target import Subject, subject
 from gmixer.catalogue import VARIANTS
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError
+from gmixer.options import WeightsSource
 from gmixer.runtimes import available_isas
 from gmixer.weights import find_checkpoint
 from mixers import drawn_mixer
@@ -180,7 +181,7 @@ def test_a_model_without_classes_has_nothing_to_compare(tmp_path: Path) -> None:
 
 def test_drawn_weights_are_the_same_for_everybody() -> None:
     with subject(MODEL) as measured:
-        checkpoint = find_checkpoint(measured.source, name=measured.variant)
+        checkpoint = find_checkpoint(measured.source, WeightsSource(name=measured.variant))
         model, config = contestants.timm_model(measured.source, measured.variant)
         assert checkpoint.model == config == measured.config and measured.drawn
         state = model.state_dict()

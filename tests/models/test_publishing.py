@@ -63,7 +63,7 @@ def test_a_hub_that_refuses(status: int, way_out: str, hub: Hub, tmp_path: Path)
     assert done.returncode == 1 and not hub.files.get("me/insects")
     words = done.stderr.strip().splitlines()[-1]
     assert words.startswith(f"gmixer.errors.WeightsError: hf-hub:me/insects: {hub.endpoint} answered {status} ")
-    assert words.endswith(f"and took nothing; {way_out}")
+    assert words.endswith(f"and nothing was uploaded; {way_out}")
 
 
 def test_no_repository_name(hub: Hub, tmp_path: Path) -> None:

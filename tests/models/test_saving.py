@@ -88,7 +88,7 @@ def test_another_size_and_half_precision(tmp_path: Path) -> None:
 def test_what_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"this Linear: holds no MLP-Mixer"):
         save_model(torch.nn.Linear(2, 2), tmp_path)
-    with pytest.raises(InputError, match=r"3 blocks of 256 channels are no variant that timm could be told of"):
+    with pytest.raises(InputError, match=r"3 blocks of 256 channels are no variant, so config.json cannot name it"):
         save_model(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=3)), tmp_path)
     with pytest.raises(InputError, match=r"class_names holds 2 names; wanted 1000"):
         save_model(drawn_mixer(VARIANTS["gmixer_8_64"].model), tmp_path, class_names=["a", "b"])

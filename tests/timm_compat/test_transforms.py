@@ -212,7 +212,7 @@ def test_what_is_no_picture(thing):
 
 def test_too_few_channels():
     transform = create_transform((4, 32, 32), mean=(0.5,), std=(0.5,))
-    with pytest.raises(InputError, match="the picture is RGB, 3 channels; the transform was made for 4"):
+    with pytest.raises(InputError, match="the image is RGB, 3 channels; the transform was made for 4"):
         transform(noise(40, 40))
 
 
@@ -238,7 +238,7 @@ def test_steps_are_in_timms_places():
 
 def test_repr():
     assert repr(create_transform(**CARD, is_training=True, re_prob=0.25)) == (
-        "PictureTransform(channels=3,\n"
+        "ImageTransform(channels=3,\n"
         "    RandomResizedCropAndInterpolation(size=(224, 224), scale=(0.08, 1.0), ratio=(0.75, 1.3333333333333333), "
         "interpolation='bicubic')\n"
         "    RandomHorizontalFlip(p=0.5)\n"

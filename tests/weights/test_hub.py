@@ -18,6 +18,7 @@ from timm.models import save_for_hf
 import gmixer
 from gmixer.catalogue import find_model
 from gmixer.errors import InputError, WeightsError
+from gmixer.options import WeightsSource
 from gmixer.weights.find import find_checkpoint
 from gmixer.weights.hub import Repo, cached
 from hub import COMMIT, Hub, client_environment, hub_cache, hub_server
@@ -151,8 +152,8 @@ def test_a_hub_that_asks_for_patience_gets_it(method: str, run, hub: Hub) -> Non
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        ((401, "GatedRepo"), "its owner lets in who has asked: ask at {hub}/someone/small, then set HF_TOKEN"),
-        ((403, "GatedRepo"), "its owner lets in who has asked: ask at {hub}/someone/small, then set HF_TOKEN"),
+        ((401, "GatedRepo"), "access needs the owner's permission: ask at {hub}/someone/small, then set HF_TOKEN"),
+        ((403, "GatedRepo"), "access needs the owner's permission: ask at {hub}/someone/small, then set HF_TOKEN"),
         ((401, "RepoNotFound"), "{hub} has no such repository, or a private one; check the name, or set HF_TOKEN"),
         ((401, ""), "{hub} answered 401 Unauthorized when asked for config.json; set HF_TOKEN to a valid token"),
         ((403, ""), "{hub} answered 403 Forbidden when asked for config.json; set HF_TOKEN to a token that may read"),
@@ -202,10 +203,10 @@ def test_a_branch_and_one_that_moves_on_meanwhile(run, hub: Hub, tmp_path: Path)
     assert run("pull", f"{SMALL}@dev").returncode == 0
     weights = [path for method, path in hub.requests if path.endswith(".safetensors")]
     assert weights == [f"/someone/small/resolve/{COMMIT}/model.safetensors"] * 2
-    checkpoint = find_checkpoint(f"{SMALL}@dev", cache_dir=tmp_path / "cache")
+    checkpoint = find_checkpoint(f"{SMALL}@dev", WeightsSource(cache_dir=tmp_path / "cache"))
     assert (checkpoint.name, checkpoint.class_names) == (f"{SMALL}@dev", ("ant", "bee", "cat"))
     with pytest.raises(WeightsError, match=f"{SMALL}: config.json is not on this machine .* gmixer pull {SMALL}"):
-        find_checkpoint(SMALL, cache_dir=tmp_path / "cache")
+        find_checkpoint(SMALL, WeightsSource(cache_dir=tmp_path / "cache"))
 
 
 def test_the_cache_is_read_as_the_library_reads_it(run, tmp_path: Path) -> None:
@@ -275,13 +276,13 @@ def test_auto_takes_the_better_model_where_it_is_cached_and_never_asks(
 
 def test_load_by_name_finds_the_cache(preferred: Path, tmp_path: Path) -> None:
     cache = hub_cache(tmp_path, "timm/gmixer_24_224.ra3_in1k", preferred)
-    assert find_checkpoint("gmixer_24_224", cache_dir=cache).name == "gmixer_24_224.ra3_in1k"
+    assert find_checkpoint("gmixer_24_224", WeightsSource(cache_dir=cache)).name == "gmixer_24_224.ra3_in1k"
 
 
 def test_pull_of_what_needs_none(run, hub: Hub, tmp_path: Path) -> None:
     built_in = run("pull", "gmixer_8_64")
     assert built_in.stdout == "gmixer_8_64.distill_in1k is inside this package; there is nothing to fetch\n"
-    assert "would be hf-hub:someone/small" in run("pull", "someone/small").stderr
+    assert "for the repository on the Hub say hf-hub:someone/small" in run("pull", "someone/small").stderr
     assert "never published with weights" in run("pull", "gmixer_12_224").stderr
     assert hub.requests == []
 

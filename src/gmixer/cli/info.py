@@ -37,6 +37,7 @@ def info(
     from gmixer.cli.report import printable
     from gmixer.errors import WeightsError
     from gmixer.labels import labels_for
+    from gmixer.options import WeightsSource
     from gmixer.weights import find_checkpoint, is_path, preferred_model
     from gmixer.weights.hub import Repo
 
@@ -46,7 +47,7 @@ def info(
         return
     facts: list[tuple[str, str]] = []
     try:
-        checkpoint = find_checkpoint(name, allow_pickle=allow_pickle)
+        checkpoint = find_checkpoint(name, WeightsSource(allow_pickle=allow_pickle))
     except WeightsError as error:
         if is_path(name) or Repo.parse(name):
             raise
@@ -80,12 +81,13 @@ def info(
 
 def _to_cite(name: str, allow_pickle: bool) -> str:
     from gmixer.catalogue import find_model
-    from gmixer.citation import bibtex
+    from gmixer.models.citation import bibtex
+    from gmixer.options import WeightsSource
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 
     if is_path(name) or Repo.parse(name):
-        return bibtex(find_checkpoint(name, allow_pickle=allow_pickle).model)
+        return bibtex(find_checkpoint(name, WeightsSource(allow_pickle=allow_pickle)).model)
     full_name, variant, _ = find_model(name)
     return bibtex(variant.model, tag=full_name.partition(".")[2])
 

@@ -10,9 +10,9 @@ import yaml
 
 import gmixer
 from gmixer.catalogue import VARIANTS, find_model, model_names
-from gmixer.citation import bibtex
+from gmixer.models.citation import bibtex
 
-CFF = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text())
+CFF = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
 
 
 @pytest.mark.parametrize("name", list(model_names()))
