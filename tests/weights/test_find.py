@@ -161,9 +161,8 @@ def test_a_bare_file_of_an_ambiguous_shape_warns_and_can_be_told(tmp_path: Path)
     path = tmp_path / "b16.safetensors"
     shapes = VARIANTS["mixer_b16_224"].model.tensor_shapes()
     save_file({name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes.items()}, path)
-    with pytest.warns(
-        UserWarning, match=r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*Choose another by name="
-    ):
+    candidates = r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*Choose another by name="
+    with pytest.warns(UserWarning, match=candidates):
         assert find_checkpoint(path).data.mean == (0.5, 0.5, 0.5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -98,7 +98,7 @@ def test_offline_and_cold_is_one_sentence(run, hub: Hub, photos: list[Path], tmp
     assert (done.returncode, done.stdout, hub.requests) == (2, "", [])
     assert done.stderr == (
         f"gmixer: {SMALL}: config.json is not on this machine (looked in {tmp_path / 'cache'}), and HF_HUB_OFFLINE "
-        f"forbids to fetch it; unset it and run gmixer pull {SMALL}, or pass the folder or the .safetensors file that "
+        f"forbids fetching; unset it and run gmixer pull {SMALL}, or pass the folder or the .safetensors file that "
         f"holds it\n"
     )
 
@@ -172,9 +172,9 @@ def test_refusals(refusal: tuple[int, str], words: str, run, hub: Hub) -> None:
 def test_what_is_not_there(run, hub: Hub) -> None:
     assert f"someone/else: {hub.endpoint} has no such repository" in run("pull", "hf-hub:someone/else").stderr
     no_revision = run("pull", f"{SMALL}@dev").stderr
-    assert f"{SMALL}@dev: {hub.endpoint} has no revision 'dev' of it; leave out @dev" in no_revision
+    assert f"{SMALL}@dev: {hub.endpoint} has no revision 'dev' of it; correct @dev, or leave it out" in no_revision
     del hub.files["someone/small"]["model.safetensors"]
-    assert f"it holds no model.safetensors on {hub.endpoint}; take another" in run("pull", SMALL).stderr
+    assert f"the repository holds no model.safetensors on {hub.endpoint}; take another" in run("pull", SMALL).stderr
     assert run("pull", SMALL).returncode == 2
 
 
