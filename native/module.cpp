@@ -9,10 +9,10 @@
 #include <optional>
 #include <stdexcept>
 
-#include "ceiling/ceiling.hpp"
+#include "products/ceiling.hpp"
 #include "dispatch.hpp"
-#include "model.hpp"
-#include "resize/resize.hpp"
+#include "network/model.hpp"
+#include "pixels/resize.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

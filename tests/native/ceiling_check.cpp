@@ -1,6 +1,6 @@
 // The loop that the ceiling is measured by does every one of its multiply-adds, on every row of the table, and all
 // threads are counted.
-#include "ceiling/ceiling.hpp"
+#include "products/ceiling.hpp"
 
 #include <cmath>
 #include <cstdio>

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
-#include "model.hpp"
+#include "network/model.hpp"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <thread>
 
-#include "gemm/layout.hpp"
+#include "products/layout.hpp"
 
 int main(int, char** arguments) {
   const std::string mistake = arguments[1];

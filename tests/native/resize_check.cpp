@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
-#include "resize/resize.hpp"
+#include "pixels/resize.hpp"
 
 namespace {
 

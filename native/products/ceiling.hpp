@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "../kernels.hpp"
+#include "products.hpp"
 
 namespace gmixer {
 

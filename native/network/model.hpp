@@ -8,10 +8,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "gemm/pack.hpp"
-#include "kernels.hpp"
-#include "stem/patches.hpp"
-#include "threads/pool.hpp"
+#include "../products/pack.hpp"
+#include "../products/products.hpp"
+#include "../products/patches.hpp"
+#include "../threads/pool.hpp"
 
 namespace gmixer {
 

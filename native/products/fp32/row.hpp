@@ -2,12 +2,12 @@
 // in an unnamed namespace: every instantiation stays private to the file that was compiled with its flags.
 #pragma once
 
-#include "../ceiling/multiply_adds.hpp"
-#include "../gemm/tile.hpp"
-#include "../kernels.hpp"
-#include "../layernorm/layernorm.hpp"
-#include "../pool/mean.hpp"
-#include "../resize/passes.hpp"
+#include "../multiply_adds.hpp"
+#include "tile.hpp"
+#include "../products.hpp"
+#include "../layernorm.hpp"
+#include "../mean.hpp"
+#include "../../pixels/passes.hpp"
 
 namespace gmixer {
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <memory>
 
-#include "../kernels.hpp"
+#include "../products/products.hpp"
 #include "taps.hpp"
 
 namespace gmixer {

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "../kernels.hpp"
+#include "../products/products.hpp"
 #include "sums.hpp"
 #include "turn.hpp"
 

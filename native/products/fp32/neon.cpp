@@ -1,6 +1,6 @@
 #include <arm_neon.h>
 
-#include "table_row.hpp"
+#include "row.hpp"
 
 namespace gmixer {
 namespace {

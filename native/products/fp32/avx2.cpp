@@ -1,6 +1,6 @@
 #include <immintrin.h>
 
-#include "table_row.hpp"
+#include "row.hpp"
 
 namespace gmixer {
 namespace {

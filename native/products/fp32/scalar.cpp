@@ -1,7 +1,7 @@
 // One float at a time, without fused multiply-add: runs anywhere, and is the slow clear version of the vector rows.
 #include <cmath>
 
-#include "table_row.hpp"
+#include "row.hpp"
 
 namespace gmixer {
 namespace {

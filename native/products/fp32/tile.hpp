@@ -6,9 +6,9 @@
 
 #include <cstddef>
 
-#include "../activation/activation.hpp"
-#include "layout.hpp"
-#include "pack.hpp"
+#include "../activation.hpp"
+#include "../layout.hpp"
+#include "../pack.hpp"
 
 namespace gmixer {
 

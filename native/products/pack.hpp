@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "../kernels.hpp"
+#include "products.hpp"
 #include "layout.hpp"
 
 namespace gmixer {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "../gemm/layout.hpp"
+#include "layout.hpp"
 
 namespace gmixer {
 
