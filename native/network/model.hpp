@@ -1,4 +1,4 @@
-// The network: packs weights once, then runs batches. No Python here.
+// The network: packs weights once, then runs batches. No Python, no ISA and no element type of an operand here.
 #pragma once
 
 #include <atomic>
@@ -23,42 +23,44 @@ struct Architecture {
 };
 
 struct StageSeconds {
-  double stem, token_mlp, channel_mlp, head;  // a norm counts where it is taken: norm1 at the end of the stage before
+  double stem, token_mlp, channel_mlp, head;  // norm1 is computed at the end of the stage before, and counts there
 };
 
-struct Outputs {           // caller-owned, row-major; a null one is not wanted
-  float* features;         // [B][C]
-  float* logits;           // [B][num_classes]
-  float* tokens;           // [B][N][C], after the last norm
-  float* stages;           // [1 + blocks][B][N][C], the residual stream after the stem and after each block
-  StageSeconds* seconds = nullptr;  // added to; else no clock is read
+// Owned by the caller, row-major. A null one is not computed.
+struct Outputs {
+  float* features;  // [B][C]
+  float* logits;    // [B][num_classes]
+  float* tokens;    // [B][N][C], after the last norm
+  float* stages;    // [1 + blocks][B][N][C], the residual stream after the stem and after each block
+
+  StageSeconds* seconds = nullptr;  // times are added; if null, no clock is read
 };
 
 class Model {
  public:
-  // Allocates the packed weights. channels must be a multiple of 16.
-  Model(const Architecture& architecture, const Kernels& kernels, std::size_t threads);
+  // Allocates the packed weights. channels must be a multiple of kChannelMultiple.
+  Model(const Architecture& architecture, ProductRows rows, std::size_t threads);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // The tensor's element count, by its name in the checkpoint; throws std::out_of_range for an unknown name.
+  // The element count of a tensor, by its name in the checkpoint. Throws std::out_of_range for an unknown name.
   std::size_t tensor_size(const std::string& name) const { return slots_.at(name).size; }
-  // Packs one tensor, row-major, on all threads; not while a forward runs. Returns false, and packs nothing, if it
-  // holds NaN or infinity.
+  // Packs one tensor, row-major, on all threads. No forward may run meanwhile. Returns false, and packs nothing, if the
+  // tensor holds NaN or infinity.
   bool set_tensor(const std::string& name, const float* values);
 
   // images: [B][in_chans][image_px][image_px]. Calls from several threads take turns. Allocates only when a batch is
-  // larger than any before it, and in a process forked since: there it starts threads too (std::system_error).
+  // larger than any before it, and after a fork. There it also starts threads (std::system_error).
   void forward(const float* images, std::size_t batch, const Outputs& outputs);
 
   const Architecture& architecture() const { return architecture_; }
-  const Kernels& kernels() const { return kernels_; }
+  ProductRows rows() const { return rows_; }
   std::size_t threads() const { return threads_; }
 
  private:
   struct Norm {
-    Buffer gamma, beta;
+    Buffer<float> gamma, beta;
   };
   struct Block {
     Norm norm1, norm2;
@@ -68,23 +70,24 @@ class Model {
   struct Slot {
     Part part;
     PackedLinear* linear;
-    Buffer* vector;
+    Buffer<float>* vector;
     std::size_t size;
   };
 
-  // All that a forward changes, and its threads. A child of fork has none of these threads, and one of its parent's may
-  // have held the lock or been half-way through a buffer: it makes its own workspace, and leaks its parent's untouched.
+  // All that a forward changes, and its threads. A child of fork has none of these threads. A thread of the parent may
+  // have held the lock or been half-way through a buffer. So the child makes a workspace of its own, and leaks the
+  // parent's untouched.
   struct Workspace {
-    Workspace(std::size_t threads, std::size_t operand_floats, std::size_t hidden_floats);
+    Workspace(std::size_t threads, std::size_t operand_bytes, std::size_t hidden_bytes);
 
     const unsigned made_after = forks();
     ThreadPool pool;
     std::mutex one_forward;
     std::size_t reserved_images = 0;
-    Buffer x;             // [images][N][C], the residual stream
-    Buffer panels;        // [images][C / P][N][P], normalised, for token mixing
-    Buffer pooled_tiles;  // features of the pass, for the head
-    std::vector<Buffer> scratch_a, scratch_b;  // a thread's operand and hidden tiles or panel
+    Buffer<float> x;                 // the residual stream, [images][N][C]
+    Buffer<std::byte> panels;        // the operand of token mixing: normalised, [images][C / P] panels, N deep
+    Buffer<std::byte> pooled_tiles;  // the operand of the head: features of the pass
+    std::vector<Buffer<std::byte>> operand, hidden;  // of each thread: tiles of an input; output of fc1
   };
 
   Workspace& workspace();  // this process's
@@ -98,10 +101,12 @@ class Model {
   void mix_channels(Workspace& w, const Block& block, const Norm* next_norm1, std::size_t count);
   void head(Workspace& w, std::size_t count, float* features, float* logits);
   template <class Body>
-  void for_row_blocks(Workspace& w, std::size_t rows, const Body& body);
+  void for_row_blocks(Workspace& w, std::size_t tile_rows, std::size_t rows, const Body& body);
+  // Bytes of the panels of one image.
+  std::size_t image_panel_bytes() const;
 
   Architecture architecture_;
-  const Kernels& kernels_;
+  ProductRows rows_;
   std::size_t threads_;
 
   PackedLinear stem_, head_;
@@ -109,8 +114,8 @@ class Model {
   std::vector<Block> blocks_;
   std::unordered_map<std::string, Slot> slots_;
 
-  std::size_t block_tiles_;                     // row tiles that a thread takes at once
-  std::size_t operand_floats_, hidden_floats_;  // of a thread's scratch
+  std::size_t block_tiles_;                   // row tiles that a thread takes at once
+  std::size_t operand_bytes_, hidden_bytes_;  // of each thread's scratch
   std::atomic<Workspace*> workspace_{nullptr};
 };
 

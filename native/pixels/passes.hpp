@@ -1,15 +1,15 @@
-// The two passes of a resize, generic over an instruction set I. Their contracts: kernels.hpp.
+// The two passes of a resize. Their contracts: pixel_kernels.hpp. I: see sums.hpp.
 #pragma once
 
 #include <cstring>
 
-#include "../products/products.hpp"
+#include "pixel_kernels.hpp"
 #include "sums.hpp"
 #include "turn.hpp"
 
 namespace gmixer {
 
-// `lanes` bytes of a row are the lanes.
+// The lanes are `lanes` bytes of a row.
 template <class I>
 void resize_height(ByteRows<const std::uint8_t> from, std::size_t bytes, const TapsView& taps,
                    ByteRows<std::uint8_t> to) {
@@ -20,14 +20,16 @@ void resize_height(ByteRows<const std::uint8_t> from, std::size_t bytes, const T
     const TapPair* weights = taps.weights + place.weights;
     const auto each_pair = [&](const auto& body) {
       for (std::size_t i = 0; i < place.pairs; ++i) {
-        const std::size_t row = 2 * (place.first_pair + i);  // the one after the last weighs nothing
+        const std::size_t row = 2 * (place.first_pair + i);  // the row after the last has weight 0
         body(from[row], from[row < last ? row + 1 : last], weights[i]);
       }
     };
     std::size_t x = 0;
     for (; x + lanes <= bytes; x += lanes) {
       Sums<I> sums;
-      each_pair([&](const std::uint8_t* a, const std::uint8_t* b, const TapPair& pair) { sums.add(a + x, b + x, pair); });
+      each_pair([&](const std::uint8_t* a, const std::uint8_t* b, const TapPair& pair) {
+        sums.add(a + x, b + x, pair);
+      });
       sums.store(to[y] + x);
     }
     if (x == bytes) continue;
@@ -43,17 +45,17 @@ void resize_height(ByteRows<const std::uint8_t> from, std::size_t bytes, const T
   }
 }
 
-// `lanes` rows are the lanes: they are turned into columns of bytes, and what these become is turned back.
+// The lanes are `lanes` rows. They are transposed into columns of bytes, and the resized columns are transposed back.
 template <class I>
 void resize_width(ByteRows<const std::uint8_t> from, std::size_t rows, std::size_t channels, const TapsView& taps,
                   std::uint8_t* scratch, ByteRows<std::uint8_t> to) {
   constexpr std::size_t lanes = Sums<I>::lanes;
   const std::size_t bytes_in = taps.span * channels, bytes_out = taps.count * channels;
-  std::uint8_t* columns = scratch;  // bytes_in columns; the last pixel may have none after it: that weighs nothing
-  std::uint8_t* resized = scratch + (bytes_in + channels) * lanes;  // bytes_out columns, turned back in whole blocks
+  std::uint8_t* columns = scratch;  // bytes_in columns; a pixel after the last has weight 0
+  std::uint8_t* resized = scratch + (bytes_in + channels) * lanes;  // bytes_out columns, transposed in whole blocks
   for (std::size_t first = 0; first < rows; first += lanes) {
     const std::size_t lines = rows - first < lanes ? rows - first : lanes;
-    const std::uint8_t* line_from[lanes];  // those after the last row repeat it
+    const std::uint8_t* line_from[lanes];  // lanes after the last row repeat that row
     for (std::size_t lane = 0; lane < lanes; ++lane) line_from[lane] = from[first + (lane < lines ? lane : lines - 1)];
     std::size_t at = 0;
     for (; at + kTurn <= bytes_in; at += kTurn) {

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <memory>
 
-#include "../products/products.hpp"
+#include "pixel_kernels.hpp"
 #include "taps.hpp"
 
 namespace gmixer {
@@ -22,20 +22,21 @@ std::unique_ptr<std::uint8_t[]> uninitialised(std::size_t bytes) {
 
 }  // namespace
 
-void resize_window(const Kernels& kernels, const std::uint8_t* pixels, ResizeAxis vertical, ResizeAxis horizontal,
+void resize_window(const PixelKernels& kernels, const std::uint8_t* pixels, ResizeAxis vertical, ResizeAxis horizontal,
                    std::size_t channels, Filter filter, bool vertical_first, std::uint8_t* window) {
   const Taps rows(vertical, filter), columns(horizontal, filter);
   const std::size_t stride = horizontal.in * channels;
   const Source from{pixels + rows.begin * stride + columns.begin * channels, stride};
   const std::size_t rows_in = rows.end - rows.begin, bytes_in = (columns.end - columns.begin) * channels;
-  const std::size_t rows_out = vertical.end - vertical.begin, bytes_out = (horizontal.end - horizontal.begin) * channels;
+  const std::size_t rows_out = vertical.end - vertical.begin;
+  const std::size_t bytes_out = (horizontal.end - horizontal.begin) * channels;
   const Target to{window, bytes_out};
 
   const auto resize_height = [&](Source source, std::size_t bytes, Target target) {
     kernels.resize_height(source, bytes, rows.view(), target);
   };
   const auto resize_width = [&](Source source, std::size_t count, Target target) {
-    const std::size_t bytes = resize_width_scratch(kernels.resize_lanes, channels, columns.view());
+    const std::size_t bytes = resize_width_scratch(kernels.lanes, channels, columns.view());
     const std::unique_ptr<std::uint8_t[]> scratch(new std::uint8_t[bytes]());  // zeros: padding is read
     kernels.resize_width(source, count, channels, columns.view(), scratch.get(), target);
   };

@@ -1,7 +1,8 @@
-// Weighted sums of bytes for several lanes at once: what both passes are made of. Exact integers, so that every
-// instruction set gives the same bytes.
+// Weighted sums of bytes, for several lanes at once. Both passes are made of them. Sums are exact integers, so every
+// ISA gives the same bytes.
 //
-// A template on the instruction set I only so that each isa/*.cpp has one of its own, of the width that its flags allow.
+// The flags of the file choose the width. I is a private type of that file: it keeps the linker from merging the copies
+// of different files.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,7 @@ class Sums {
  public:
   static constexpr std::size_t lanes = 16;
 
-  // Lane i of `a` and of `b` are its two places.
+  // Lane i has two source places: a[i] and b[i].
   void add(const std::uint8_t a[lanes], const std::uint8_t b[lanes], const TapPair& taps) {
     const __m128i a_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
     const __m128i b_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
@@ -110,7 +111,7 @@ class Sums {
   }
 
  private:
-  static std::uint32_t weight(const TapPair& taps, int i) {  // negative ones wrap, and so do their sums
+  static std::uint32_t weight(const TapPair& taps, int i) {  // negative weights wrap, and so do their sums
     return (static_cast<std::uint32_t>(taps.high[i]) << kLowBits) + static_cast<std::uint32_t>(taps.low[i]);
   }
 

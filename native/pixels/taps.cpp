@@ -15,7 +15,7 @@ double kernel(double x, Filter filter) {
   return 0.0;
 }
 
-// Places before the first are cut off, as those after the last.
+// Clamps a place to the source: 0 … in.
 std::size_t clamped(double place, std::size_t in) {
   return place < 0.0 ? 0 : std::min(static_cast<std::size_t>(place), in);
 }
@@ -26,7 +26,7 @@ std::int32_t fixed(double weight) {
 
 }  // namespace
 
-// Source: Pillow's precompute_coeffs and normalize_coeffs_8bpc, the same operations in the same order.
+// Source: Pillow's precompute_coeffs and normalize_coeffs_8bpc. The same operations in the same order.
 Taps::Taps(ResizeAxis axis, Filter filter) {
   if (axis.in == axis.out) {
     identity = true;
@@ -56,7 +56,7 @@ Taps::Taps(ResizeAxis axis, Filter filter) {
       raw.push_back(kernel((static_cast<double>(at) - centre + 0.5) * shrink, filter));
       sum += raw.back();
     }
-    const std::size_t odd = (low - begin) % 2;  // a pair begins at an even place; what is no tap of it weighs nothing
+    const std::size_t odd = (low - begin) % 2;  // a pair begins at an even place; places that are no taps have weight 0
     const std::size_t pairs = (odd + raw.size() + 1) / 2;
     places.push_back({(low - begin) / 2, pairs, weights.size()});
     weights.resize(weights.size() + pairs, TapPair{});

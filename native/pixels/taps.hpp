@@ -1,4 +1,4 @@
-// Where each place of a resized axis takes its values from, and their weights.
+// Taps: the source places of each place of a resized axis, and their weights.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace gmixer {
 
-// Weights have 22 bits of fraction, as Pillow's. Each is kept as high · 2^12 + low, of 16 bits each, for a processor's
-// product of pairs of those; sums of highs and lows put together again are the sum of the whole weights, modulo 2^32.
+// Weights have 22 bits of fraction, as in Pillow. Each is stored as high · 2^12 + low, 16 bits each, because CPUs
+// multiply pairs of 16-bit values. The sums of highs and of lows are joined at the end: the same result modulo 2^32.
 constexpr int kWeightBits = 22;
 constexpr int kLowBits = 12;
 
@@ -19,14 +19,14 @@ struct TapPair {
   std::int16_t high[2], low[2];
 };
 
-// Where one place of the result takes its values from.
+// The taps of one place of the result.
 struct TapPlace {
   std::size_t first_pair;  // of source places, counted from Taps::begin
   std::size_t pairs;
   std::size_t weights;  // index of its first TapPair
 };
 
-// What a pass needs of them, without the standard library, which the kernels do not use.
+// Taps as a pass reads them, without the standard library: the kernels do not use it.
 struct TapsView {
   const TapPlace* places;
   std::size_t count;  // of places
@@ -34,8 +34,8 @@ struct TapsView {
   std::size_t span;  // source places
 };
 
-// Bytes that a pass along rows works in: a column of `lanes` bytes for every byte of a row, before and after, one pixel
-// more before and kTurn - 1 more after.
+// Bytes of working memory of a pass along rows. A byte of a row takes a column of `lanes` bytes, in the source and in
+// the result. The source has one pixel more, the result kTurn - 1 bytes more.
 constexpr std::size_t resize_width_scratch(std::size_t lanes, std::size_t channels, const TapsView& taps) {
   return lanes * ((taps.span + 1 + taps.count) * channels + 7);
 }
@@ -45,7 +45,7 @@ struct Taps {
   TapsView view() const { return {places.data(), places.size(), weights.data(), end - begin}; }
 
   std::size_t begin = 0, end = 0;  // the source places that the window needs
-  bool identity = false;           // Pillow leaves this axis out: begin and end are the window's own
+  bool identity = false;           // Pillow skips this axis: begin and end are those of the window
   std::vector<TapPlace> places;
   std::vector<TapPair> weights;
 };

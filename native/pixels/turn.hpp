@@ -1,4 +1,4 @@
-// Rows of bytes to columns and back, a block at a time.
+// Transposes blocks of bytes: rows to columns and back.
 #pragma once
 
 #include <cstddef>

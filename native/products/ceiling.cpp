@@ -10,25 +10,25 @@
 namespace gmixer {
 namespace {
 
-constexpr std::size_t kSteps = 4096;  // between two looks at the clock: some 10 µs
+constexpr std::size_t kSteps = 4096;  // between two readings of the clock: some 10 µs
 
 }  // namespace
 
-double ceiling(const Kernels& kernels, std::size_t threads, double seconds) {
+double ceiling(const Products& products, std::size_t threads, double seconds) {
   using Clock = std::chrono::steady_clock;
-  const double step_flops = 2.0 * kernels.tile_rows * kernels.panel_columns;
+  const double step_flops = 2.0 * products.tile_rows * products.panel_columns;
   ThreadPool pool(threads);
   std::vector<double> flops_per_second(threads);
   std::atomic<std::size_t> ready{0};
   pool.run(threads, [&](std::size_t item, std::size_t) {
-    // Who has an item waits until all have one: every thread takes one, and all compute at the same time.
+    // A thread with an item waits until every thread has one. So all of them compute at the same time.
     ready.fetch_add(1);
     while (ready.load() < threads) std::this_thread::yield();
-    volatile float sum;  // written, so that no compiler, seeing all files at once, leaves the work out
+    volatile float sum;  // written, so a compiler that sees all files at once cannot leave the work out
     const Clock::time_point begin = Clock::now();
     double steps = 0, elapsed = 0;
     do {
-      sum = kernels.multiply_adds(kSteps);
+      sum = products.multiply_adds(kSteps);
       steps += kSteps;
       elapsed = std::chrono::duration<double>(Clock::now() - begin).count();
     } while (elapsed < seconds);

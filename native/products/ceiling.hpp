@@ -1,4 +1,4 @@
-// The arithmetic ceiling of this machine: what no product on these threads can exceed.
+// The arithmetic ceiling of this machine: no product on these threads can exceed it.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@
 
 namespace gmixer {
 
-// Multiply-adds on registers for that long, on all threads at once → floating-point operations a second of all
-// together; a multiply-add counts as two. Throws std::system_error if the system gives no more threads.
-double ceiling(const Kernels& kernels, std::size_t threads, double seconds);
+// Runs multiply-adds on registers for that long, on all threads at once. Returns the operations per second of all
+// threads together. A multiply-add counts as two. Throws std::system_error if the system gives no more threads.
+double ceiling(const Products& products, std::size_t threads, double seconds);
 
 }  // namespace gmixer

@@ -1,4 +1,4 @@
-// LayerNorm over the channels of a row, written straight into the layout its reader wants.
+// LayerNorm over the channels of a row. It writes floats straight into the layout that its reader wants.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@
 
 namespace gmixer {
 
-// The sum of term(c), a vector of channels c … c + lanes - 1, over all channels: in four chains, which do not wait for
-// each other.
+// The sum of term(c) over all channels. term(c) is a vector of channels c … c + lanes - 1. Four independent chains hide
+// the latency of an addition.
 template <class I, class Term>
 [[gnu::always_inline]] inline float sum_over_channels(std::size_t channels, const Term& term) {
   using Vec = typename I::Vec;
@@ -42,27 +42,29 @@ template <class I, class To>
 
 template <class I>
 void norm_to_tiles(const float* x, std::size_t rows, std::size_t channels, const float* gamma, const float* beta,
-                   float* tiles) {
+                   std::byte* tiles) {
+  using L = Layout<float>;
   for (std::size_t r = 0; r < rows; ++r) {
-    float* tile = tiles + r / I::tile_rows * tile_floats(I::tile_rows, channels);
+    float* tile = reinterpret_cast<float*>(tiles) + r / I::tile_rows * L::tile_elements(I::tile_rows, channels);
     norm_row<I>(x + r * channels, channels, gamma, beta,
-                [&](std::size_t c) { return tile + tile_offset(I::tile_rows, r % I::tile_rows, c); });
+                [&](std::size_t c) { return tile + L::tile_offset(I::tile_rows, r % I::tile_rows, c); });
   }
 }
 
-// Rows are patches of consecutive images; `patch` is the first one's place in its image. panels: of that image,
-// [image][channels / P][patches][P].
+// Rows are patches of consecutive images. `patch` is the place of the first row in its image. panels: those of that
+// image, then of the next ones, [image][channels / P][patches][P].
 template <class I>
 void norm_to_panels(const float* x, std::size_t rows, std::size_t channels, const float* gamma, const float* beta,
-                    float* panels, std::size_t patch, std::size_t patches) {
+                    std::byte* panels, std::size_t patch, std::size_t patches) {
   constexpr std::size_t P = 2 * I::lanes;
+  float* to = reinterpret_cast<float*>(panels);
   for (std::size_t r = 0; r < rows; ++r, ++patch) {
     if (patch == patches) {
       patch = 0;
-      panels += ceil_div(channels, P) * patches * P;
+      to += ceil_div(channels, P) * patches * P;
     }
     norm_row<I>(x + r * channels, channels, gamma, beta,
-                [&](std::size_t c) { return panels + (c / P * patches + patch) * P + c % P; });
+                [&](std::size_t c) { return to + (c / P * patches + patch) * P + c % P; });
   }
 }
 

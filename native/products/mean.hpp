@@ -1,4 +1,4 @@
-// Mean over the rows (patches) of a matrix, in groups of 16: the error of one long sum grows faster.
+// Mean over the rows (patches) of a matrix. Rows are summed in groups of 16: the error of one long sum grows faster.
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,12 @@
-// Fused multiply-adds on registers alone, in the shape of the register tile: what its product would cost if no
-// operand had to be fetched.
+// Fused multiply-adds on registers alone, in the shape of the register tile. This is what a product would cost if its
+// operands took no time to fetch.
 #pragma once
 
 #include <cstddef>
 
 namespace gmixer {
 
-// The compiler must take v for new: where there is no fused multiply-add, it would else form each product only once.
+// Makes the compiler treat v as changed. Without a fused multiply-add, it would otherwise compute each product once.
 template <class Vec>
 [[gnu::always_inline]] inline void forget(Vec& v) {
 #if defined(__x86_64__)
@@ -18,8 +18,8 @@ template <class Vec>
 #endif
 }
 
-// steps · tile_rows · panel_columns of them, in as many sums as the tile has, none of which waits for another. Every
-// value stays between 1 and 100 for up to 2^16 steps. Returns the sum of all, so that none can be left out.
+// steps · tile_rows · panel_columns of them, in as many independent sums as the tile has. Every value stays between 1
+// and 100 for up to 2^16 steps. Returns the sum of all, so the compiler can leave none out.
 template <class I>
 float multiply_adds(std::size_t steps) {
   using Vec = typename I::Vec;
@@ -33,7 +33,7 @@ float multiply_adds(std::size_t steps) {
   for (std::size_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < I::tile_rows; ++r) {
-      forget(a);  // as if it were another row's
+      forget(a);  // as if it belonged to another row
       sums[r][0] = I::fma(a, b0, sums[r][0]);
       sums[r][1] = I::fma(a, b1, sums[r][1]);
     }

@@ -1,7 +1,8 @@
-// Patches of images as tiles, so that the stem's convolution is one product: patch_px strides make it exactly that.
+// Patches of images as tiles of floats. The stem's convolution has a stride of patch_px, so it is one product of them.
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
 #include "layout.hpp"
 
@@ -16,22 +17,23 @@ struct PatchGrid {
   std::size_t image_floats() const { return in_chans * image_px * image_px; }
 };
 
-// images: NCHW. Takes patches [first, first + count), counted through all images, row by row.
+// images: NCHW. Takes patches [first, first + count), counted row by row through all images.
 inline void patches_to_tiles(const PatchGrid& grid, const float* images, std::size_t first, std::size_t count,
-                             std::size_t tile_rows, float* tiles) {
+                             std::size_t tile_rows, std::byte* tiles) {
+  using L = Layout<float>;
   const std::size_t side = grid.per_side(), px = grid.patch_px;
   for (std::size_t row = 0; row < count; ++row) {
     const std::size_t patch = (first + row) % grid.patches();
     const float* image = images + (first + row) / grid.patches() * grid.image_floats();
     const float* corner = image + (patch / side * grid.image_px + patch % side) * px;
-    float* tile = tiles + row / tile_rows * tile_floats(tile_rows, grid.patch_floats());
+    float* tile = reinterpret_cast<float*>(tiles) + row / tile_rows * L::tile_elements(tile_rows, grid.patch_floats());
     std::size_t k = 0;
     for (std::size_t c = 0; c < grid.in_chans; ++c)
       for (std::size_t y = 0; y < px; ++y) {
         const float* line = corner + (c * grid.image_px + y) * grid.image_px;
         for (std::size_t x = 0; x < px;) {
-          const std::size_t space = kRun - k % kRun, left = px - x, run = left < space ? left : space;
-          std::memcpy(tile + tile_offset(tile_rows, row % tile_rows, k), line + x, run * sizeof(float));
+          const std::size_t space = L::run - k % L::run, left = px - x, run = left < space ? left : space;
+          std::memcpy(tile + L::tile_offset(tile_rows, row % tile_rows, k), line + x, run * sizeof(float));
           x += run;
           k += run;
         }

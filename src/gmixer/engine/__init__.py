@@ -5,8 +5,9 @@ engine.py    Engine: the native core
 threads.py   how many threads this process may use
 """
 
-from gmixer.engine.engine import Engine, available_isas, check_isa
+from gmixer.engine.engine import Engine
 from gmixer.engine.runtime import Output, Precision, Runtime
 from gmixer.engine.threads import default_threads
+from gmixer.isa import available_isas, check_isa
 
 __all__ = ["Engine", "Output", "Precision", "Runtime", "available_isas", "check_isa", "default_threads"]
