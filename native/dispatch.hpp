@@ -1,4 +1,4 @@
-// Finds the rows of the kernel tables by name, among those that this CPU can run. gmixer/isa.py chooses the name.
+// Finds the rows of the kernel tables by name, if this CPU can run them. gmixer/isa.py chooses the name.
 #pragma once
 
 #include <string>

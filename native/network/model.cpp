@@ -8,8 +8,8 @@
 namespace gmixer {
 namespace {
 
-// One pass holds the residual stream and its normalised copy in this much memory, whatever the batch size. The speed is
-// the same from 4 to 32 MiB (README.md).
+// One pass holds the residual stream and its normalised copy in this much memory. A large batch takes several passes.
+// The speed is the same from 4 to 32 MiB (README.md).
 constexpr std::size_t kPassBytes = std::size_t{8} << 20;
 // The operand and hidden tiles of a thread stay in the second-level cache (1 MiB on the smallest machines we target).
 constexpr std::size_t kScratchBytes = std::size_t{512} << 10;
@@ -60,10 +60,10 @@ Model::Model(const Architecture& architecture, ProductRows rows, std::size_t thr
   }
 
   const std::size_t operand_tile = std::max(blocks.tile_bytes(C), ends.tile_bytes(a.grid.patch_floats()));
-  const std::size_t hidden_tile = blocks.hidden_tile_bytes(a.channel_hidden);
+  const std::size_t hidden_tile = blocks.hidden_tile_bytes(C, a.channel_hidden);
   block_tiles_ = std::max<std::size_t>(1, kScratchBytes / (operand_tile + hidden_tile));
   operand_bytes_ = block_tiles_ * operand_tile;
-  hidden_bytes_ = std::max(block_tiles_ * hidden_tile, blocks.hidden_panel_bytes(a.token_hidden));
+  hidden_bytes_ = std::max(block_tiles_ * hidden_tile, blocks.hidden_panel_bytes(N, a.token_hidden));
   workspace_ = new Workspace(threads, operand_bytes_, hidden_bytes_);  // last: nothing after it throws
 }
 

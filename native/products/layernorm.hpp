@@ -51,8 +51,8 @@ void norm_to_tiles(const float* x, std::size_t rows, std::size_t channels, const
   }
 }
 
-// Rows are patches of consecutive images. `patch` is the place of the first row in its image. panels: those of that
-// image, then of the next ones, [image][channels / P][patches][P].
+// Rows are patches of consecutive images. `patch` is the place of the first row in its image. panels: start with that
+// image, [image][channels / P][patches][P].
 template <class I>
 void norm_to_panels(const float* x, std::size_t rows, std::size_t channels, const float* gamma, const float* beta,
                     std::byte* panels, std::size_t patch, std::size_t patches) {

@@ -34,9 +34,9 @@ struct Products {
   // Bytes of one tile or panel of activations, `depth` deep.
   std::size_t (*tile_bytes)(std::size_t depth);
   std::size_t (*panel_bytes)(std::size_t depth);
-  // The same for the output of fc1, including what fc1 and fc2 need of working memory.
-  std::size_t (*hidden_tile_bytes)(std::size_t depth);
-  std::size_t (*hidden_panel_bytes)(std::size_t depth);
+  // The same for the output of fc1, with the working memory of fc1 and fc2. inputs: depth of fc1. outputs: after the gate.
+  std::size_t (*hidden_tile_bytes)(std::size_t inputs, std::size_t outputs);
+  std::size_t (*hidden_panel_bytes)(std::size_t inputs, std::size_t outputs);
 
   // Weights, converted and packed once at load (pack.hpp). Bytes of one part; packs one part.
   std::size_t (*weight_bytes)(Form form, std::size_t depth);

@@ -21,8 +21,13 @@ std::size_t panel_bytes(std::size_t depth) {
 }
 
 template <class I>
-std::size_t hidden_panel_bytes(std::size_t depth) {
-  return panel_bytes<I>(round_up(depth, I::tile_rows));  // fc1 writes whole tiles
+std::size_t hidden_tile_bytes(std::size_t, std::size_t outputs) {
+  return tile_bytes<I>(outputs);
+}
+
+template <class I>
+std::size_t hidden_panel_bytes(std::size_t, std::size_t outputs) {
+  return panel_bytes<I>(round_up(outputs, I::tile_rows));  // fc1 writes whole tiles
 }
 
 template <class I>
@@ -43,7 +48,7 @@ constexpr Products fp32_row(const char* isa) {
       .run = Layout<float>::run,
       .tile_bytes = tile_bytes<I>,
       .panel_bytes = panel_bytes<I>,
-      .hidden_tile_bytes = tile_bytes<I>,
+      .hidden_tile_bytes = hidden_tile_bytes<I>,
       .hidden_panel_bytes = hidden_panel_bytes<I>,
       .weight_bytes = weight_bytes<I>,
       .pack_weight = pack_elements<float>,

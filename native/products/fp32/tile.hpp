@@ -102,7 +102,7 @@ void rows_product(const PackedLinear& w, std::size_t panel_begin, std::size_t pa
   }
 }
 
-// columns: every tile of weights meets the one panel of x, which stays in the first-level cache.
+// columns: every tile of weights meets the same panel of x. The panel stays in the first-level cache.
 template <class I, class Write>
 void columns_product(const PackedLinear& w, const std::byte* panel, const Write& write) {
   const float* x = reinterpret_cast<const float*>(panel);
@@ -115,7 +115,7 @@ void columns_product(const PackedLinear& w, const std::byte* panel, const Write&
     });
 }
 
-// c (+)= acc, for the first `columns` of the tile's columns.
+// c (+)= acc, for the first `columns` columns of the tile.
 template <class I, bool ADD, int ROWS>
 [[gnu::always_inline]] inline void write_rows(const RegisterTile<I, ROWS>& acc, float* c, std::size_t row_stride,
                                               std::size_t columns) {
@@ -123,7 +123,7 @@ template <class I, bool ADD, int ROWS>
     for (int r = 0; r < ROWS; ++r)
       for (int v = 0; v < 2; ++v) {
         float* to = c + r * row_stride + v * I::lanes;
-        if (ADD) __builtin_prefetch(to + I::tile_rows * row_stride, 1);  // the next tile's
+        if (ADD) __builtin_prefetch(to + I::tile_rows * row_stride, 1);  // for the next tile
         I::store(to, ADD ? I::load(to) + acc.at[r][v] : acc.at[r][v]);
       }
     return;

@@ -1,7 +1,7 @@
 """Step 2: pixels → tensor, and the names of the classes.
 
 preprocess.py     Preprocess: uint8 pixels of any size → the float32 tensor that a model takes, bit-equal to timm's
-window.py         Pillow's resize, of the window that the crop keeps; the work is native (native/resize)
+window.py         Pillow's resize, of the window that the crop keeps; the work is native (native/pixels)
 transforms.py     create_transform: the same as a torch transform, timm's drop-in, and for training; torch when called
 resolve.py        resolve_model_data_config: how a model wants its pictures, in timm's words
 labels.py         Label, imagenet_1k, labels_for: class index → synset, name, definition
