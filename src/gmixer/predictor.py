@@ -105,6 +105,7 @@ def load(
         allow_urls=allow_urls,
         isolate=isolate,
         fast_decode=fast_decode,
+        isa=isa,
     )
     return Predictor(checkpoint, engine, preprocess)
 

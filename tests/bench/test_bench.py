@@ -113,7 +113,7 @@ def test_a_terminal_gets_tables_within_its_width(columns: int) -> None:
         (["--batch", "99999"], "--batch '99999'"),
         (["--threads", "2-1"], "--threads '2-1'"),
         (["--threads", "two"], "--threads 'two'"),
-        (["--isa", "mmx"], "isa='mmx' is not to be had here; this processor runs"),
+        (["--isa", "mmx"], "isa='mmx' is not available on this CPU; it supports"),
         (["--model", "gmixer_9_64"], "no model 'gmixer_9_64'; the closest are gmixer_8_64"),
         (["--model", "nowhere/x.safetensors"], "nowhere/x.safetensors: no such file"),
         (["--model", "gmixer_24_224.ra3_in1k"], "is not on this machine"),

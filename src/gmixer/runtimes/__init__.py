@@ -6,7 +6,8 @@ torch.py     TorchEngine: PyTorch (extra gmixer[torch])
 threads.py   how many threads this process may use
 """
 
-from gmixer.runtimes.native import Engine, available_isas, check_isa
+from gmixer.isa import available_isas, check_isa
+from gmixer.runtimes.native import Engine
 from gmixer.runtimes.protocol import Output, Precision, Runtime
 from gmixer.runtimes.threads import default_threads
 

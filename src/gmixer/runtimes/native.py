@@ -6,7 +6,6 @@ B images, N patches, C channels, K classes.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from gmixer import _native
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
+from gmixer.isa import check_isa
 from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.runtimes.threads import check_threads
 from gmixer.weights.state_dict import read_state_dict
@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 # Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights and by up to
 # 4e-4 on drawn ones (24 blocks amplify rounding); another activation or a swapped half differs by about 1.
 PARITY_BOUND = 1e-2
-
-
-def available_isas() -> list[str]:
-    """Instruction sets this processor runs, best first."""
-    return _native.available_isas()
-
-
-def check_isa(isa: str | None = None) -> str:
-    """The instruction set that an engine would take: `isa`, else $GMIXER_ISA, else the best one. Raises EngineError."""
-    isas = available_isas()
-    wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
-    if wanted not in isas:
-        said_by = "isa=" if isa is not None else "GMIXER_ISA="
-        raise EngineError(f"{said_by}{wanted!r} is not to be had here; this processor runs {', '.join(isas)}")
-    return wanted
 
 
 def _no_threads(threads: int, error: RuntimeError) -> EngineError:
