@@ -687,7 +687,8 @@ def killed_and_resumed(name: str, data: Path, run: Path) -> Path:
     process = subprocess.Popen(
         train_command(name, data, run, "--checkpoint-every", "0"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline, seen = time.monotonic() + 120, set()
+    deadline = time.monotonic() + 120
+    seen: set[int] = set()
     while len(seen) < CHECKPOINTS_BEFORE_THE_KILL:
         assert process.poll() is None and time.monotonic() < deadline, f"only {len(seen)} checkpoints were seen"
         time.sleep(0.002)
