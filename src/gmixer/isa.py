@@ -6,11 +6,15 @@ import os
 
 from gmixer import _native
 from gmixer.errors import EngineError
+from gmixer.options import FP32, Precision
 
 
-def available_isas(precision: str = "fp32") -> list[str]:
-    """Instruction sets that this CPU supports in that precision, best first."""
-    return _native.available_isas(precision)
+def available_isas(precision: Precision = FP32) -> list[str]:
+    """Instruction sets that this CPU supports and that have kernels of this precision, best first; [] if none has."""
+    try:
+        return _native.available_isas(precision)
+    except ValueError:
+        return []
 
 
 def check_isa(isa: str | None = None) -> str:

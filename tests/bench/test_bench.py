@@ -17,7 +17,8 @@ from PIL import Image
 import gmixer
 from command import GMIXER, run, run_in_terminal
 from gmixer.config import VARIANTS
-from gmixer.runtimes import available_isas, default_threads
+from gmixer.isa import available_isas
+from gmixer.runtimes import default_threads
 
 QUICK = ("bench", "--model", "gmixer_8_64", "--batch", "1,3", "--threads", "1-2", "--seconds", "0.05")
 STAGES = ["decode", "resize", "stem", "token MLP", "channel MLP", "head"]

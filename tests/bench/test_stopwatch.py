@@ -11,7 +11,7 @@ from gmixer.bench import stopwatch
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
 from gmixer.config import VARIANTS
 from gmixer.errors import EngineError
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 from mixers import drawn_images, drawn_mixer, engine_of
 
 ISAS = available_isas()

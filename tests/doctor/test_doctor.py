@@ -37,7 +37,8 @@ from gmixer.doctor import hub_access as hub
 from gmixer.doctor import resources as machine
 from gmixer.doctor.forked import ChildDied, in_child
 from gmixer.doctor.reference import drawn_tensors, reference_stages
-from gmixer.runtimes import Engine, available_isas, threads
+from gmixer.isa import available_isas
+from gmixer.runtimes import Engine, threads
 from gmixer.weights import find
 from hub import Hub, client_environment, hub_cache, hub_server
 from mixers import drawn_images, drawn_mixer, timm_stages

@@ -18,7 +18,8 @@ import torch
 
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
-from gmixer.runtimes import Engine, available_isas, check_isa
+from gmixer.isa import available_isas, check_isa
+from gmixer.runtimes import Engine
 from gmixer.weights import find_checkpoint
 from mixers import Stages, drawn_images, drawn_mixer, engine_of, timm_mixer, timm_stages
 

@@ -116,13 +116,13 @@ def answer() -> Outcome:
 
 def _output() -> tuple[Output, list[str], str]:
     """The forward pass, the classes' names, and the instruction set it ran on."""
-    from gmixer.predictor import load
+    from gmixer.loading import load
     from gmixer.runtimes import Engine
 
     predictor: Predictor = load(EMBEDDED_MODEL)
-    assert isinstance(predictor.engine, Engine)
+    assert isinstance(predictor.runtime, Engine)
     output = predictor.forward(predictor.transform([png()]))
-    return output, [label.name.partition(",")[0] for label in predictor.labels], predictor.engine.isa
+    return output, [label.name.partition(",")[0] for label in predictor.labels], predictor.runtime.isa
 
 
 @cache
