@@ -33,8 +33,8 @@ from gmixer.bench.target import Subject, subject
 from gmixer.catalogue import VARIANTS
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError
+from gmixer.isa import available_isas
 from gmixer.options import WeightsSource
-from gmixer.runtimes import available_isas
 from gmixer.weights import find_checkpoint
 from mixers import drawn_mixer
 
