@@ -1,4 +1,4 @@
-"""The model card that goes with weights: what it says, and that it says nothing that nobody told."""
+"""The model card beside the weights: its content, and that a missing statement is never invented."""
 
 from __future__ import annotations
 

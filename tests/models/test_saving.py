@@ -128,7 +128,7 @@ def test_the_callers_data_config_is_written_for_the_models_channels(tmp_path: Pa
     assert written["input_size"] == [1, 64, 64] and len(written["mean"]) == len(written["std"]) == 1
 
 
-def test_whoever_may_read_the_config_may_read_the_weights(tmp_path: Path) -> None:
+def test_weights_and_config_have_the_same_permissions(tmp_path: Path) -> None:
     folder = save_model(gmixer.create_model("gmixer_8_64", num_classes=2), tmp_path)
     config, weights = ((folder / name).stat().st_mode for name in ("config.json", "model.safetensors"))
     assert config == weights

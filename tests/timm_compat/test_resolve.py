@@ -136,8 +136,8 @@ def test_where_timm_asserts(args):
 
 
 @pytest.mark.parametrize("model", [object(), Holder({"mean": 0.5}), None, 3], ids=["object", "Holder", "None", "3"])
-def test_says_nothing_about_pictures(model):
-    with pytest.raises(InputError, match="does not say how it wants its pictures"):
+def test_a_model_without_a_data_config(model):
+    with pytest.raises(InputError, match="has no data config; wanted the name of a model"):
         resolve_model_data_config(model)
 
 

@@ -1,4 +1,4 @@
-"""Tensors for pictures of another size or with other channels. O trained patches, P wanted ones."""
+"""Tensors for another image size or number of channels. O trained patches, P wanted patches."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_folder_mean_is_taken_from_config(tmp_path: Path) -> None:
     assert find_checkpoint(folder).data.crop_mode == "squash"
 
 
-def test_a_network_of_another_size_feeds_its_pictures_at_that_size(tmp_path: Path) -> None:
+def test_a_network_of_another_size_is_fed_images_of_that_size(tmp_path: Path) -> None:
     """timm writes the size it was made with to model_args, and leaves the pretrained one in pretrained_cfg."""
     model = timm.create_model("mixer_s32_224", img_size=96)
     save_for_hf(model, tmp_path, model_args={"img_size": 96}, safe_serialization=True)

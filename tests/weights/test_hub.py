@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
+import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors.numpy import save_file
 from timm.models import save_for_hf
@@ -21,7 +22,7 @@ from gmixer.errors import InputError, WeightsError
 from gmixer.options import WeightsSource
 from gmixer.weights.find import find_checkpoint
 from gmixer.weights.hub import Repo, cached
-from hub import COMMIT, Hub, client_environment, hub_cache, hub_server
+from hub import COMMIT, Hub, client_environment, hub_cache, hub_server, use_in_this_process
 
 SMALL = "hf-hub:someone/small"
 # The library waits seconds between its tries: not in a test.
@@ -178,7 +179,7 @@ def test_what_is_not_there(run, hub: Hub) -> None:
     assert run("pull", SMALL).returncode == 2
 
 
-def test_nobody_answers(run, hub: Hub) -> None:
+def test_no_server_answers(run, hub: Hub) -> None:
     done = run("pull", SMALL, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 2
     assert "config.json could not be fetched from http://127.0.0.1:9" in last_line(done)
@@ -218,23 +219,23 @@ def test_the_cache_is_read_as_the_library_reads_it(run, tmp_path: Path) -> None:
             assert (str(ours) if ours else None) == (theirs if isinstance(theirs, str) else None)
 
 
-def test_create_model_is_timms_from_the_same_repository(hub: Hub, tmp_path: Path) -> None:
+def test_create_model_is_timms_from_the_same_repository(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without pretrained=True only the configuration is fetched."""
-    script = """
-import gmixer, timm, torch
-assert gmixer.create_model("hf-hub:someone/small").num_classes == 3
-ours = gmixer.create_model("HF_hub:someone/small", pretrained=True).eval()
-theirs = timm.create_model("hf-hub:someone/small", pretrained=True).eval()
-x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-assert torch.equal(ours(x), theirs(x))
-same = {key: ours.pretrained_cfg[key] for key in ("hf_hub_id", "source", "num_classes", "input_size", "architecture")}
-assert same == {key: theirs.pretrained_cfg[key] for key in same}, (same, theirs.pretrained_cfg)
-assert list(ours.pretrained_cfg["label_names"]) == list(theirs.pretrained_cfg["label_names"]) == ["ant", "bee", "cat"]
-row = {"hf_hub_id": "someone/small", "num_classes": 3}
-assert gmixer.create_model("gmixer_12_224", pretrained_cfg_overlay=row).num_classes == 3
-"""
-    environment = client_environment(hub, tmp_path / "cache")
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=120)
+    use_in_this_process(hub, tmp_path / "cache", monkeypatch)
+    assert gmixer.create_model("hf-hub:someone/small").num_classes == 3
+    ours = gmixer.create_model("HF_hub:someone/small", pretrained=True).eval()
+    theirs = timm.create_model("hf-hub:someone/small", pretrained=True).eval()
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ours(x), theirs(x))
+    keys = ("hf_hub_id", "source", "num_classes", "input_size", "architecture")
+    assert {key: ours.pretrained_cfg[key] for key in keys} == {key: theirs.pretrained_cfg[key] for key in keys}
+    assert (
+        list(ours.pretrained_cfg["label_names"]) == list(theirs.pretrained_cfg["label_names"]) == ["ant", "bee", "cat"]
+    )
+    row = {"hf_hub_id": "someone/small", "num_classes": 3}
+    assert gmixer.create_model("gmixer_12_224", pretrained_cfg_overlay=row).num_classes == 3
     assert asked(hub)[:2] == [("HEAD", "config.json"), ("GET", "config.json")]
     assert [file for method, file in asked(hub) if method == "GET"] == ["config.json", "model.safetensors"]
 

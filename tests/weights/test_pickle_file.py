@@ -161,7 +161,7 @@ def test_the_command_says_it_in_one_line(state: Any, tmp_path: Path, photos: lis
     attacked = run("classify", photos[0], "--model", "attack.pth", "--allow-pickle")
     assert (attacked.returncode, attacked.stdout) == (2, "")
     assert attacked.stderr.startswith(
-        "gmixer: attack.pth: was refused: it asks for posix.system, which no weights need"
+        "gmixer: attack.pth: was refused: it asks for posix.system, which weights do not need"
     )
     assert attacked.stderr.count("\n") == 1 and not (tmp_path / "made").exists()
     refused = run("classify", photos[0], "--model", "good.pth")
