@@ -186,7 +186,7 @@ def test_args_go_before_the_models_channels():
     ]:
         got = resolve_model_data_config(model, args)
         assert {key: got[key] for key in want} == want
-    with pytest.raises(InputError, match="each of 1 channels"):
+    with pytest.raises(InputError, match="wanted one number, or 1, one per channel"):
         resolve_model_data_config(model, {"mean": (0.5, 0.5, 0.5)})
 
 

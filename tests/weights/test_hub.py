@@ -111,7 +111,8 @@ def test_wrong_bytes_of_the_right_size_are_refused_and_deleted(
     hub.spoil = lambda body: body[:-1] + b"?" if body == repository[spoilt] else body
     done = run("pull", SMALL)
     assert done.returncode == 2
-    assert f"{spoilt} arrived damaged, with checksum" in done.stderr and "was deleted; fetch it again" in done.stderr
+    assert f"{spoilt} arrived damaged, and was deleted: its checksum is" in done.stderr
+    assert "fetch it again: gmixer pull" in done.stderr
     assert not list((tmp_path / "cache").rglob(spoilt))
     hub.spoil = lambda body: body
     assert run("pull", SMALL).returncode == 0

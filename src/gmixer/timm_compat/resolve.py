@@ -114,5 +114,5 @@ def _per_channel(key: str, args: Mapping[str, Any], in_chans: int) -> tuple[floa
         return None
     numbers = tuple(args[key])
     if len(numbers) not in (1, in_chans):
-        raise InputError(f"{key} is {numbers!r}; wanted one number, or one per channel of {in_chans}")
+        raise InputError(f"{key} is {numbers!r}; wanted one number, or {in_chans}, one per channel")
     return numbers * in_chans if len(numbers) == 1 else numbers
