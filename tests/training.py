@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.datasets import LabeledImages, SoftLabels
 from gmixer.errors import Interrupted
 from gmixer.models.mixer import Mixer

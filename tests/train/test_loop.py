@@ -224,7 +224,7 @@ def test_a_run_learns(tmp_path: Path) -> None:
     outcomes = small_trainer(
         tmp_path, PLAIN.changed({"schedule.epochs": 6}), listener=listener, val=Drawn(30, name_of="val")
     ).run()
-    assert top(outcomes, 1).value > 0.9 and outcomes.picture.tolist() == list(range(30))
+    assert top(outcomes, 1).value > 0.9 and outcomes.image.tolist() == list(range(30))
     assert [v.n for v in listener.validations] == [30] * 6
     assert listener.validations[0].loss > listener.validations[-1].loss
 

@@ -80,7 +80,7 @@ def train(
 
     from gmixer.cli.terminal import own_stderr
     from gmixer.cli.watch import listener
-    from gmixer.errors import Interrupted, missing_extra
+    from gmixer.errors import Interrupted, require
     from gmixer.options import Reading, WeightsSource
     from gmixer.train import RunOptions, read_recipe
 
@@ -101,9 +101,14 @@ def train(
     reading, weights = Reading(), WeightsSource(fetch=True)
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
-        from gmixer.train import train as train_on
+        with require("gmixer train", "train", EXTRA_PACKAGES):
+            from gmixer.train import train as train_on
 
-        with own_stderr(), listener(is_shown=os.environ.get("RANK", "0") == "0") as watch:
+        with (
+            require("gmixer train", "train", EXTRA_PACKAGES),
+            own_stderr(),
+            listener(is_shown=os.environ.get("RANK", "0") == "0") as watch,
+        ):
             trained = train_on(
                 data,
                 recipe,
@@ -118,11 +123,6 @@ def train(
                 weights=weights,
             )
         watch.ends(trained)  # after the bar is gone, which would break long lines
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRA_PACKAGES:
-            raise
-        raise missing_extra("gmixer train", package, "train") from error
     except Interrupted as stopped:
         typer.echo(f"gmixer: {stopped}", err=True)
         raise typer.Exit(128 + signal.SIGINT) from stopped

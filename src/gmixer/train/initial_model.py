@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gmixer.config import VARIANTS, DataConfig, ModelConfig, find_model
+from gmixer.catalogue import VARIANTS, find_model
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.datasets import LabeledImages, counts_by_place, same_classes
-from gmixer.errors import InputError, WeightsError
+from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
+from gmixer.models.load_into import load_into
 from gmixer.models.mixer import Mixer
 from gmixer.options import WeightsSource
 from gmixer.train.recipe import Recipe, TrainRecipe
@@ -61,22 +63,11 @@ def make_initial_model(
         model = Mixer(replace(variant.model, num_classes=K))
         name = full_name.partition(".")[0]  # without the tag, which names weights
         return InitialModel(model, variant.data, name, _own_names(K, train.classes), new_head=True, is_random=True)
-    checkpoint = find_checkpoint(
-        recipe.model.name,
-        name=weights.name,
-        from_hub=weights.fetch,
-        cache_dir=weights.cache_dir,
-        allow_pickle=weights.allow_pickle,
-    )
+    checkpoint = find_checkpoint(recipe.model.name, weights)
     _check_variant(checkpoint.model, checkpoint.name)
     new_head = checkpoint.model.num_classes != K or not _classes_fit(checkpoint, recipe, K, train.classes)
     model = Mixer(replace(checkpoint.model, num_classes=K))
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.tensors()}
-    if new_head:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
-    missing = model.load_state_dict(tensors, strict=False).missing_keys
-    if unknown := [name for name in missing if not (new_head and name.startswith("head."))]:
-        raise WeightsError(f"{checkpoint.path} lacks {', '.join(unknown)}")
+    load_into(model, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path))
     class_names = _own_names(K, train.classes) if new_head else checkpoint.class_names
     return InitialModel(model, checkpoint.data, checkpoint.name, class_names, new_head)
 

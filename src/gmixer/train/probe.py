@@ -1,4 +1,4 @@
-"""A linear head on embeddings that are computed once, on the native engine: minutes on a CPU.
+"""A linear head on embeddings that are computed once, on the native engine: it takes minutes on a CPU.
 
 N images, C channels of an embedding, K classes.
 """
@@ -6,7 +6,7 @@ N images, C channels of an embedding, K classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,22 +18,22 @@ from torch import Tensor, nn
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 from gmixer.errors import ImageError, InputError
-from gmixer.evaluate.outcomes import read_ahead
+from gmixer.evaluate.outcomes import prepare_numbered
 from gmixer.models.mixer import Mixer
+from gmixer.prediction import run
 from gmixer.runtimes import Engine
 from gmixer.train.log import Listener
 
-BATCH = 16  # images in a batch of the engine
-PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each solution starts from the one before
-HELD_OUT = 5  # folds of the cross-validation that chooses the penalty
-MAX_FOLDED = 5_000  # with more images than this, one fold is enough to choose
+PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each fit starts from the one before it
+HELD_OUT = 5  # folds: the images of one fold test the penalties that the others fit
+MAX_FOLDED = 5_000  # with more images than these only one fold is a test: that is enough to choose
 _ITERATIONS = 100
 _WORTH_THREADS = 10_000_000  # multiply-adds of a product; guessed: 160×256×5 took 46 times the work with two threads
 
 
 @dataclass(frozen=True)
 class Head:
-    """weight (K, C), bias (K,). penalty: of the squared weights, chosen by cross-validation."""
+    """weight (K, C), bias (K,); penalty: of the squared weights, chosen by the loss on images held out."""
 
     weight_KC: Tensor
     bias_K: Tensor
@@ -49,9 +49,9 @@ def fit_probe(
     seed: int,
     unreadable: list[ImageError] | None = None,
 ) -> Head:
-    """Sets the model's head, and returns it. unreadable: receives the errors of the images left out.
+    """Sets the model's head, and returns it. unreadable: gets the errors of images that cannot be read.
 
-    Raises InputError where fewer than two classes have readable images.
+    Raises InputError if fewer than two classes have readable images.
     """
     features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable)
     if len(np.unique(labels_N)) < 2:
@@ -72,31 +72,32 @@ def embed_all(
     *,
     unreadable: list[ImageError] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Embeddings (N, C) and labels (N,) of the labelled images that can be read; names the others to the listener."""
+    """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
     engine = Engine.from_torch(model)
     labelled = np.flatnonzero(images.labels != UNKNOWN)
 
     features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
     listener.begins(step=0, steps=len(labelled))
-    for done, batch in enumerate(read_ahead(images, labelled, preprocess, size=BATCH)):
-        good = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
-        for _, error in batch:
-            if isinstance(error, ImageError):
-                listener.message(f"left out, since it cannot be read: {error}")
-                if unreadable is not None:
-                    unreadable.append(error)
-        if good:
-            features.append(engine.forward(np.stack([x for _, x in good])).features)
-            labels.append(images.labels[[i for i, _ in good]])
-        listener.embedded(min((done + 1) * BATCH, len(labelled)))
+    done = 0
+    with closing(prepare_numbered(images, labelled, preprocess, size=engine.batch_hint)) as batches:
+        for batch in batches:
+            tensors = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
+            for error in batch:
+                if isinstance(error, ImageError):
+                    listener.message(f"left out, since it cannot be read: {error}")
+                    if unreadable is not None:
+                        unreadable.append(error)
+            if tensors:
+                features.append(run(engine, list(tensors.values())).features)
+                labels.append(images.labels[list(tensors)])
+            done += len(batch)
+            listener.embedded(done)
     return np.concatenate(features), np.concatenate(labels)
 
 
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
-    """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS.
-
-    It is fitted on standardised features; the standardisation then becomes part of the head.
-    """
+    """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS, on standardised
+    features. The head includes the standardisation."""
     with _threads_for(features_NC.numel() * num_classes):
         return _fit_head(features_NC, labels_N, num_classes, seed=seed)
 
@@ -122,7 +123,7 @@ def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: 
 def _path(
     x_NC: Tensor, labels_N: Tensor, num_classes: int, *, last: int = len(PENALTIES) - 1
 ) -> list[tuple[Tensor, Tensor]]:
-    """The solutions for the penalties; each search starts from the solution before."""
+    """The solutions for the penalties; each fit starts from the solution before it."""
     weight = torch.zeros(num_classes, x_NC.shape[1], requires_grad=True)
     bias = torch.zeros(num_classes, requires_grad=True)
     solutions = []
@@ -130,7 +131,7 @@ def _path(
         optimizer = torch.optim.LBFGS([weight, bias], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
 
         def closure() -> Tensor:
-            optimizer.zero_grad()  # noqa: B023 - called only within this iteration
+            optimizer.zero_grad()  # noqa: B023 - called within the loop only
             loss = F.cross_entropy(x_NC @ weight.T + bias, labels_N) + penalty / 2 * weight.square().sum()  # noqa: B023
             loss.backward()  # type: ignore[no-untyped-call]
             return loss

@@ -121,7 +121,7 @@ def _variables(summary: RunSummary) -> dict[str, Any]:
         "rows_left_out": max(len(rows) - LISTED_CLASSES, 0),
         "worst_classes": WORST_CLASSES if K > MATRIX_CLASSES else K,
         "mistakes": list(_mistakes(summary)),
-        "wrong": summary.top1.n - summary.top1.right,
+        "wrong": summary.top1.n - summary.top1.correct,
         "unreadable": list(summary.unreadable.items())[:LISTED_UNREADABLE],
         "recipe": to_toml(replace(summary.recipe, about="")).splitlines()[1:],
         "snippets": snippets(summary.name, os.fspath(summary.model_folder), architecture, model),
@@ -161,7 +161,7 @@ def _mistakes(summary: RunSummary) -> Iterator[Mistake]:
     decode = Decoder(summary.reading)
     wrong = np.flatnonzero(outcomes.rank > 0)
     for n in wrong[np.argsort(-outcomes.probability[wrong], kind="stable")][:MISTAKES]:
-        i = int(outcomes.picture[n])
+        i = int(outcomes.image[n])
         yield Mistake(
             _thumbnail(images, i, decode),
             images.name(i),

@@ -121,10 +121,8 @@ def _fit_head(
     """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
     unreadable: list[ImageError] = []
     fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable)
-    engine = Engine.from_torch(initial.model)
-
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    outcomes, errors = score_images(lambda x: engine.forward(x).logits, data.val, labelled, data.preprocess())
+    outcomes, errors = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
     return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}

@@ -1,29 +1,56 @@
-"""The accuracy of a model on the validation part, measured by all processes of a run together."""
+"""Scores the model in training on the validation part, by all processes of a run together.
+
+B images of a batch, K classes.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from gmixer.config import ModelConfig
 from gmixer.datasets.labeled_images import UNKNOWN
 from gmixer.errors import ImageError
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.mixer import Mixer
+from gmixer.options import FP32, Precision
+from gmixer.runtimes import Output
 from gmixer.train.distributed import World
 from gmixer.train.run_context import TrainData
 
 
 def validate(model: Mixer, data: TrainData, world: World) -> tuple[Outcomes, list[ImageError]]:
-    """The outcomes of the labelled images, and why some images could not be read; the same in all processes."""
-    model.eval()
-
-    @torch.inference_mode()
-    def forward(x_BCSS: NDArray[np.float32]) -> NDArray[np.float32]:
-        logits_BK: NDArray[np.float32] = model(torch.from_numpy(x_BCSS).to(world.device)).float().cpu().numpy()
-        return logits_BK
-
+    """The outcomes of the labelled images, and the errors of unreadable images; the same in all processes."""
     mine = np.flatnonzero(data.val.labels != UNKNOWN)[world.rank :: world.size]
-    shares = world.gathered(score_images(forward, data.val, mine, data.preprocess()))
+    runtime = ModelInTraining(model, world.device)
+    shares = world.gathered(score_images(runtime, data.val, mine, data.preprocess()))
     outcomes = Outcomes.joined([outcomes for outcomes, _ in shares])
     return outcomes, [error for _, errors in shares for error in errors]
+
+
+class ModelInTraining:
+    """The weights as they are now, in eval mode and in float32. The model keeps its mode until `forward` is called."""
+
+    precision: Precision = FP32
+    batch_hint = 32  # on a CPU, torch's last bits depend on the batch size: recorded runs have batches of 32
+
+    def __init__(self, model: Mixer, device: torch.device) -> None:
+        self._model, self._device = model, device
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._model.config
+
+    @torch.inference_mode()
+    def forward(self, x_BCHW: NDArray[np.float32], *, tokens: bool = False) -> Output:
+        model = self._model.eval()
+        tokens_BNC = model.forward_features(torch.from_numpy(x_BCHW).to(self._device))
+        features_BC, logits_BK = model.forward_head(tokens_BNC, pre_logits=True), model.forward_head(tokens_BNC)
+        return Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+
+
+def _as_array(x: Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = x.float().cpu().numpy()
+    return values
