@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
+from io import BytesIO
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from gmixer.options import Limits, Orientation, Reading
+from gmixer.train import TrainRecipe
 from gmixer.train.distributed import World
 from gmixer.train.feed import Batch
 from training import THOROUGH, Drawn, small_feed
@@ -126,3 +131,40 @@ def test_a_feed_goes_to_another_process_whole() -> None:
     feed[0]
     copy = pickle.loads(pickle.dumps(feed))
     assert all(torch.equal(getattr(copy[3], name), getattr(feed[3], name)) for name in ROWS)
+
+
+def turned() -> bytes:
+    """A PNG of 64×64, black above and white below, whose EXIF says that it stands on its head."""
+    exif = Image.Exif()
+    exif[274] = 3
+    image = Image.new("RGB", (64, 64))
+    image.paste((255, 255, 255), (0, 32, 64, 64))
+    out = BytesIO()
+    image.save(out, "PNG", exif=exif)
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Turned(Drawn):
+    def read(self, i: int) -> bytes:
+        return turned()
+
+
+PLAIN = TrainRecipe().changed({"schedule.batch_size": 8, "augment.crop_ratio": (1, 1)})
+
+
+@pytest.mark.parametrize(("orientation", "white_above"), [("apply", True), ("ignore", False)])
+def test_images_are_oriented_as_the_reading_says(orientation: Orientation, white_above: bool) -> None:
+    x_CSS = small_feed(PLAIN, train=Turned(8), reading=Reading(orientation=orientation))[0].x_BCSS[0]
+    assert bool(x_CSS[:, :16].mean() > x_CSS[:, -16:].mean()) == white_above
+
+
+def test_a_file_beyond_the_limits_of_the_reading_is_left_out() -> None:
+    batch = small_feed(PLAIN, train=Drawn(8), reading=Reading(limits=Limits(max_pixels=64 * 64 - 1)))[0]
+    assert not batch.weight_B.any() and {error.kind for error in batch.unreadable} == {"too_large"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_isolated_decoding_changes_nothing(whole: dict[str, Tensor], workers: int) -> None:
+    isolated = steps(last=2, reading=Reading(isolate=True), workers=workers)
+    assert differing(isolated, {name: rows[:16] for name, rows in whole.items()}) == {}
