@@ -98,6 +98,7 @@ def train(
     }
     changes: dict[str, object] = {key: value for key, value in flags.items() if value is not None}
     recipe = read_recipe(config).changed(changes | dict(_setting(text) for text in settings or ()))
+    run_options = RunOptions(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every)
     reading, weights = Reading(), WeightsSource(fetch=True)
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
@@ -116,9 +117,7 @@ def train(
                 listener=watch,
                 device=device,
                 threads=threads,
-                run_options=RunOptions(
-                    workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every
-                ),
+                run_options=run_options,
                 reading=reading,
                 weights=weights,
             )
