@@ -108,7 +108,9 @@ def test_a_folder_inside_the_data_is_refused(tmp_path: Path) -> None:
     assert not (data / "run").exists()
 
 
-@pytest.mark.parametrize(("options", "said"), [({"threads": 100_000}, "1 to 1024"), ({"device": "nowhere"}, "nowhere")])
+@pytest.mark.parametrize(
+    ("options", "said"), [({"threads": 100_000}, "1 to 1,024"), ({"device": "nowhere"}, "nowhere")]
+)
 def test_what_this_machine_has_not_is_told(options: dict[str, Any], said: str, table: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=said):
         train(table, read_recipe("probe"), tmp_path / "run", listener=Watching(), **options)
