@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 MAX_IMAGES = 4096  # in a batch: 2.5 GB of 224 px
 MEASURED = ("numpy", "pillow", "torch", "timm", "onnxruntime", "openvino")  # packages whose versions count
@@ -26,7 +26,7 @@ def bench(
             "-m",
             help="gmixer_24_224 and its like get drawn weights; variant.tag, a folder or a .safetensors file have "
             "their own, which must be on this machine.",
-            autocompletion=options.complete_model,
+            autocompletion=flags.complete_model,
         ),
     ] = "gmixer_24_224",
     batch: Annotated[
@@ -55,7 +55,7 @@ def bench(
     count: Annotated[int, typer.Option(min=16, max=100_000, help="With --peers: how many photos.")] = 500,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line; the first is the machine.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Also draw it into this .png, .svg or .pdf (extra: bench).")] = None,
-    debug: options.Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
     """Measure this machine's arithmetic ceiling, and how much of it the network reaches here; or, with --peers, how
     fast others are with the same weights.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 if TYPE_CHECKING:
     from gmixer.doctor import Finding
@@ -23,7 +23,7 @@ def doctor(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line: name, status (ok, warning, failed), fact, remedy.")
     ] = False,
-    debug: options.Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
     """Check that gmixer is well on this machine, and say what to do where it is not.
 
@@ -52,7 +52,7 @@ def _json_line(finding: Finding) -> None:
 
 def _line(finding: Finding) -> None:
     """For pipes: name, status, fact, remedy, tab-separated."""
-    from gmixer.cli.report import printable
+    from gmixer.rows.text import printable
 
     print("\t".join(map(printable, (finding.name, finding.status, finding.fact, finding.remedy))), flush=True)
 
@@ -66,10 +66,11 @@ def _table_row(names: Sequence[str]) -> Callable[[Finding], None]:
     from rich.table import Table
     from rich.text import Text
 
-    from gmixer.cli.report import WIDEST_COLUMNS, printable
+    from gmixer.rows.row import MAX_COLUMNS
+    from gmixer.rows.text import printable
 
     console = Console(highlight=False)
-    width = min(console.width, WIDEST_COLUMNS)
+    width = min(console.width, MAX_COLUMNS)
     marks = {} if console.options.ascii_only else MARKS
 
     def show(finding: Finding) -> None:

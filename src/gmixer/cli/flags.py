@@ -1,15 +1,20 @@
-"""The options that subcommands share, and the model they open."""
+"""The flags that commands share, and the decorator that hands a command objects instead of flags.
+
+A command with the parameters `weights: WeightsSource`, `runtime: Native | Torch` and `reading: Reading` gets, by
+`@shared_flags()`, the flags of each object in the place of its parameter. Importing this module imports no numpy.
+"""
 
 from __future__ import annotations
 
-import warnings
+import functools
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from gmixer.predictor import Predictor
+from gmixer.options import DEFAULT_LIMITS, Limits, Native, Reading, Torch, WeightsSource
 
 AUTO = "auto"
 _debug = False
@@ -35,16 +40,11 @@ def complete_model_or_auto(incomplete: str) -> list[str]:
     return [name for name in (AUTO,) if name.startswith(incomplete)] + complete_model(incomplete)
 
 
-class Orientation(StrEnum):
-    apply = "apply"
-    ignore = "ignore"
-
-
 Paths = Annotated[
     list[str],
     typer.Argument(
-        help="Pictures, folders of pictures (searched through and through), tar or zip archives of pictures or one of "
-        "their members (photos.tar::cat.jpg), http and https URLs, or - for one picture on stdin."
+        help="Images, folders (searched recursively), tar or zip archives, a member of an archive "
+        "(photos.tar::cat.jpg), http and https URLs, or - for one image on stdin."
     ),
 ]
 Model = Annotated[
@@ -52,8 +52,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A model name or hf-hub:organization/model (fetched at its first use), a folder with config.json and "
-        "model.safetensors, or a .safetensors file; auto: the best that is on this machine.",
+        help="A model name or hf-hub:organization/model (both fetched at first use), a folder with config.json and "
+        "model.safetensors, or a .safetensors file. auto takes the best model on this machine.",
         autocompletion=complete_model_or_auto,
     ),
 ]
@@ -62,103 +62,165 @@ ImageSize = Annotated[
     typer.Option(
         "--image-size",
         min=1,
-        help="Side in pixels that the model sees, a multiple of its patch; default: what it was trained on, "
-        "from which other sizes move the answers (docs/image-size.md).",
+        help="Side in pixels of the model's input, a multiple of its patch. Default: the size it was trained on. Other "
+        "sizes change the answers (docs/image-size.md).",
     ),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with; default: all this process may use.")]
-Orient = Annotated[
-    Orientation, typer.Option("--orientation", help="Turn pictures as their EXIF says, or ignore it, as timm does.")
-]
-Isolate = Annotated[
-    bool,
-    typer.Option(
-        "--isolate",
-        help="Decode in a process of its own, so that a file made to crash or hang it costs only its own row.",
-    ),
-]
-FastDecode = Annotated[
-    bool,
-    typer.Option(
-        "--fast-decode",
-        help="Decode large JPEGs at a half, a quarter or an eighth of their size: faster, and the answers move a "
-        "little (docs/pictures.md).",
-    ),
-]
-Name = Annotated[
-    str | None,
-    typer.Option("--name", help="Which pretrained model a bare .safetensors file is, where its shape fits several."),
-]
-AllowPickle = Annotated[
-    bool,
-    typer.Option("--allow-pickle", help="Let the model be a .pth file: a pickle, so only from whom you trust."),
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads for the network. Default: all that this process may use.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
 
-
-def open_predictor(
-    model: str,
-    *,
-    name: str | None,
-    image_size: int | None,
-    threads: int | None,
-    orientation: Orientation,
-    allow_pickle: bool,
-    isolate: bool,
-    fast_decode: bool,
-    chatty: bool,
-    allow_urls: bool = False,
-) -> Predictor:
-    """Loads the model. chatty: say on stderr which one `auto` took and how good it is, and what loading warns of.
-
-    allow_urls: fetch what a URL among the paths leads to.
-    Raises InputError for a model that takes neither grey nor RGB pictures.
-    """
-    from gmixer.errors import InputError
-    from gmixer.predictor import load
-    from gmixer.weights import preferred_model
-
-    source = preferred_model() if model == AUTO else model
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        predictor = load(
-            source,
-            name=name,
-            image_px=image_size,
-            threads=threads,
-            orientation=orientation.value,
-            allow_pickle=allow_pickle,
-            allow_urls=allow_urls,
-            isolate=isolate,
-            fast_decode=fast_decode,
-        )
-    if predictor.model.in_chans not in (1, 3):
-        raise InputError(
-            f"{predictor.name} takes {predictor.model.in_chans} channels; picture files have 1 or 3: in Python, pass "
-            f"uint8 arrays (height, width, {predictor.model.in_chans}) to gmixer.load(...)"
-        )
-    if not chatty:
-        return predictor
-    for warning in warned:
-        typer.secho(str(warning.message), err=True, dim=True)
-    if model == AUTO:
-        typer.secho(_taken(predictor.name), err=True, dim=True)
-    return predictor
+READING = "Reading images"
+WEIGHTS = "Weights"
+RUNTIME = "Runtime"
 
 
-def _taken(name: str) -> str:
-    """One line: which model answers, how good both are, and the way to the better one."""
-    from gmixer.config import EMBEDDED_MODEL, find_model
-    from gmixer.weights.find import PREFERRED_MODEL
+class Orientation(StrEnum):
+    apply = "apply"
+    ignore = "ignore"
 
-    small, large = (find_model(model)[2] for model in (EMBEDDED_MODEL, PREFERRED_MODEL))
-    assert small is not None and large is not None  # both are rows of the table
-    if name == PREFERRED_MODEL:
-        return (
-            f"{name} answers ({large.top1:.0f} % top-1 on ImageNet-1k); "
-            f"the small built-in {EMBEDDED_MODEL} has {small.top1:.0f} % on tiny-ImageNet."
-        )
-    return (
-        f"The small built-in {name} answers ({small.top1:.0f} % top-1 on tiny-ImageNet); "
-        f"better, with {large.top1:.0f} % on ImageNet-1k: gmixer pull {PREFERRED_MODEL}"
+
+class RuntimeChoice(StrEnum):
+    native = "native"
+    torch = "torch"
+
+
+def fold_reading(
+    orientation: Annotated[
+        Orientation,
+        typer.Option(
+            "--orientation",
+            help="apply rotates images as their EXIF data says. ignore does not, as timm.",
+            rich_help_panel=READING,
+        ),
+    ] = Orientation.apply,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Decode files in separate processes. A file that crashes or hangs the decoder then fails alone.",
+            rich_help_panel=READING,
+        ),
+    ] = False,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode large JPEGs at 1/2, 1/4 or 1/8 of their size: faster, with slightly different answers "
+            "(docs/pictures.md).",
+            rich_help_panel=READING,
+        ),
+    ] = False,
+    max_pixels: Annotated[
+        int,
+        typer.Option("--max-pixels", min=1, help="Refuse images with more pixels.", rich_help_panel=READING),
+    ] = DEFAULT_LIMITS.max_pixels,
+    max_bytes: Annotated[
+        int,
+        typer.Option("--max-bytes", min=1, help="Refuse files with more bytes.", rich_help_panel=READING),
+    ] = DEFAULT_LIMITS.max_bytes,
+) -> Reading:
+    return Reading(
+        limits=Limits(max_pixels=max_pixels, max_bytes=max_bytes),
+        orientation=orientation.value,
+        isolate=isolate,
+        fast_decode=fast_decode,
     )
+
+
+def fold_weights(
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            help="Which pretrained model a .safetensors file is, if its shapes fit several.",
+            rich_help_panel=WEIGHTS,
+        ),
+    ] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pickle",
+            help="Also read .pth files. They are pickles, so use only files from people you trust.",
+            rich_help_panel=WEIGHTS,
+        ),
+    ] = False,
+) -> WeightsSource:
+    return WeightsSource(name=name, allow_pickle=allow_pickle)
+
+
+def fold_runtime(
+    runtime: Annotated[
+        RuntimeChoice,
+        typer.Option(
+            "--runtime",
+            help="What runs the network: the native core, or PyTorch (extra: torch).",
+            rich_help_panel=RUNTIME,
+        ),
+    ] = RuntimeChoice.native,
+    device: Annotated[
+        str | None, typer.Option("--device", help="For torch: cpu, cuda, cuda:1, …", rich_help_panel=RUNTIME)
+    ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="For torch: fp32, bf16, fp16.", rich_help_panel=RUNTIME)
+    ] = "fp32",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            help="For native: threads for the network. Default: all that this process may use.",
+            rich_help_panel=RUNTIME,
+        ),
+    ] = None,
+) -> Native | Torch:
+    """Raises InputError for an option that the runtime does not use, and for an unknown precision."""
+    from gmixer.predictor import _check_runtime
+
+    _check_runtime(runtime.value, {"threads": threads, "device": device}, precision)  # type: ignore[arg-type] # checked here
+    if runtime == RuntimeChoice.native:
+        return Native(threads=threads)
+    return Torch(device=device or "cpu", precision=precision)  # type: ignore[arg-type] # checked above
+
+
+FOLDS: tuple[tuple[Any, Callable[..., Any]], ...] = (
+    (Reading, fold_reading),
+    (WeightsSource, fold_weights),
+    (Native | Torch, fold_runtime),
+)
+
+
+def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replaces each parameter of a type in FOLDS by the flags of its fold. The command gets what the fold returns.
+
+    defaults: of single flags, where this command differs, such as orientation=Orientation.ignore.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command, eval_str=True)
+        folds = {p.name: fold for p in signature.parameters.values() for kind, fold in FOLDS if p.annotation == kind}
+        flags = {name: _parameters_of(fold, defaults) for name, fold in folds.items()}
+
+        @functools.wraps(command)
+        def with_flags(**values: Any) -> None:
+            objects = {
+                name: fold(**{flag.name: values.pop(flag.name) for flag in flags[name]}) for name, fold in folds.items()
+            }
+            command(**values, **objects)
+
+        parameters = [flag for p in signature.parameters.values() for flag in flags.get(p.name, [_by_name(p)])]
+        with_flags.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_flags
+
+    return decorate
+
+
+def _parameters_of(fold: Callable[..., Any], defaults: dict[str, Any]) -> list[inspect.Parameter]:
+    flags = [_by_name(flag) for flag in inspect.signature(fold, eval_str=True).parameters.values()]
+    return [flag.replace(default=defaults.get(flag.name, flag.default)) for flag in flags]
+
+
+def _by_name(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)

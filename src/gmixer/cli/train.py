@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 OF_A_PROBE = {"about", "way", "model", "pretrained", "num_classes", "seed", "val_fraction"}  # that change it
 EXTRA = ("torch", "torchvision", "tensorboard", "matplotlib", "jinja2", "pyarrow", "datasets")  # of gmixer[train]
@@ -51,13 +51,13 @@ def train(
         typer.Option("--val", help="Share held out to measure on, where DATA has no part for it; default: 0.2."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
-    threads: options.Threads = None,
+    threads: flags.Threads = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read and vary pictures; 0: none.")] = 1,
     validate_every: Annotated[
         float, typer.Option(min=0, help="Epochs between two looks at the validation part; 0: only at the end.")
     ] = 1.0,
     checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 300.0,
-    debug: options.Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
     """Train a model on your own pictures (extra: train): a folder that classifies, embeds, and loads in timm.
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gmixer.cli.progress import terminal
-from gmixer.cli.report import printable
+from gmixer.rows.text import printable
+from gmixer.rows.view import terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
