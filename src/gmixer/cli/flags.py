@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gmixer.options import DEFAULT_LIMITS, Limits, Native, Reading, Torch, WeightsSource
+from gmixer.options import DEFAULT_LIMITS, Limits, Native, Reading, Torch, WeightsSource, runtime_options
 
 AUTO = "auto"
 _debug = False
@@ -147,7 +147,7 @@ def fold_weights(
         ),
     ] = False,
 ) -> WeightsSource:
-    return WeightsSource(name=name, allow_pickle=allow_pickle)
+    return WeightsSource(name=name, allow_pickle=allow_pickle, fetch=True)
 
 
 def fold_runtime(
@@ -176,12 +176,7 @@ def fold_runtime(
     ] = None,
 ) -> Native | Torch:
     """Raises InputError for an option that the runtime does not use, and for an unknown precision."""
-    from gmixer.predictor import _check_runtime
-
-    _check_runtime(runtime.value, {"threads": threads, "device": device}, precision)  # type: ignore[arg-type] # checked here
-    if runtime == RuntimeChoice.native:
-        return Native(threads=threads)
-    return Torch(device=device or "cpu", precision=precision)  # type: ignore[arg-type] # checked above
+    return runtime_options(runtime.value, device=device, precision=precision, threads=threads)
 
 
 FOLDS: tuple[tuple[Any, Callable[..., Any]], ...] = (

@@ -46,11 +46,12 @@ def open_predictor(
 
     Raises what gmixer.load raises, and InputError for a model that takes neither grey nor RGB images.
     """
+    from gmixer import loading
     from gmixer.errors import InputError
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        predictor = _load(model, weights, reading, runtime, image_px)
+        predictor = loading.open_predictor(model, weights, reading, runtime, image_px=image_px)
     if predictor.model.in_chans not in (1, 3):
         raise InputError(
             f"{predictor.name} takes {predictor.model.in_chans} channels; image files have 1 or 3: in Python, pass "
@@ -60,29 +61,6 @@ def open_predictor(
         for warning in warned:
             typer.secho(str(warning.message), err=True, dim=True)
     return predictor
-
-
-def _load(
-    model: str, weights: WeightsSource, reading: Reading, runtime: Native | Torch, image_px: int | None
-) -> Predictor:
-    from gmixer.predictor import load
-
-    torch = isinstance(runtime, Torch)
-    return load(
-        model,
-        name=weights.name,
-        allow_pickle=weights.allow_pickle,
-        image_px=image_px,
-        runtime="torch" if torch else "native",
-        precision=runtime.precision,
-        device=runtime.device if isinstance(runtime, Torch) else None,
-        threads=runtime.threads if isinstance(runtime, Native) else None,
-        limits=reading.limits,
-        orientation=reading.orientation,
-        allow_urls=reading.allow_urls,
-        isolate=reading.isolate,
-        fast_decode=reading.fast_decode,
-    )
 
 
 def _accuracy(name: str) -> str:

@@ -107,7 +107,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
-    for note in validated.pictures.notes:
+    for note in validated.images.notes:
         print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} images without a label are not counted")
@@ -130,4 +130,4 @@ def _show_classes(validated: Validated, *, all_of_them: bool) -> None:
             print("  …")
             continue
         share, label = row
-        print(f"  {share.value:7.1%}  {share.right:>4} of {share.n:<4}  {printable(label.name)}")
+        print(f"  {share.value:7.1%}  {share.correct:>4} of {share.n:<4}  {printable(label.name)}")

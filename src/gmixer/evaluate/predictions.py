@@ -34,10 +34,10 @@ def write_predictions(validated: Validated, path: Path) -> None:
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:
     """By COLUMNS. An image that could not be read has only a path and an error."""
     outcomes, names = validated.outcomes, [label.name for label in validated.labels]
-    for n, i in enumerate(outcomes.picture.tolist()):
+    for n, i in enumerate(outcomes.image.tolist()):
         label, predicted = int(outcomes.label[n]), int(outcomes.predicted[n])
         yield {
-            "path": validated.pictures.name(i),
+            "path": validated.images.name(i),
             "label": label,
             "label_name": names[label],
             "predicted": predicted,
