@@ -187,7 +187,7 @@ FOLDS: tuple[tuple[Any, Callable[..., Any]], ...] = (
 
 
 def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Replaces each parameter of a type in FOLDS by the flags of its fold. The command gets what the fold returns.
+    """Replaces each parameter of a type in FOLDS by the flags of its fold. The command gets the fold's result.
 
     defaults: of single flags, where this command differs, such as orientation=Orientation.ignore.
     """
@@ -196,6 +196,8 @@ def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
         signature = inspect.signature(command, eval_str=True)
         folds = {p.name: fold for p in signature.parameters.values() for kind, fold in FOLDS if p.annotation == kind}
         flags = {name: _parameters_of(fold, defaults) for name, fold in folds.items()}
+        if unknown := defaults.keys() - {flag.name for group in flags.values() for flag in group}:
+            raise TypeError(f"{command.__name__} has no flag {', '.join(sorted(unknown))}")
 
         @functools.wraps(command)
         def with_flags(**values: Any) -> None:

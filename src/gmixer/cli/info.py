@@ -62,7 +62,7 @@ def _to_cite(name: str, weights: WeightsSource) -> str:
 
 
 def _of_name(name: str, weights: WeightsSource) -> Facts:
-    """Of the checkpoint; of a known model whose weights are not on this machine, what the catalogue has."""
+    """From the checkpoint; without weights on this machine, from the catalogue."""
     from gmixer.config import find_model
     from gmixer.errors import WeightsError
     from gmixer.labels import labels_for

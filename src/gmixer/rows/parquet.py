@@ -1,4 +1,4 @@
-"""Parquet. A column has its type whatever its rows hold."""
+"""Parquet. The types of columns do not depend on the rows."""
 
 from __future__ import annotations
 
