@@ -78,9 +78,7 @@ def open_predictor(
 ) -> Predictor:
     """What `load` does, by the options as objects."""
     check_offered(runtime)  # before a download
-    checkpoint = find_checkpoint(
-        model, name=weights.name, from_hub=weights.fetch, allow_pickle=weights.allow_pickle
-    ).adapted(image_px=image_px, in_chans=in_chans)
+    checkpoint = find_checkpoint(model, weights).adapted(image_px=image_px, in_chans=in_chans)
     opened = open_runtime(checkpoint, runtime)
     isa_of_resize = runtime.isa if isinstance(runtime, Native) else None
     preprocess = Preprocess(

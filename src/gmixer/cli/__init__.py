@@ -6,8 +6,7 @@
     terminal.py   who may write to stderr
     watch.py      what a training run prints
 
-Modules here import the library inside the commands, so that --help is quick. Only gmixer.options is imported at once,
-because it imports nothing but the standard library.
+Modules here import the library inside the commands, so that --help is quick.
 """
 
 from __future__ import annotations

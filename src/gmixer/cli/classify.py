@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gmixer.cli import flags
-from gmixer.options import Native, Reading, Torch, WeightsSource
+
+if TYPE_CHECKING:
+    from gmixer.options import Native, Reading, Torch, WeightsSource
 
 ROLLUP_AT = 0.5
 
@@ -47,6 +48,8 @@ def classify(
 
     Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
     """
+    from dataclasses import replace
+
     from gmixer.cli.inputs import Inputs
     from gmixer.cli.opening import best_model, file_progress, open_predictor
     from gmixer.cli.terminal import own_stderr

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gmixer.cli import flags
-from gmixer.options import Native, Reading, Torch, WeightsSource
 
 if TYPE_CHECKING:
     from gmixer.errors import ImageError
+    from gmixer.options import Native, Reading, Torch, WeightsSource
     from gmixer.results import Result
 
 
@@ -38,6 +37,8 @@ def embed(
 
     Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
     """
+    from dataclasses import replace
+
     from gmixer.cli.inputs import Inputs
     from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_predictor
     from gmixer.cli.terminal import own_stderr

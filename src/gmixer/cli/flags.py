@@ -1,7 +1,7 @@
 """The flags that commands share, and the decorator that hands a command objects instead of flags.
 
-A command with the parameters `weights: WeightsSource`, `runtime: Native | Torch` and `reading: Reading` gets, by
-`@shared_flags()`, the flags of each object in the place of its parameter. Importing this module imports no numpy.
+A command with a parameter `weights: WeightsSource`, `reading: Reading` or `runtime: Native | Torch` gets, by
+`@shared_flags()`, the flags of that object in place of the parameter. Importing this module imports no library code.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import functools
 import inspect
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gmixer.options import DEFAULT_LIMITS, Limits, Native, Reading, Torch, WeightsSource, runtime_options
+if TYPE_CHECKING:
+    from gmixer.options import Native, Reading, Torch, WeightsSource
 
 AUTO = "auto"
 _debug = False
@@ -31,7 +32,7 @@ def debug_wanted() -> bool:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    from gmixer.config import model_names
+    from gmixer.catalogue import model_names
 
     return [name for name in model_names() if name.startswith(incomplete)]
 
@@ -113,16 +114,29 @@ def fold_reading(
         ),
     ] = False,
     max_pixels: Annotated[
-        int,
-        typer.Option("--max-pixels", min=1, help="Refuse images with more pixels.", rich_help_panel=READING),
-    ] = DEFAULT_LIMITS.max_pixels,
+        int | None,
+        typer.Option(
+            "--max-pixels",
+            min=1,
+            help="Refuse images with more pixels. Default: 89,000,000.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
     max_bytes: Annotated[
-        int,
-        typer.Option("--max-bytes", min=1, help="Refuse files with more bytes.", rich_help_panel=READING),
-    ] = DEFAULT_LIMITS.max_bytes,
+        int | None,
+        typer.Option(
+            "--max-bytes",
+            min=1,
+            help="Refuse files with more bytes. Default: 67,108,864.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
 ) -> Reading:
+    from gmixer.options import Limits, Reading
+
+    given = {"max_pixels": max_pixels, "max_bytes": max_bytes}
     return Reading(
-        limits=Limits(max_pixels=max_pixels, max_bytes=max_bytes),
+        limits=Limits(**{name: value for name, value in given.items() if value is not None}),
         orientation=orientation.value,
         isolate=isolate,
         fast_decode=fast_decode,
@@ -147,6 +161,8 @@ def fold_weights(
         ),
     ] = False,
 ) -> WeightsSource:
+    from gmixer.options import WeightsSource
+
     return WeightsSource(name=name, allow_pickle=allow_pickle, fetch=True)
 
 
@@ -176,14 +192,16 @@ def fold_runtime(
     ] = None,
 ) -> Native | Torch:
     """Raises InputError for an option that the runtime does not use, and for an unknown precision."""
+    from gmixer.options import runtime_options
+
     return runtime_options(runtime.value, device=device, precision=precision, threads=threads)
 
 
-FOLDS: tuple[tuple[Any, Callable[..., Any]], ...] = (
-    (Reading, fold_reading),
-    (WeightsSource, fold_weights),
-    (Native | Torch, fold_runtime),
-)
+FOLDS: dict[str, Callable[..., Any]] = {  # by a parameter's annotation, as it is written
+    "Reading": fold_reading,
+    "WeightsSource": fold_weights,
+    "Native | Torch": fold_runtime,
+}
 
 
 def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -193,9 +211,9 @@ def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(command, eval_str=True)
-        folds = {p.name: fold for p in signature.parameters.values() for kind, fold in FOLDS if p.annotation == kind}
-        flags = {name: _parameters_of(fold, defaults) for name, fold in folds.items()}
+        signature = inspect.signature(command)
+        folds = {p.name: FOLDS[p.annotation] for p in signature.parameters.values() if p.annotation in FOLDS}
+        flags = {name: [_with_default(flag, defaults) for flag in _parameters(fold)] for name, fold in folds.items()}
         if unknown := defaults.keys() - {flag.name for group in flags.values() for flag in group}:
             raise TypeError(f"{command.__name__} has no flag {', '.join(sorted(unknown))}")
 
@@ -206,7 +224,7 @@ def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
             }
             command(**values, **objects)
 
-        parameters = [flag for p in signature.parameters.values() for flag in flags.get(p.name, [_by_name(p)])]
+        parameters = [flag for p in _parameters(command) for flag in flags.get(p.name, [p])]
         with_flags.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
         return with_flags
@@ -214,10 +232,16 @@ def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
     return decorate
 
 
-def _parameters_of(fold: Callable[..., Any], defaults: dict[str, Any]) -> list[inspect.Parameter]:
-    flags = [_by_name(flag) for flag in inspect.signature(fold, eval_str=True).parameters.values()]
-    return [flag.replace(default=defaults.get(flag.name, flag.default)) for flag in flags]
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Each by keyword, its annotation evaluated, unless it is one of FOLDS."""
+    return [
+        p.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            annotation=p.annotation if p.annotation in FOLDS else eval(p.annotation, function.__globals__),
+        )
+        for p in inspect.signature(function).parameters.values()
+    ]
 
 
-def _by_name(parameter: inspect.Parameter) -> inspect.Parameter:
-    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+def _with_default(flag: inspect.Parameter, defaults: dict[str, Any]) -> inspect.Parameter:
+    return flag.replace(default=defaults.get(flag.name, flag.default))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmixer.cli import flags
-from gmixer.options import WeightsSource
 
 if TYPE_CHECKING:
-    from gmixer.config import DataConfig, ModelConfig, Pretrained
+    from gmixer.catalogue import Pretrained
+    from gmixer.config import DataConfig, ModelConfig
     from gmixer.labels import Label
+    from gmixer.options import WeightsSource
     from gmixer.weights import Checkpoint
 
 Facts = Iterator[tuple[str, str]]
@@ -34,11 +35,13 @@ def info(
     debug: flags.Debug = False,
 ) -> None:
     """Show what a model is, where its weights are, and what this machine runs it on."""
+    from dataclasses import replace
+
     from gmixer.cli.opening import best_model
     from gmixer.rows.facts import Fact
     from gmixer.rows.view import open_view
 
-    name = best_model(model, chatty=False)
+    name, weights = best_model(model, chatty=False), replace(weights, fetch=False)
     if cite:
         print(_to_cite(name, weights))
         return
@@ -50,27 +53,27 @@ def info(
 
 
 def _to_cite(name: str, weights: WeightsSource) -> str:
-    from gmixer.citation import bibtex
-    from gmixer.config import find_model
+    from gmixer.catalogue import find_model
+    from gmixer.models.citation import bibtex
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 
     if is_path(name) or Repo.parse(name):
-        return bibtex(find_checkpoint(name, name=weights.name, allow_pickle=weights.allow_pickle).model)
+        return bibtex(find_checkpoint(name, weights).model)
     full_name, variant, _ = find_model(name)
     return bibtex(variant.model, tag=full_name.partition(".")[2])
 
 
 def _of_name(name: str, weights: WeightsSource) -> Facts:
     """From the checkpoint; without weights on this machine, from the catalogue."""
-    from gmixer.config import find_model
+    from gmixer.catalogue import find_model
     from gmixer.errors import WeightsError
     from gmixer.labels import labels_for
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 
     try:
-        checkpoint = find_checkpoint(name, name=weights.name, allow_pickle=weights.allow_pickle)
+        checkpoint = find_checkpoint(name, weights)
     except WeightsError as error:
         if is_path(name) or Repo.parse(name):
             raise

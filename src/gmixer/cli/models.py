@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,7 +25,7 @@ def models(
     debug: flags.Debug = False,
 ) -> None:
     """List the models that gmixer knows, with their size, input and accuracy."""
-    from gmixer.config import model_names
+    from gmixer.catalogue import model_names
     from gmixer.errors import UnknownModelError
     from gmixer.rows.table import fitted
     from gmixer.rows.view import open_view
@@ -44,8 +43,7 @@ def models(
         view.remark(remark, "dim")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRow:
+class ModelRow(NamedTuple):
     name: str
     columns: Sequence[Column]
 
@@ -65,7 +63,7 @@ class ModelRow:
 
 def _cells(name: str) -> list[str]:
     """By HEADINGS."""
-    from gmixer.config import find_model
+    from gmixer.catalogue import find_model
 
     _, variant, pretrained = find_model(name)
     model = variant.of(pretrained)
@@ -92,7 +90,7 @@ def _columns(rows: Iterable[Sequence[str]]) -> list[Column]:
 
 
 def _remarks(names: Sequence[str]) -> Iterator[str]:
-    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.catalogue import EMBEDDED_MODEL, find_model
 
     for name in names:
         pretrained = find_model(name)[2]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from gmixer.cli.flags import AUTO
-from gmixer.options import Native, Reading, Torch, WeightsSource
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gmixer.cli.inputs import Inputs
+    from gmixer.options import Native, Reading, Torch, WeightsSource
     from gmixer.predictor import Predictor
 
 HANDFUL = 5  # more images than this get a progress bar
@@ -65,7 +65,7 @@ def open_predictor(
 
 def _accuracy(name: str) -> str:
     """One line: which model answers, how good it is, and how to get the better one."""
-    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.catalogue import EMBEDDED_MODEL, find_model
     from gmixer.weights.find import PREFERRED_MODEL
 
     small, large = (find_model(model)[2] for model in (EMBEDDED_MODEL, PREFERRED_MODEL))

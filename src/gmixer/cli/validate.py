@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmixer.cli import flags
-from gmixer.options import Native, Reading, Torch, WeightsSource
 
 if TYPE_CHECKING:
     from gmixer.evaluate.validate import Validated
+    from gmixer.options import Native, Reading, Torch, WeightsSource
 
 EXTREMES = 5  # classes shown at either end
 LISTED = 20  # unreadable images that are listed

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gmixer.errors import missing_extra
+from gmixer.errors import require
 from gmixer.rows.writer import ColumnTypes
 
 
@@ -39,11 +39,9 @@ def open_parquet(path: Path, columns: ColumnTypes) -> Iterator[ParquetWriter]:
 
 def require_parquet() -> tuple[Any, Any]:
     """pyarrow and pyarrow.parquet. Raises MissingExtraError where they are not installed."""
-    try:
+    with require("a Parquet file", "train", ["pyarrow"]):
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        raise missing_extra("a Parquet file", "pyarrow", "train") from error
     return pyarrow, pyarrow.parquet
 
 
