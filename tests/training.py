@@ -1,11 +1,11 @@
-"""Small runs for the tests of training: drawn pictures, a network of two narrow blocks, somebody who watches.
+"""Small runs for the tests of training: drawn images, a network of two narrow blocks, a listener that remembers.
 
-As a script it is such a run in a process of its own, or in several under torchrun:
+As a script it is such a run in a process of its own, or in several processes under torchrun:
 
-    python tests/training.py FOLDER [NAME=VALUE …]
+    python tests/training.py FOLDER [KEY=VALUE …]
 
-trains by the recipe THOROUGH with these changes (pace.NAME: of the Pace) to the end, on the CPU with one thread, and
-leaves FOLDER/outcomes-RANK.json and FOLDER/weights.pt. It prints a line once it is set up, and one a step.
+It trains by the recipe THOROUGH with these changes (options.NAME: of RunOptions) to the end, on the CPU with one
+thread. It writes FOLDER/outcomes-RANK.json and FOLDER/weights.pt, and prints a line at the start and one a step.
 """
 
 from __future__ import annotations
@@ -25,54 +25,57 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.catalogue import VARIANTS
-from gmixer.config import DataConfig
 from gmixer.datasets import LabeledImages, SoftLabels
 from gmixer.errors import Interrupted
 from gmixer.models.mixer import Mixer
-from gmixer.train import Recipe, RunOptions, loop
+from gmixer.options import Reading
+from gmixer.train import RunOptions, TrainRecipe, monitor
 from gmixer.train.distributed import World, world
 from gmixer.train.feed import Feed
 from gmixer.train.log import Progress, Validation
 from gmixer.train.loop import Trainer
 from gmixer.train.order import Order
+from gmixer.train.run_context import RunContext, TrainData
+from gmixer.train.step import StepResult
 from gmixer.train.targets import Targets
 
 DATA = VARIANTS["gmixer_8_64"].data
 ALONE = World(0, 1, torch.device("cpu"))
 
 # Everything that draws random numbers or keeps a state from step to step.
-THOROUGH = Recipe(
-    model="drawn",
-    epochs=2,
-    batch=8,
-    accumulate=2,
-    seed=3,
-    optimizer="muon",
-    muon_lr=2e-3,
-    lr=1e-3,
-    weight_decay=0.02,
-    warmup_epochs=0.5,
-    clip_norm=1.0,
-    ema=0.9,
-    smoothing=0.1,
-    drop_path=0.3,
-    crop_area=(0.35, 1.0),
-    flip=0.5,
-    colour_jitter=0.2,
-    rand_ops=2,
-    rand_magnitude=9,
-    rand_noise=0.5,
-    rand_probability=0.5,
-    erase=0.2,
-    mixup=0.2,
-    cutmix=1.0,
-    late_from=0.75,
+THOROUGH = TrainRecipe(seed=3).changed(
+    {
+        "model.name": "drawn",
+        "model.drop_path": 0.3,
+        "schedule.epochs": 2,
+        "schedule.batch_size": 8,
+        "schedule.warmup_epochs": 0.5,
+        "optimizer.name": "muon",
+        "optimizer.muon_lr": 2e-3,
+        "optimizer.lr": 1e-3,
+        "optimizer.weight_decay": 0.02,
+        "optimizer.clip_norm": 1.0,
+        "optimizer.ema_decay": 0.9,
+        "loss.label_smoothing": 0.1,
+        "augment.crop_area": (0.35, 1.0),
+        "augment.flip": 0.5,
+        "augment.color_jitter": 0.2,
+        "augment.rand_ops": 2,
+        "augment.rand_magnitude": 9,
+        "augment.rand_noise": 0.5,
+        "augment.rand_probability": 0.5,
+        "augment.erase": 0.2,
+        "augment.mixup": 0.2,
+        "augment.cutmix": 1.0,
+        "late.start": 0.75,
+        "compute.accumulate": 2,
+    }
 )
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """`LabeledImages`: n PNGs of 64 px, each of its class's colour under noise. unreadable: their bytes are none."""
+    """`LabeledImages`: n PNGs of 64 px, each of its class's colour under noise. unreadable: no image files."""
 
     n: int
     num_classes: int = 3
@@ -81,7 +84,7 @@ class Drawn:
     soft: SoftLabels | None = None
     source: str = "drawn"
     notes: tuple[str, ...] = ()
-    name_of: str = field(default="picture")
+    name_of: str = "image"
 
     @property
     def classes(self) -> list[str]:
@@ -104,7 +107,7 @@ class Drawn:
 
     def read(self, i: int) -> bytes:
         if i in self.unreadable:
-            return b"no picture"
+            return b"no image"
         rng = np.random.default_rng(i)
         colour = np.random.default_rng(i % self.num_classes + 1_000).integers(60, 190, 3)
         pixels = np.clip(colour + rng.normal(0, 40, (64, 64, 3)), 0, 255).astype(np.uint8)
@@ -134,7 +137,7 @@ class Watching:
     def validated(self, row: Validation) -> None:
         self.validations.append(row)
 
-    def embedded(self, pictures: int) -> None: ...
+    def embedded(self, images: int) -> None: ...
 
     def message(self, text: str) -> None:
         self.said.append(text)
@@ -156,49 +159,61 @@ def small_mixer(num_classes: int = 3, seed: int = 0, blocks: int = 2) -> Mixer:
 
 def small_trainer(
     folder: Path,
-    recipe: Recipe = THOROUGH,
+    recipe: TrainRecipe = THOROUGH,
     *,
     train: LabeledImages | None = None,
     val: LabeledImages | None = None,
     listener: Watching | None = None,
     here: World = ALONE,
-    data: DataConfig = DATA,
+    teacher: Any = None,
     **options: Any,
 ) -> Trainer:
-    """options: of Pace, and `teacher`."""
-    teacher = options.pop("teacher", None)
+    """Resumed from the folder's checkpoint, where there is one. options: of RunOptions."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Trainer(
+    trainer = Trainer(
         small_mixer(),
         recipe,
-        data,
-        train=train or Drawn(20),
-        val=val or Drawn(7, name_of="val"),
-        folder=folder,
-        world=here,
-        listener=listener or Watching(),
-        run_options=RunOptions(**{"workers": 0, **options}),
+        TrainData(train=train or Drawn(20), val=val or Drawn(7, name_of="val"), config=DATA),
+        RunContext(
+            folder=folder,
+            world=here,
+            listener=listener or Watching(),
+            options=RunOptions(**{"workers": 0, **options}),
+        ),
         teacher=teacher,
     )
+    trainer.resume()
+    return trainer
 
 
-def small_feed(recipe: Recipe = THOROUGH, *, train: LabeledImages | None = None, rank: int = 0, world: int = 1) -> Feed:
-    pictures = train or Drawn(20)
+def one_step(trainer: Trainer) -> StepResult:
+    """The first step of the run."""
+    return trainer.stepper.step(trainer.feed.batches(first_step=0, last_step=1, workers=0))
+
+
+def small_feed(
+    recipe: TrainRecipe = THOROUGH,
+    *,
+    train: LabeledImages | None = None,
+    world: World = ALONE,
+    reading: Reading = Reading(),
+) -> Feed:
+    images = train or Drawn(20)
     return Feed(
-        pictures=pictures,
+        images=images,
         recipe=recipe,
-        data=DATA,
-        targets=Targets(3, smoothing=recipe.smoothing, teacher_share=recipe.teacher_share),
-        order=Order(len(pictures), recipe.batch, recipe.seed),
+        config=DATA,
+        targets=Targets(3, smoothing=recipe.loss.label_smoothing, teacher_share=recipe.loss.teacher_share),
+        order=Order(len(images), recipe.schedule.batch_size, recipe.seed),
         steps=10,
         blocks=2,
-        rank=rank,
         world=world,
+        reading=reading,
     )
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in trainer.result.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in trainer.state.result.state_dict().items()}
 
 
 def assert_same_weights(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:
@@ -214,30 +229,29 @@ def assert_near(
     start: dict[str, torch.Tensor],
     share: float = 1e-3,
 ) -> None:
-    """They moved by the same, give or take this share of the way.
+    """Their moves from the start differ by at most this share of the move.
 
-    A tensor's way counts as a thousandth of the longest at least: the LayerNorm behind it takes the bias of a token
-    MLP's fc2 out again, so that its gradient is rounding alone.
+    A tensor's move counts as at least a thousandth of the longest move. The LayerNorm after a token MLP removes the
+    bias of its fc2, so the gradient of that bias is only rounding.
     """
-    ways = {name: float((theirs[name] - first).norm()) for name, first in start.items()}
-    least = max(ways.values()) / 1_000
+    moves = {name: float((theirs[name] - first).norm()) for name, first in start.items()}
+    least = max(moves.values()) / 1_000
     assert least > 0
-    for name, method in ways.items():
+    for name, move in moves.items():
         off = float((ours[name] - theirs[name]).norm())
-        assert off <= share * max(method, least), f"{name}: {off} of {method}"
+        assert off <= share * max(move, least), f"{name}: {off} of {move}"
 
 
 def main(folder: Path, *settings: str) -> None:
     torch.set_num_threads(1)
-    loop.PROGRESS_EVERY_S = 0  # a row a step
-    of_pace = {
-        name: json.loads(value) for name, _, value in (s[5:].partition("=") for s in settings if s[:5] == "pace.")
-    }
-    changes = {name: value for name, _, value in (s.partition("=") for s in settings if s[:5] != "pace.")}
+    monitor.PROGRESS_EVERY_S = 0  # a row a step
+    values = {key: value for key, _, value in (setting.partition("=") for setting in settings)}
+    options = {key[8:]: json.loads(value) for key, value in values.items() if key.startswith("options.")}
+    changes = {key: value for key, value in values.items() if not key.startswith("options.")}
     with world("cpu") as here:
         listener = Watching(loud=here.first)
         trainer = small_trainer(
-            folder, THOROUGH.changed(changes), listener=listener, here=here, **{"workers": 1, **of_pace}
+            folder, THOROUGH.changed(changes), listener=listener, here=here, **{"workers": 1, **options}
         )
         try:
             outcomes = trainer.run()
@@ -245,7 +259,7 @@ def main(folder: Path, *settings: str) -> None:
             print("interrupted:", interruption, flush=True)
             raise SystemExit(130) from None
         columns = {column.name: getattr(outcomes, column.name).tolist() for column in fields(outcomes)}
-        (folder / f"judged-{here.rank}.json").write_text(json.dumps(columns))
+        (folder / f"outcomes-{here.rank}.json").write_text(json.dumps(columns))
         if here.first:
             torch.save(weights_of(trainer), folder / "weights.pt")
 

@@ -30,6 +30,10 @@ def test_commands_that_read_images_have_the_same_flags(command: str) -> None:
     assert READING | WEIGHTS | RUNTIME | {"--image-size"} <= flags_of(command)
 
 
+def test_train_has_the_flags_of_reading_and_of_the_model_it_starts_from() -> None:
+    assert flags_of("train") >= READING | WEIGHTS and not flags_of("train") & {"--runtime", "--precision"}
+
+
 def test_info_has_the_flags_of_weights() -> None:
     assert flags_of("info") >= WEIGHTS and not flags_of("info") & (READING | RUNTIME)
 

@@ -1,4 +1,4 @@
-"""gmixer train, as a person meets it: pictures in folders → a model that the other commands take."""
+"""gmixer train as a user runs it: images in folders → a model for the other commands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from training import Drawn
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three colours under noise, twelve pictures each, one of them no picture."""
+    """Three colours under noise, twelve images each, one of them damaged."""
     root, drawn = tmp_path_factory.mktemp("colours"), Drawn(36, unreadable=[7])
     for i in range(len(drawn)):
         path = root / drawn.classes[drawn.labels[i]] / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
-        # A damaged picture, not no picture at all: that one is no part of the data, and is only counted.
+        # A damaged image: a file that is no image at all would not be part of the data, only counted.
         path.write_bytes(drawn.read(i) if i not in drawn.unreadable else drawn.read(8)[:500])
     return root
 
@@ -43,12 +43,23 @@ def test_a_probe_classifies_by_the_names_of_the_folders(folder: Path, tmp_path: 
     classified = run("classify", folder / "class 2" / "2.png", "--model", tmp_path / "run" / "model", "-k", "1")
     assert classified.stdout.split("\t")[1].rstrip().endswith("class 2")
     other = run("train", folder, "-o", tmp_path / "run", "--config", "smoke")
-    assert other.returncode == 2 and 'way = "probe"' in other.stderr and "another folder" in other.stderr
+    assert other.returncode == 2 and 'method = "probe"' in other.stderr and "another folder" in other.stderr
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
 def test_a_run_leaves_all_there_is(folder: Path, tmp_path: Path) -> None:
-    command = ("train", folder, "-o", tmp_path / "run", "--config", "smoke", "--batch", "8", "--set", "drop_path=0.2")
+    command = (
+        "train",
+        folder,
+        "-o",
+        tmp_path / "run",
+        "--config",
+        "smoke",
+        "--batch",
+        "8",
+        "--set",
+        "model.drop_path=0.2",
+    )
     shown, status = run_in_terminal(*command)
     assert status == 0, shown
     assert re.search(r"100 % epoch 2\.\d+  loss [\d.]+  top-1 [\d.]+%  \d+ images/s", shown), shown
@@ -56,7 +67,8 @@ def test_a_run_leaves_all_there_is(folder: Path, tmp_path: Path) -> None:
     last = [line for line in shown.splitlines() if line.strip()][-4:]  # whole, so that they can be copied
     assert last[0].startswith("top-1   ") and last[3] == f"try     gmixer classify PHOTO --model {tmp_path}/run/model"
     recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
-    assert (recipe["batch"], recipe["drop_path"], recipe["epochs"]) == (8, 0.2, 2.0)
+    assert recipe["schedule"]["batch_size"] == 8 and recipe["schedule"]["epochs"] == 2.0
+    assert recipe["model"]["drop_path"] == 0.2
     steps = [row["step"] for row in read_table(tmp_path / "run" / "train.csv")]
     assert steps[-1] == max(steps) > 0
     assert list((tmp_path / "run" / "tensorboard").iterdir())
@@ -80,10 +92,14 @@ def test_under_torchrun_two_processes_train_one_model_and_one_speaks(folder: Pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--set", "drop_pth=0.2"), "did you mean drop_path?"),
-        (("--set", "drop_path"), "NAME=VALUE"),
+        (("--set", "drop_pth=0.2"), "did you mean model.drop_path?"),
+        (("--set", "drop_path=0.2"), "drop_path is now model.drop_path"),
+        (("--set", "model.drop_path"), "NAME=VALUE"),
         (("--probe", "--config", "smoke"), "not both"),
-        (("--probe", "--epochs", "3", "--set", "flip=0.5"), "epochs, flip would do nothing"),
+        (
+            ("--probe", "--epochs", "3", "--set", "augment.flip=0.5"),
+            "sets schedule.epochs, augment.flip; a probe takes no",
+        ),
         (("--validate-every", "nan"), "validate_every is nan"),
     ],
 )

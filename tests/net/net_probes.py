@@ -634,12 +634,12 @@ TRAIN = ("--device", "cpu", "--threads", "1", "--workers", "0", "--validate-ever
 RECIPES: dict[str, tuple[str, ...]] = {
     "smoke": (
         "--config", "smoke", "--batch", "8", "--epochs", "3", "--seed", "5",
-        "--set", "accumulate=2", "--set", "warmup_epochs=0.5", "--set", "colour_jitter=0.2", "--set", "erase=0.2",
-        "--set", "weight_decay=1.0",
+        "--set", "compute.accumulate=2", "--set", "schedule.warmup_epochs=0.5", "--set", "augment.color_jitter=0.2",
+        "--set", "augment.erase=0.2", "--set", "optimizer.weight_decay=1.0",
     ),
     "muon": (
         "--config", "finetune", "--batch", "8", "--epochs", "0.7", "--seed", "6",
-        "--set", "optimizer=muon", "--set", "muon_lr=2e-3",
+        "--set", "optimizer.name=muon", "--set", "optimizer.muon_lr=2e-3",
     ),
     "probe": ("--probe", "--seed", "7"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""augment.py: pictures varied at random."""
+"""augment.py: images varied at random."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gmixer.train import Recipe
+from gmixer.train import TrainRecipe
 from gmixer.train.augment import NoisyRandAugment, PairMix, augmentation
 from training import DATA
 
-PICTURE = torch.randint(0, 256, (3, 80, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+IMAGE = torch.randint(0, 256, (3, 80, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 class Counted(nn.Module):
@@ -23,19 +23,19 @@ class Counted(nn.Module):
         super().__init__()
         self.magnitude, self.seen = magnitude, seen
 
-    def forward(self, picture_CHW: Tensor) -> Tensor:
+    def forward(self, image_CHW: Tensor) -> Tensor:
         self.seen.append(self.magnitude)
-        return picture_CHW
+        return image_CHW
 
 
 def magnitudes(n: int, **options: float) -> Tensor:
-    """Those drawn for n pictures with two operations each, 0…10."""
+    """Those drawn for n images with two operations each, 0…10."""
     augment = NoisyRandAugment(ops=2, **options)
     seen: list[int] = []
     augment.by_bin = [Counted(bin_, seen) for bin_ in range(len(augment.by_bin))]
     torch.manual_seed(0)
     for _ in range(n):
-        augment(PICTURE)
+        augment(IMAGE)
     return torch.tensor(seen) / 10
 
 
@@ -66,39 +66,49 @@ def test_a_magnitude_means_the_same_share_of_an_operations_range_in_each_bin() -
         assert float(ranges(of_bin.num_magnitude_bins, 80, 96)[of_bin.magnitude]) == pytest.approx(3 * level)
 
 
-@pytest.mark.parametrize("calm", [False, True])
-def test_a_recipe_without_augmentation_leaves_the_picture_as_it_is(calm: bool) -> None:
-    square = PICTURE[:, :64, :64]
-    x_CSS = augmentation(Recipe(crop_ratio=(1, 1)), DATA, calm=calm)(square)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_recipe_without_augmentation_leaves_the_image_as_it_is(late: bool) -> None:
+    square = IMAGE[:, :64, :64]
+    x_CSS = augmentation(TrainRecipe().changed({"augment.crop_ratio": (1, 1)}), DATA, late=late)(square)
     mean, std = torch.tensor(DATA.mean)[:, None, None], torch.tensor(DATA.std)[:, None, None]
     torch.testing.assert_close(x_CSS, (square / 255 - mean) / std)
 
 
-def test_the_calm_end_has_its_own_crops_and_colours() -> None:
-    recipe = Recipe(crop_area=(0.1, 0.1), crop_ratio=(1, 1), colour_jitter=0.9)
-    wild, calm = (augmentation(recipe, DATA, calm=c).transforms for c in (False, True))
-    assert [type(step).__name__ for step in wild] == ["RandomResizedCrop", "ColorJitter", "ToDtype", "Normalize"]
-    assert [type(step).__name__ for step in calm] == ["RandomResizedCrop", "ToDtype", "Normalize"]
-    assert wild[0].scale == (0.1, 0.1) and calm[0].scale == (1.0, 1.0)
+def test_the_late_part_has_its_own_crops_and_colors() -> None:
+    recipe = TrainRecipe().changed(
+        {"augment.crop_area": (0.1, 0.1), "augment.crop_ratio": (1, 1), "augment.color_jitter": 0.9}
+    )
+    early, late = (augmentation(recipe, DATA, late=is_late).transforms for is_late in (False, True))
+    assert [type(step).__name__ for step in early] == ["RandomResizedCrop", "ColorJitter", "ToDtype", "Normalize"]
+    assert [type(step).__name__ for step in late] == ["RandomResizedCrop", "ToDtype", "Normalize"]
+    assert early[0].scale == (0.1, 0.1) and late[0].scale == (1.0, 1.0)
 
 
 def test_all_of_it_comes_from_the_seed() -> None:
-    recipe = Recipe(
-        crop_area=(0.2, 1), flip=0.5, colour_jitter=0.4, rand_ops=2, rand_magnitude=9, rand_noise=0.5, erase=1
+    recipe = TrainRecipe().changed(
+        {
+            "augment.crop_area": (0.2, 1),
+            "augment.flip": 0.5,
+            "augment.color_jitter": 0.4,
+            "augment.rand_ops": 2,
+            "augment.rand_magnitude": 9,
+            "augment.rand_noise": 0.5,
+            "augment.erase": 1,
+        }
     )
-    varied = augmentation(recipe, DATA, calm=False)
+    varied = augmentation(recipe, DATA, late=False)
     torch.manual_seed(5)
-    first, other = varied(PICTURE), varied(PICTURE)
+    first, other = varied(IMAGE), varied(IMAGE)
     torch.manual_seed(5)
-    assert torch.equal(varied(PICTURE), first) and not torch.equal(first, other)
+    assert torch.equal(varied(IMAGE), first) and not torch.equal(first, other)
     assert first.shape == (3, 64, 64) and first.dtype == torch.float32
 
 
-@pytest.mark.parametrize("ways", [{"mixup": 0.3, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}])
-def test_a_pair_is_mixed_with_each_other_by_one_weight_for_pictures_and_targets(ways: dict[str, float]) -> None:
+@pytest.mark.parametrize("alphas", [{"mixup": 0.3, "cutmix": 0.0}, {"mixup": 0.0, "cutmix": 1.0}])
+def test_a_pair_is_mixed_with_each_other_by_one_weight_for_images_and_targets(alphas: dict[str, float]) -> None:
     x = torch.stack([torch.zeros(3, 64, 64), torch.ones(3, 64, 64)])
     target = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    mix = PairMix(probability=1, **ways)
+    mix = PairMix(probability=1, **alphas)
     for seed in range(20):
         torch.manual_seed(seed)
         mixed, mixed_target = mix(x, target)
@@ -122,5 +132,13 @@ def test_a_pair_is_mixed_as_often_as_asked_and_in_either_way() -> None:
 
 def test_one_channel_is_varied_too() -> None:
     grey = replace(DATA, in_chans=1, mean=(0.5,), std=(0.5,))
-    recipe = Recipe(crop_area=(0.2, 1), flip=0.5, rand_ops=2, rand_magnitude=9, erase=1)
-    assert augmentation(recipe, grey, calm=False)(PICTURE[:1]).shape == (1, 64, 64)
+    recipe = TrainRecipe().changed(
+        {
+            "augment.crop_area": (0.2, 1),
+            "augment.flip": 0.5,
+            "augment.rand_ops": 2,
+            "augment.rand_magnitude": 9,
+            "augment.erase": 1,
+        }
+    )
+    assert augmentation(recipe, grey, late=False)(IMAGE[:1]).shape == (1, 64, 64)

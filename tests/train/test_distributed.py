@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from training import THOROUGH, assert_near, small_trainer, weights_of
 
 SCRIPT = Path(__file__).parents[1] / "training.py"
 # SGD, so that float32's rounding stays small: Muon and AdamW give a gradient that is all but 0 a step of full size.
-SETTINGS = {"optimizer": "sgd", "muon_lr": 0.0, "lr": 0.02}
+SETTINGS = {"optimizer.name": "sgd", "optimizer.muon_lr": 0.0, "optimizer.lr": 0.02}
 TIMEOUT_S = 240
 
 
@@ -50,7 +50,7 @@ def finished(*processes: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], Any]:
     """Of a run in one process: the weights that it starts from and ends with, and the judgement."""
-    trainer = small_trainer(tmp_path_factory.mktemp("alone"), replace(THOROUGH, **SETTINGS))
+    trainer = small_trainer(tmp_path_factory.mktemp("alone"), THOROUGH.changed(SETTINGS))
     start = weights_of(trainer)
     outcomes = trainer.run()
     return start, weights_of(trainer), outcomes
@@ -61,7 +61,7 @@ def assert_as_alone(alone: tuple[Any, Any, Any], *folders: Path) -> None:
     start, weights, outcomes = alone
     assert_near(torch.load(folders[0] / "weights.pt", weights_only=True), weights, start=start)
     for rank, folder in enumerate(folders):
-        theirs = json.loads((folder / f"judged-{rank}.json").read_text())
+        theirs = json.loads((folder / f"outcomes-{rank}.json").read_text())
         for column in fields(outcomes):
             ours = getattr(outcomes, column.name).tolist()
             if column.type.startswith("NDArray[np.int64]"):
@@ -128,15 +128,15 @@ def test_two_machines_come_to_what_one_process_comes_to(
 @pytest.mark.parametrize(
     ("changes", "size", "complaint"),
     [
-        ({}, 4, "a batch of 8 in 2 parts cannot be shared by 4 processes in pairs; change batch"),
-        ({"mixup": 0.0, "cutmix": 0.0}, 3, "cannot be shared by 3 processes in equal shares"),
+        ({}, 4, "a batch of 8 in 2 parts cannot be shared by 4 processes in pairs; change schedule.batch_size"),
+        ({"augment.mixup": 0.0, "augment.cutmix": 0.0}, 3, "cannot be shared by 3 processes in equal shares"),
     ],
 )
 def test_a_batch_that_the_processes_cannot_share_is_refused(
     changes: dict[str, float], size: int, complaint: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError) as error:
-        small_trainer(tmp_path, replace(THOROUGH, **changes), here=World(0, size, torch.device("cpu")))
+        small_trainer(tmp_path, THOROUGH.changed(changes), here=World(0, size, torch.device("cpu")))
     assert complaint in str(error.value)
 
 

@@ -19,14 +19,15 @@ from torch import Tensor, nn
 
 from gmixer.errors import InputError, Interrupted
 from gmixer.evaluate import top
-from gmixer.train import Recipe, loop
+from gmixer.train import TrainRecipe, monitor
 from gmixer.train.feed import Batch
 from gmixer.train.log import read_table
 from gmixer.train.loop import Trainer
-from training import THOROUGH, Drawn, Watching, assert_near, assert_same_weights, small_trainer, weights_of
+from gmixer.train.step import Stepper, StepResult
+from training import THOROUGH, Drawn, Watching, assert_near, assert_same_weights, one_step, small_trainer, weights_of
 
 SCRIPT = Path(__file__).parents[1] / "training.py"
-PLAIN = Recipe(model="drawn", epochs=2, batch=8, lr=1e-3, seed=1)
+PLAIN = TrainRecipe(seed=1).changed({"model.name": "drawn", "schedule.epochs": 2, "schedule.batch_size": 8})
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +79,9 @@ def test_a_signal_saves_and_the_same_run_goes_on_to_the_same_weights(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 0)
+    monkeypatch.setattr(monitor, "PROGRESS_EVERY_S", 0)
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=rf"stopped after step {at + 1} of 5; the same command goes on from there"):
+    with pytest.raises(Interrupted, match=rf"stopped after step {at + 1} of 5; the same command continues the run"):
         small_trainer(tmp_path, listener=Stopping(at, number)).run()
     assert signal.getsignal(number) == before
     listener = Watching()
@@ -96,14 +97,14 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(
 ) -> None:
     """It saves after every step, and is killed somewhere in the next ones or while it saves; thrice, if it lasts."""
     for _ in range(3):
-        process = script(tmp_path, "pace.checkpoint_every_s=0")
+        process = script(tmp_path, "options.checkpoint_every_s=0")
         if lines_until(process, "begins")[-1] != "begins 5":
             lines_until(process, "step")
             time.sleep(random.uniform(0, 0.1))
         process.kill()
         process.wait()
     trainer = small_trainer(tmp_path, workers=1)
-    assert trainer.step
+    assert trainer.state.step
     trainer.run()
     assert_same_weights(weights_of(trainer), uninterrupted)
 
@@ -112,7 +113,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_stops_the_run_in_order(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C and `timeout` signal the worker processes too, which the step that is under way still needs."""
-    process = script(tmp_path, "epochs=100", "pace.checkpoint_every_s=1e9")
+    process = script(tmp_path, "schedule.epochs=100", "options.checkpoint_every_s=1e9")
     lines_until(process, "step 2")
     os.killpg(process.pid, number)
     output, _ = process.communicate(timeout=60)
@@ -121,15 +122,16 @@ def test_a_signal_to_the_whole_group_stops_the_run_in_order(number: signal.Signa
 
 
 def test_gradient_checkpointing_gives_the_same_weights(uninterrupted: dict[str, Tensor], tmp_path: Path) -> None:
-    trainer = small_trainer(tmp_path, replace(THOROUGH, grad_checkpointing=True))
+    trainer = small_trainer(tmp_path, THOROUGH.changed({"compute.grad_checkpointing": True}))
     trainer.run()
     assert_same_weights(weights_of(trainer), uninterrupted)
 
 
 def test_a_batch_computed_in_parts_gives_the_weights_of_a_whole_one(tmp_path: Path) -> None:
     """But for float32's rounding. With SGD: Muon and AdamW give a gradient that is all but 0 a step of full size."""
-    recipe = replace(THOROUGH, optimizer="sgd", muon_lr=0.0, lr=0.02)
-    whole, parts = small_trainer(tmp_path / "1", replace(recipe, accumulate=1)), small_trainer(tmp_path / "2", recipe)
+    recipe = THOROUGH.changed({"optimizer.name": "sgd", "optimizer.muon_lr": 0.0, "optimizer.lr": 0.02})
+    whole = small_trainer(tmp_path / "1", recipe.changed({"compute.accumulate": 1}))
+    parts = small_trainer(tmp_path / "2", recipe)
     start = weights_of(small_trainer(tmp_path / "3"))
     for trainer in (whole, parts):
         trainer.run()
@@ -138,24 +140,24 @@ def test_a_batch_computed_in_parts_gives_the_weights_of_a_whole_one(tmp_path: Pa
 
 def test_no_step_is_left_out_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a validation or an end comes sooner than the next line would, the line comes first."""
-    monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 1e9)
+    monkeypatch.setattr(monitor, "PROGRESS_EVERY_S", 1e9)
     listener = Watching()
-    small_trainer(tmp_path, replace(PLAIN, epochs=3), listener=listener, validate_every=1.0).run()
+    small_trainer(tmp_path, PLAIN.changed({"schedule.epochs": 3}), listener=listener, validate_every=1.0).run()
     assert [row.step for row in listener.rows] == [3, 5, 8] == [row.step for row in listener.validations]
 
 
 def test_an_end_that_comes_sooner_than_a_line_is_in_the_log_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 1e9)
-    trainer, step = small_trainer(tmp_path), Trainer._step
+    monkeypatch.setattr(monitor, "PROGRESS_EVERY_S", 1e9)
+    trainer, step = small_trainer(tmp_path), Stepper.step
 
-    def third_is_the_last(self: Trainer, batches: Iterator[Batch], asked: list[int]) -> Tensor:
-        if self.step == 2:
+    def third_is_the_last(self: Stepper, batches: Iterator[Batch], signals: list[int]) -> StepResult:
+        if self.state.step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, batches, asked)
+        return step(self, batches, signals)
 
-    monkeypatch.setattr(Trainer, "_step", third_is_the_last)
+    monkeypatch.setattr(Stepper, "step", third_is_the_last)
     with pytest.raises(Interrupted):
         trainer.run()
     small_trainer(tmp_path).run()
@@ -172,20 +174,22 @@ def test_a_validation_that_nobody_waits_for_costs_no_step(tmp_path: Path, monkey
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     again = small_trainer(tmp_path)
-    assert again.step == again.steps
+    assert again.state.step == again.length.steps
 
 
 def test_gradients_are_clipped_together(tmp_path: Path) -> None:
     """A step of plain SGD is as long as the gradient: with lr 1 as long as clip_norm, where that is small."""
-    recipe = replace(PLAIN, optimizer="sgd", momentum=0.0, lr=1.0, schedule="constant")
-    ways = []
+    recipe = PLAIN.changed(
+        {"optimizer.name": "sgd", "optimizer.momentum": 0.0, "optimizer.lr": 1.0, "schedule.name": "constant"}
+    )
+    moves = []
     for number, clip_norm in enumerate((0.0, 1e-3)):
-        trainer = small_trainer(tmp_path / str(number), replace(recipe, clip_norm=clip_norm))
-        before = [p.detach().clone() for p in trainer.model.parameters()]
-        trainer._step(trainer.feed.batches(first_step=0, last_step=1, workers=0), [])
-        moved = [p.detach() - b for p, b in zip(trainer.model.parameters(), before, strict=True)]
-        ways.append(float(torch.stack([m.square().sum() for m in moved]).sum().sqrt()))
-    whole, clipped = ways
+        trainer = small_trainer(tmp_path / str(number), recipe.changed({"optimizer.clip_norm": clip_norm}))
+        before = [p.detach().clone() for p in trainer.state.model.parameters()]
+        one_step(trainer)
+        moved = [p.detach() - b for p, b in zip(trainer.state.model.parameters(), before, strict=True)]
+        moves.append(float(torch.stack([m.square().sum() for m in moved]).sum().sqrt()))
+    whole, clipped = moves
     assert whole > 0.01 and clipped == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -201,23 +205,25 @@ def test_compiled_it_comes_to_the_same_weights(
 
     _compile = torch.compile
     monkeypatch.setattr(torch, "compile", compile_eagerly)
-    trainer = small_trainer(tmp_path, replace(THOROUGH, compile=True))
+    trainer = small_trainer(tmp_path, THOROUGH.changed({"compute.compile": True}))
     trainer.run()
-    assert compiled == [trainer.model]
+    assert compiled == [trainer.state.model]
     assert_same_weights(weights_of(trainer), uninterrupted)
 
 
 def test_a_run_that_is_over_is_judged_and_changes_no_more(uninterrupted: dict[str, Tensor], tmp_path: Path) -> None:
     first = small_trainer(tmp_path).run()
     again = small_trainer(tmp_path)
-    assert again.step == again.steps
+    assert again.state.step == again.length.steps
     assert again.run().probability.tolist() == first.probability.tolist()
     assert_same_weights(weights_of(again), uninterrupted)
 
 
 def test_a_run_learns(tmp_path: Path) -> None:
     listener = Watching()
-    outcomes = small_trainer(tmp_path, replace(PLAIN, epochs=6), listener=listener, val=Drawn(30, name_of="val")).run()
+    outcomes = small_trainer(
+        tmp_path, PLAIN.changed({"schedule.epochs": 6}), listener=listener, val=Drawn(30, name_of="val")
+    ).run()
     assert top(outcomes, 1).value > 0.9 and outcomes.image.tolist() == list(range(30))
     assert [v.n for v in listener.validations] == [30] * 6
     assert listener.validations[0].loss > listener.validations[-1].loss
@@ -231,7 +237,7 @@ def save(trainer: Trainer) -> None:
 def test_a_full_disk_costs_a_checkpoint_and_rows_of_the_log_but_not_the_run(
     uninterrupted: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "PROGRESS_EVERY_S", 0)
+    monkeypatch.setattr(monitor, "PROGRESS_EVERY_S", 0)
     listener = FullDisk(from_step=3)
     trainer = small_trainer(tmp_path, listener=listener, checkpoint_every_s=0)
     try:
@@ -242,7 +248,7 @@ def test_a_full_disk_costs_a_checkpoint_and_rows_of_the_log_but_not_the_run(
     assert [text for text in listener.said if "row of the log could not be written" in text]
     assert_same_weights(weights_of(trainer), uninterrupted)
     again = small_trainer(tmp_path)
-    assert again.step == 2
+    assert again.state.step == 2
     again.run()
     assert_same_weights(weights_of(again), uninterrupted)
 
@@ -269,17 +275,17 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_checkpoint(tm
     save(trainer)
     before = trainer.checkpoint.read_bytes()
     with torch.no_grad():
-        trainer.model.get_submodule("head").weight.fill_(float("nan"))
-    with pytest.raises(InputError, match="the loss is nan at step 1: the run diverged; start anew with a smaller lr"):
+        trainer.state.model.get_submodule("head").weight.fill_(float("nan"))
+    with pytest.raises(InputError, match="the loss is nan at step 1: the run diverged; start again in another folder"):
         trainer.run()
     assert trainer.checkpoint.read_bytes() == before
 
 
 def test_weights_that_only_the_last_step_broke_are_no_result(tmp_path: Path) -> None:
     trainer = small_trainer(tmp_path)
-    trainer.steps = 1
-    weight = trainer.model.get_submodule("head").weight
-    trainer.optimizers[-1].register_step_post_hook(lambda *_: weight.data.fill_(float("nan")))
+    trainer.length = replace(trainer.length, steps=1)
+    weight = trainer.state.model.get_submodule("head").weight
+    trainer.state.optimizers[-1].register_step_post_hook(lambda *_: weight.data.fill_(float("nan")))
     with pytest.raises(InputError, match="some weights are not finite at step 1: the run diverged"):
         trainer.run()
     assert not trainer.checkpoint.exists()
@@ -287,17 +293,17 @@ def test_weights_that_only_the_last_step_broke_are_no_result(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_run_that_fails_ends_its_process_and_its_workers(tmp_path: Path) -> None:
-    process = script(tmp_path, "lr=1e30", "muon_lr=1e30", "clip_norm=0")
+    process = script(tmp_path, "optimizer.lr=1e30", "optimizer.muon_lr=1e30", "optimizer.clip_norm=0")
     output, _ = process.communicate(timeout=60)  # not before the workers let go of the pipe
     assert process.returncode == 1 and "the run diverged" in output, output
 
 
-def test_pictures_that_cannot_be_read_are_told_once_and_learnt_from_never(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_named_once_and_not_learned_from(tmp_path: Path) -> None:
     listener = Watching()
     trainer = small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), listener=listener)
     trainer.run()
-    assert [text for text in listener.said if "picture 4" in text] == listener.said
-    assert len(listener.said) == 1 and listener.said[0].startswith("left out, since it cannot be read: picture 4")
+    assert [text for text in listener.said if "image 4" in text] == listener.said
+    assert len(listener.said) == 1 and listener.said[0].startswith("left out, since it cannot be read: image 4")
     again = Watching()
     small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), listener=again).run()
     assert again.said == []
@@ -305,7 +311,7 @@ def test_pictures_that_cannot_be_read_are_told_once_and_learnt_from_never(tmp_pa
 
 def test_without_an_average_the_result_is_the_model(tmp_path: Path) -> None:
     trainer = small_trainer(tmp_path, PLAIN)
-    assert trainer.result is trainer.model
+    assert trainer.state.result is trainer.state.model
 
 
 def a_teacher(x_BCSS: Tensor) -> Tensor:
@@ -314,29 +320,29 @@ def a_teacher(x_BCSS: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "bce"])
 def test_a_teacher_alone_teaches_what_has_no_label(kind: str, tmp_path: Path) -> None:
-    """A picture without a label takes the teacher's whole answer, be its share small; and no label is made up."""
-    recipe = replace(PLAIN, teacher_share=0.1, loss=kind)  # type: ignore[type-var]
-    labelled = small_trainer(tmp_path / "a", replace(recipe, teacher_share=1.0), teacher=a_teacher)
+    """An image without a label takes the teacher's whole answer, be its share small; and no label is made up."""
+    recipe = PLAIN.changed({"loss.teacher_share": 0.1, "loss.name": kind})
+    labelled = small_trainer(tmp_path / "a", recipe.changed({"loss.teacher_share": 1.0}), teacher=a_teacher)
     unlabelled = small_trainer(tmp_path / "b", recipe, train=Drawn(20, unlabelled=range(20)), teacher=a_teacher)
     for trainer in (labelled, unlabelled):
-        trainer._step(trainer.feed.batches(first_step=0, last_step=1, workers=0), [])
+        one_step(trainer)
     assert_same_weights(weights_of(unlabelled), weights_of(labelled))
 
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="drawn has no picture with a label or a teacher's answer"):
+    with pytest.raises(InputError, match="drawn has no image with a label or a teacher's answer"):
         small_trainer(tmp_path, train=Drawn(3, unlabelled=[0, 1, 2]))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_takes_nearly_the_same_step(precision: str, tmp_path: Path) -> None:
     """Autocast rounds what goes into the products to 8 or 11 bits; SGD, so that the step is the gradient."""
-    recipe = replace(PLAIN, optimizer="sgd", momentum=0.0, lr=0.1)
+    recipe = PLAIN.changed({"optimizer.name": "sgd", "optimizer.momentum": 0.0, "optimizer.lr": 0.1})
     start = weights_of(small_trainer(tmp_path / "0"))
-    ours = small_trainer(tmp_path / "1", replace(recipe, precision=precision))  # type: ignore[type-var]
+    ours = small_trainer(tmp_path / "1", recipe.changed({"compute.precision": precision}))
     full = small_trainer(tmp_path / "2", recipe)
     for trainer in (ours, full):
-        trainer._step(trainer.feed.batches(first_step=0, last_step=1, workers=0), [])
+        one_step(trainer)
     steps = [
         torch.cat([w.flatten() - start[name].flatten() for name, w in weights_of(t).items()]) for t in (ours, full)
     ]
@@ -345,10 +351,10 @@ def test_half_precision_takes_nearly_the_same_step(precision: str, tmp_path: Pat
 
 def test_a_gradient_that_overflows_in_fp16_costs_all_optimizers_their_step(tmp_path: Path) -> None:
     """Only Muon's has it; clipping would hand it on to AdamW's by the common norm."""
-    trainer = small_trainer(tmp_path, replace(THOROUGH, precision="fp16", ema=0.0))
+    trainer = small_trainer(tmp_path, THOROUGH.changed({"compute.precision": "fp16", "optimizer.ema_decay": 0.0}))
     start = weights_of(trainer)
-    trainer.model.get_submodule("blocks.0.mlp_channels.fc1").weight.register_hook(lambda g: g * float("nan"))
-    trainer._step(trainer.feed.batches(first_step=0, last_step=1, workers=0), [])
+    trainer.state.model.get_submodule("blocks.0.mlp_channels.fc1").weight.register_hook(lambda g: g * float("nan"))
+    one_step(trainer)
     assert_same_weights(weights_of(trainer), start)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gmixer.train.loss import distillation, losses, taught_losses
+from gmixer.train.sections import LossSection
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]])
 TARGET = torch.tensor([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0]])
@@ -32,12 +33,15 @@ def test_distillation_is_the_divergence_from_the_teacher(temperature: float) -> 
     assert not distillation(LOGITS, LOGITS + 3, temperature).abs().gt(1e-6).any()
 
 
-@pytest.mark.parametrize(("said", "told", "taught"), [(1.0, 0.75, 0.25), (0.0, 0.0, 1.0), (0.4, 0.3, 0.7)])
-def test_what_labels_leave_is_the_teachers(said: float, told: float, taught: float) -> None:
-    """said: how much of the picture has a label; of that the teacher has a quarter, and all of the rest."""
+@pytest.mark.parametrize(("labelled", "by_label", "by_teacher"), [(1.0, 0.75, 0.25), (0.0, 0.0, 1.0), (0.4, 0.3, 0.7)])
+def test_the_teacher_has_its_share_of_labelled_images_and_all_of_the_others(
+    labelled: float, by_label: float, by_teacher: float
+) -> None:
+    """labelled: how much of the image has a label. The teacher has a quarter of that, and all of the rest."""
     teacher = torch.tensor([[1.0, 1.0, -3.0], [0.5, -0.5, 0.0]])
-    expected = told * losses("bce", LOGITS, TARGET) + taught * distillation(LOGITS, teacher, 2.0)
-    torch.testing.assert_close(taught_losses("bce", LOGITS, said * TARGET, teacher, 0.25, 2.0), expected)
+    expected = by_label * losses("bce", LOGITS, TARGET) + by_teacher * distillation(LOGITS, teacher, 2.0)
+    settings = LossSection(name="bce", teacher_share=0.25, temperature=2.0)
+    torch.testing.assert_close(taught_losses(settings, LOGITS, labelled * TARGET, teacher), expected)
 
 
 def test_half_precision_answers_are_judged_in_float32() -> None:

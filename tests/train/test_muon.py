@@ -69,7 +69,7 @@ def test_the_decay_and_the_look_ahead_are_those_of_the_formula() -> None:
 
 
 def test_is_for_matrices_alone() -> None:
-    with pytest.raises(ValueError, match=r"Muon is for matrices; got a parameter of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"Muon takes matrices; got a parameter of shape \(3,\)"):
         Muon([torch.ones(3, requires_grad=True)])
     with pytest.raises(ValueError, match="takes no closure"):
         Muon([torch.ones(3, 3, requires_grad=True)]).step(lambda: 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +11,9 @@ from torch.optim import Optimizer
 
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
-from gmixer.train import Recipe
+from gmixer.train import TrainRecipe
 from gmixer.train.optimize import freeze, lr_share, optimizers, schedulers
+from gmixer.train.sections import OptimizerSection, ScheduleSection
 from training import small_mixer
 
 OPTIMIZERS = {
@@ -24,8 +24,9 @@ OPTIMIZERS = {
 }
 
 
-def recipe_of(optimizer: str, **more: Any) -> Recipe:
-    return Recipe(optimizer=optimizer, muon_lr=1e-2 if optimizer == "muon" else 0.0, **more)  # type: ignore[arg-type]
+def recipe_of(optimizer: str, **more: Any) -> TrainRecipe:
+    section = OptimizerSection(name=optimizer, muon_lr=1e-2 if optimizer == "muon" else 0.0, **more)  # type: ignore[arg-type]
+    return TrainRecipe(optimizer=section)
 
 
 def groups_of(model: Mixer, made: list[Optimizer]) -> dict[str, dict[str, Any]]:
@@ -91,7 +92,7 @@ def test_frozen_blocks_and_the_stem_do_not_move(optimizer: str, blocks: int) -> 
 
 
 def test_no_more_blocks_are_frozen_than_there_are() -> None:
-    with pytest.raises(InputError, match="frozen_blocks is 3; 2 is all this model has"):
+    with pytest.raises(InputError, match=r"model\.frozen_blocks is 3; this model has only 2"):
         freeze(small_mixer(), 3)
 
 
@@ -114,32 +115,33 @@ def test_no_more_blocks_are_frozen_than_there_are() -> None:
     ],
 )
 def test_the_share_of_the_learning_rate(schedule: str, step: int, share: float) -> None:
-    recipe = Recipe(
-        schedule=schedule,  # type: ignore[arg-type]
+    section = ScheduleSection(
+        name=schedule,  # type: ignore[arg-type]
         warmup_epochs=2,
         final_lr=0.1,
         decay_epochs=1.25,
         decay_rate=0.8,
     )
-    assert lr_share(recipe, step, steps=100, steps_an_epoch=10) == pytest.approx(share)
+    recipe = TrainRecipe(schedule=section)
+    assert lr_share(recipe, step, steps=100, steps_per_epoch=10) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(1, 0.0), (1, 5.0), (3, 0.1), (7, 1.0)])
 @pytest.mark.parametrize("schedule", ["cosine", "step", "constant"])
 def test_short_runs_have_learning_rates_too(schedule: str, steps: int, warmup: float) -> None:
-    recipe = Recipe(schedule=schedule, warmup_epochs=warmup)  # type: ignore[arg-type]
-    shares = [lr_share(recipe, step, steps=steps, steps_an_epoch=2.5) for step in range(steps)]
+    recipe = TrainRecipe(schedule=ScheduleSection(name=schedule, warmup_epochs=warmup))  # type: ignore[arg-type]
+    shares = [lr_share(recipe, step, steps=steps, steps_per_epoch=2.5) for step in range(steps)]
     assert all(0 < share <= 1 for share in shares)
 
 
 def test_schedulers_set_every_group_by_its_own_rate() -> None:
     model = small_mixer()
-    recipe = replace(recipe_of("muon", lr=1e-3, layer_decay=0.5), warmup_epochs=2.0)
+    recipe = recipe_of("muon", lr=1e-3, layer_decay=0.5).changed({"schedule.warmup_epochs": 2.0})
     made = optimizers(model, recipe)
     wanted = [[group["lr"] for group in optimizer.param_groups] for optimizer in made]
-    running = schedulers(made, recipe, steps=100, steps_an_epoch=10)
+    running = schedulers(made, recipe, steps=100, steps_per_epoch=10)
     for step in range(3):
-        share = lr_share(recipe, step, steps=100, steps_an_epoch=10)
+        share = lr_share(recipe, step, steps=100, steps_per_epoch=10)
         for optimizer, rates, scheduler in zip(made, wanted, running, strict=True):
             assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate * share for rate in rates])
             optimizer.step()

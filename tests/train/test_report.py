@@ -21,7 +21,7 @@ import gmixer
 from gmixer.catalogue import VARIANTS
 from gmixer.datasets import UNKNOWN, LabeledImages, Split
 from gmixer.errors import ImageError
-from gmixer.evaluate.outcomes import Outcomes, answers
+from gmixer.evaluate.outcomes import Outcomes, score_batch
 from gmixer.models.mixer import Mixer
 from gmixer.train import Recipe, read_recipe, train
 from gmixer.train.initial_model import InitialModel
@@ -37,7 +37,7 @@ CSP = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 
 
 class Made:
-    """Pictures of one colour, whose names and classes are what a test says."""
+    """Images of one colour, with the names and classes of the test."""
 
     source = "photos"
     soft = None
@@ -65,33 +65,33 @@ def summary(
     folder: Path,
     classes: list[str],
     labels: list[int],
-    said: list[int],
+    predicted: list[int],
     *,
     sure: list[float] | None = None,
     names: list[str] | None = None,
     unreadable: dict[str, str] | None = None,
     recipe: Recipe | None = None,
 ) -> RunSummary:
-    """Of a run where the pictures with `labels` were held out, and the model said `said`, with logits `sure`."""
+    """Of a run where images with `labels` were held out, and the model predicted `predicted`, with logits `sure`."""
     logits = np.zeros((len(labels), len(classes)), np.float32)
-    logits[np.arange(len(said)), said] = sure or 1.0
+    logits[np.arange(len(predicted)), predicted] = sure or 1.0
     known = [i for i, label in enumerate(labels) if label != UNKNOWN]
-    outcomes = answers(known, logits[known], [[labels[i]] for i in known]) if known else _nobody(len(classes))
+    outcomes = score_batch(known, logits[known], [[labels[i]] for i in known]) if known else _no_outcomes(len(classes))
     variant = VARIANTS["gmixer_8_64"]
     model = Mixer(replace(variant.model, num_classes=len(classes)))
-    pictures: LabeledImages = Made(classes, labels, names)
+    images: LabeledImages = Made(classes, labels, names)
     return RunSummary(
         recipe=recipe or read_recipe("probe"),
-        start=InitialModel(model, variant.data, "gmixer_8_64.distill_in1k", classes, True),
-        parts=Split(pictures, pictures, is_drawn=True),
+        initial=InitialModel(model, variant.data, "gmixer_8_64.distill_in1k", classes, True),
+        parts=Split(images, images, is_drawn=True),
         outcomes=outcomes,
         unreadable=unreadable or {},
         folder=folder,
     )
 
 
-def _nobody(K: int) -> Outcomes:
-    one = answers([0], np.zeros((1, K), np.float32), [[0]])
+def _no_outcomes(K: int) -> Outcomes:
+    one = score_batch([0], np.zeros((1, K), np.float32), [[0]])
     return Outcomes(**{name: column[:0] for name, column in vars(one).items()})
 
 
@@ -109,7 +109,7 @@ def hostile(folder: Path) -> RunSummary:
         [1, 0, 0, 2],
         names=[f"{SCRIPT}.jpg", f"{IMAGE}.jpg", "line\nbreak\udcff\u202egpj.jpg", "b.jpg"],
         unreadable={SCRIPT: IMAGE},
-        recipe=replace(read_recipe("probe"), about=SCRIPT, teacher=IMAGE),
+        recipe=read_recipe("finetune").changed({"about": SCRIPT, "loss.teacher": IMAGE, "loss.teacher_share": 0.5}),
     )
 
 
@@ -119,15 +119,15 @@ def hostile(folder: Path) -> RunSummary:
 def test_the_accuracy_comes_with_its_interval_and_what_guessing_would_reach(tmp_path: Path) -> None:
     text = text_of(render(summary(tmp_path, ["cat", "dog"], [0] * 12 + [1] * 28, [0] * 10 + [1] * 30)))
     assert "95.0 % top-1" in text
-    assert "95 % interval: 83.5 … 98.6 %, from 40 pictures held out" in text  # Wilson's of 38 of 40
+    assert "95 % interval: 83.5 … 98.6 %, from 40 held-out images" in text  # Wilson's of 38 of 40
     assert "38 right, 2 wrong" in text and "Always guessing “dog” would be right in 70.0 %" in text
-    assert "So few pictures" in text and "top-5" not in text
+    assert "few images were held out" in text and "top-5" not in text
 
 
 def test_top5_is_said_of_more_than_five_classes_and_few_only_of_few(tmp_path: Path) -> None:
     text = text_of(render(summary(tmp_path, list("abcdef"), [0] * 400, [5] * 400)))
     assert " 0.0 % top-1" in text and "100.0 % top-5" in text  # after the class said, a comes first of the equal ones
-    assert "So few pictures" not in text
+    assert "few images were held out" not in text
 
 
 def test_the_matrix_counts_what_was_taken_for_what(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_of_many_classes_the_most_confused_pairs_are_listed(tmp_path: Path) -> N
     page = render(summary(tmp_path, classes, [7, 7, 7, 8, 8, 9], [9, 9, 7, 3, 3, 1]))
     pairs = re.search(r'<table class="pairs">.*?</table>', page, re.DOTALL)
     assert pairs and 'class="matrix"' not in page
-    assert text_of("</head>" + pairs[0]) == "class taken for pictures c7 c9 2 of 3 c8 c3 2 of 2"  # 9 for 1 but once
+    assert text_of("</head>" + pairs[0]) == "class taken for images c7 c9 2 of 3 c8 c3 2 of 2"  # 9 for 1 but once
     assert "All 31 classes" in text_of(page)
 
 
@@ -157,15 +157,15 @@ def test_the_mistakes_are_those_the_model_was_surest_of(tmp_path: Path) -> None:
     page = render(summary(tmp_path, ["cat", "dog"], [0] * n, [1] * n, sure=sure))
     shown = re.findall(r'dim small">(photos/\d+\.jpg)<', page)
     assert shown == [f"photos/{i}.jpg" for i in range(n - 1, n - 1 - MISTAKES, -1)]
-    assert f"Of {n} wrong answers the {MISTAKES} that the model was surest of" in text_of(page)
+    assert f"The {MISTAKES} of {n} wrong answers with the highest probability" in text_of(page)
     assert "is cat, taken for dog (100 %)" in text_of(page)
     thumbnails = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     first = Image.open(BytesIO(base64.b64decode(thumbnails[0])))
     assert len(thumbnails) == MISTAKES and first.size == (THUMBNAIL_PX, THUMBNAIL_PX * 3 // 4)
-    assert abs(first.getpixel((80, 60))[0] - (n - 1)) <= 3  # type: ignore[index] # it is that picture
+    assert abs(first.getpixel((80, 60))[0] - (n - 1)) <= 3  # type: ignore[index] # it is that image
 
 
-def test_a_picture_that_is_gone_costs_its_thumbnail(tmp_path: Path) -> None:
+def test_an_image_that_is_gone_costs_its_thumbnail(tmp_path: Path) -> None:
     text = text_of(render(summary(tmp_path, ["cat", "dog"], [0, 1], [1, 1], names=["gone", "b.jpg"])))
     assert "gone is cat, taken for dog" in text
 
@@ -186,7 +186,7 @@ def test_the_recipe_and_the_commands_are_there(tmp_path: Path) -> None:
     text = text_of(render(summary(tmp_path / "my run", ["cat", "dog"], [0, 1], [0, 1])))
     assert f"gmixer classify photo.jpg --model '{tmp_path}/my run/model'" in text
     assert f'gmixer.load("{tmp_path}/my run/model")' in text and f'"local-dir:{tmp_path}/my run/model"' in text
-    assert 'way = "probe"' in text and "betas = [0.9, 0.999]" in text
+    assert 'method = "probe"' in text and "val_fraction = 0.2" in text and "[model]" in text
 
 
 def test_curves_are_there_for_every_screen_but_not_for_a_probe(tmp_path: Path) -> None:
@@ -263,18 +263,18 @@ def test_the_policy_alone_keeps_scripts_from_running(
     assert "<title>run – gmixer train</title>" in document and "Content Security Policy" in console[0]
 
 
-def test_all_pictures_show_and_nothing_is_wider_than_the_screen(
+def test_all_images_show_and_nothing_is_wider_than_the_screen(
     tmp_path: Path, browse: Callable[..., tuple[str, list[str]]]
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "val.csv").write_text("step,epoch,loss,top1,top5,n\n1,1,2.0,0.5,1,2\n2,2,1.0,0.6,1,2\n")
     classes = [f"a class with a long name {'and-without-a-place-to-break' * (i % 2)} {i}" for i in range(30)]
-    told = summary(folder, classes, list(range(30)), [0] * 30, names=["x" * 300] * 30, recipe=read_recipe("finetune"))
+    of_run = summary(folder, classes, list(range(30)), [0] * 30, names=["x" * 300] * 30, recipe=read_recipe("finetune"))
     measure = """<script>addEventListener("load", () => { document.body.dataset.measured = [
         innerWidth, document.documentElement.scrollWidth, document.images.length,
         [...document.images].filter(i => i.naturalWidth && i.clientWidth > 50).length]; })</script></body>"""
-    page = CSP.sub("", render(told)).replace("</body>", measure)
+    page = CSP.sub("", render(of_run)).replace("</body>", measure)
     # In a frame: Chromium's own window is never narrower than 500 px.
     framed = """<body><iframe width=WIDTH height=900></iframe><script>const f = document.querySelector("iframe");
         f.srcdoc = PAGE; f.onload = () => setTimeout(() => {
@@ -315,5 +315,5 @@ def test_a_report_that_fails_costs_no_model(tmp_path: Path, monkeypatch: pytest.
         folders(tmp_path / "data", {"cat": 8, "dog": 8}), read_recipe("probe"), tmp_path / "run", listener=listener
     )
     assert trained.report is None
-    assert listener.said[-1] == "the model is saved, its report is not whole: OSError: no space left on device"
+    assert listener.said[-1] == "the model is saved, but its report is incomplete: OSError: no space left on device"
     assert gmixer.load(trained.model_folder).classify(np.zeros((64, 64, 3), np.uint8), k=2)

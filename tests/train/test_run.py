@@ -1,4 +1,4 @@
-"""run.py: every recipe that ships goes from pictures to a model folder, in a small run of its own numbers."""
+"""run.py: each shipped recipe makes a model folder from images, in a small run with its own numbers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import torch
 
 import gmixer
 from gmixer.errors import EngineError, InputError
-from gmixer.train import Recipe, RunOptions, Trained, read_recipe, train
+from gmixer.train import Recipe, RunOptions, Trained, TrainRecipe, read_recipe, train
 from gmixer.train.log import read_table
 from labelled import folders
 from training import Drawn, Watching
 
-# What makes a run of hours one of seconds; all other numbers are the recipe's own.
+# These changes turn hours into seconds; all other numbers are the recipe's own.
 SMALL: dict[str, dict[str, object]] = {
-    "distill_embedded": {"epochs": 1, "batch": 8},
-    "finetune": {"epochs": 1, "batch": 8},
+    "distill_embedded": {"schedule.epochs": 1, "schedule.batch_size": 8},
+    "finetune": {"schedule.epochs": 1, "schedule.batch_size": 8},
     "probe": {},
-    "ra3_family_in1k": {"epochs": 1, "batch": 8, "model": "gmixer_8_64"},  # of 64 px instead of 224
-    "scratch": {"epochs": 1, "batch": 8},
-    "smoke": {"batch": 8},
+    "ra3_family_in1k": {"schedule.epochs": 1, "schedule.batch_size": 8, "model.name": "gmixer_8_64"},  # 64 px, not 224
+    "scratch": {"schedule.epochs": 1, "schedule.batch_size": 8},
+    "smoke": {"schedule.batch_size": 8},
 }
 N = 20
 
@@ -57,18 +57,18 @@ def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path) -> None
     recipe, watching = read_recipe(name).changed(SMALL[name]), Watching()
     done = trained(table, recipe, tmp_path / "run", watching)
     assert len(done.outcomes.image) == N // 5 and done.report is not None and done.report.exists()
-    assert gmixer.load(done.model_folder).model.num_classes == (recipe.num_classes or 3)
+    assert gmixer.load(done.model_folder).model.num_classes == (recipe.model.num_classes or 3)
 
     ended = gmixer.create_model(f"local-dir:{done.model_folder}", pretrained=True).state_dict()
     assert all(tensor.isfinite().all() for tensor in ended.values()) and ended["head.weight"].any()
-    if recipe.pretrained:
-        begun = gmixer.create_model(recipe.model, pretrained=True).state_dict()
-        learnt = [name for name in ended if name.startswith("blocks.") and not torch.equal(begun[name], ended[name])]
-        assert bool(learnt) == (recipe.method == "weights")
+    if recipe.model.pretrained:
+        initial = gmixer.create_model(recipe.model.name, pretrained=True).state_dict()
+        learned = [name for name in ended if name.startswith("blocks.") and not torch.equal(initial[name], ended[name])]
+        assert bool(learned) == isinstance(recipe, TrainRecipe)
     assert read_recipe(done.folder / "recipe.toml") == recipe
-    assert json.loads((done.folder / "data.json").read_text())["train"]["pictures"] == N - N // 5
+    assert json.loads((done.folder / "data.json").read_text())["train"]["images"] == N - N // 5
     rows = read_table(done.folder / "train.csv")
-    assert (rows[-1]["step"] if rows else 0) == (0 if recipe.method == "probe" else recipe.epochs * 2)
+    assert (rows[-1]["step"] if rows else 0) == (recipe.schedule.epochs * 2 if isinstance(recipe, TrainRecipe) else 0)
     assert all(np.isfinite(row["loss"]) for row in rows)
 
 
@@ -79,21 +79,22 @@ def test_a_run_of_other_data_is_refused_and_stays(table: Path, tmp_path: Path) -
     pq.write_table(rows.set_column(1, "label", pa.array([1, 0, *rows["label"].to_pylist()[2:]])), moved)
     with pytest.raises(InputError) as error:
         trained(moved, read_recipe("probe"), tmp_path / "run")
-    assert "holds a run on other data (train: other pictures or labels)" in str(error.value)
+    assert "holds a run on other data (train: other images or labels)" in str(error.value)
     assert (done.model_folder / "model.safetensors").read_bytes() == before
 
 
 def test_what_is_held_out_is_a_line_of_the_recipe(table: Path, tmp_path: Path) -> None:
     rows = pq.read_table(table).drop_columns(["split"])
     pq.write_table(rows, tmp_path / "whole.parquet")
-    done = trained(tmp_path / "whole.parquet", read_recipe("probe").changed({"val_fraction": 0.5}), tmp_path / "run")
+    recipe = read_recipe("probe").changed({"data.val_fraction": 0.5})
+    done = trained(tmp_path / "whole.parquet", recipe, tmp_path / "run")
     assert 4 <= len(done.outcomes.image) <= 16
-    assert read_recipe(done.folder / "recipe.toml").val_fraction == 0.5
+    assert read_recipe(done.folder / "recipe.toml").data.val_fraction == 0.5
 
 
 def test_a_folder_inside_the_data_is_refused(tmp_path: Path) -> None:
     data = folders(tmp_path / "photos", {"cat": 3, "dog": 3})
-    with pytest.raises(InputError, match=r"lies in .*photos, of which it would become a part; wanted"):
+    with pytest.raises(InputError, match=r"lies inside the data, .*photos; choose another folder"):
         trained(data, read_recipe("probe"), data / "run")
     assert not (data / "run").exists()
 
@@ -105,10 +106,10 @@ def test_what_this_machine_has_not_is_told(options: dict[str, Any], said: str, t
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_of_which_none_can_be_read_teach_nothing(tmp_path: Path) -> None:
+def test_images_of_which_none_can_be_read_are_refused(tmp_path: Path) -> None:
     columns = {"image": [b"\x89PNG\r\n\x1a\n"] * 12, "label": [0, 1] * 6, "split": ["train"] * 10 + ["val"] * 2}
     pq.write_table(pa.table(columns), tmp_path / "damaged.parquet")
-    watching = Watching()
-    with pytest.raises(InputError, match=r"none of the pictures of .*damaged\.parquet could be read"):
-        trained(tmp_path / "damaged.parquet", read_recipe("smoke").changed({"batch": 4}), tmp_path / "run", watching)
+    recipe = read_recipe("smoke").changed({"schedule.batch_size": 4})
+    with pytest.raises(InputError, match=r"none of the images of .*damaged\.parquet could be read"):
+        trained(tmp_path / "damaged.parquet", recipe, tmp_path / "run")
     assert not (tmp_path / "run" / "model").exists()

@@ -1,4 +1,4 @@
-"""folder.py: a run goes on with its own recipe and its own data, and with nothing else."""
+"""run_dir.py: a run continues with its own recipe, data and reading only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gmixer.datasets import LabeledImages, SoftLabels
+from gmixer.datasets import SoftLabels
 from gmixer.errors import InputError
-from gmixer.train import Recipe, read_recipe
+from gmixer.options import Limits, Reading
+from gmixer.train import ProbeRecipe, TrainRecipe, read_recipe
 from gmixer.train.run_dir import CHECKPOINT, DATA, MODEL, RECIPE, bind_run_dir
 from training import Drawn
 
-ITS_RECIPE = Recipe(model="drawn", lr=1e-3)
+ITS_RECIPE = TrainRecipe().changed({"model.name": "drawn", "optimizer.lr": 1e-3})
 TRAIN, VAL = Drawn(6), Drawn(4, name_of="val")
 SOFT = SoftLabels(np.zeros((6, 1), np.int32), np.full((6, 1), 0.5, np.float32))
 
@@ -42,7 +43,7 @@ class Renamed(Drawn):
 
 @dataclass(frozen=True)
 class Exchanged(Drawn):
-    """One picture is another, of the same class."""
+    """One image is another, of the same class."""
 
     def key(self, i: int) -> str:
         return "other" if i == 0 else super().key(i)
@@ -50,15 +51,15 @@ class Exchanged(Drawn):
 
 @dataclass(frozen=True)
 class Redrawn(Drawn):
-    """One picture has other pixels, under the same name: the rows of another table."""
+    """One image has other pixels, under the same name: the rows of another table."""
 
     def read(self, i: int) -> bytes:
         return super().read(i + 1)
 
 
-def begun(folder: Path, what: str = CHECKPOINT, recipe: Recipe = ITS_RECIPE, train: LabeledImages = TRAIN) -> Path:
-    """A folder with a run that came as far as this."""
-    bind_run_dir(folder, recipe, train=train, val=VAL)
+def begun(folder: Path, what: str = CHECKPOINT, reading: Reading = Reading()) -> Path:
+    """A folder with a run that has got as far as this."""
+    bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL, reading=reading)
     (folder / what).parent.mkdir(exist_ok=True)
     (folder / what).touch()
     return folder
@@ -77,15 +78,23 @@ def test_a_run_goes_on_where_all_is_the_same(what: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"recipe": replace(ITS_RECIPE, lr=5e-4)}, "a run with another recipe (lr = 0.001)"),
-        ({"recipe": replace(ITS_RECIPE, lr=1, seed=3)}, "a run with another recipe (lr = 0.001; seed = 0)"),
-        ({"train": Drawn(9)}, "a run on other data (train: 6 pictures, not 9)"),
-        ({"train": Moved(6)}, "a run on other data (train: other pictures or labels)"),
-        ({"train": Exchanged(6)}, "a run on other data (train: other pictures or labels)"),
+        ({"recipe": ITS_RECIPE.changed({"optimizer.lr": 5e-4})}, "a run with another recipe (optimizer.lr = 0.001)"),
+        (
+            {"recipe": ITS_RECIPE.changed({"optimizer.lr": 1, "seed": 3})},
+            "a run with another recipe (optimizer.lr = 0.001; seed = 0)",
+        ),
+        ({"recipe": ProbeRecipe()}, 'a run with another recipe (method = "weights")'),
+        ({"train": Drawn(9)}, "a run on other data (train: 6 images, not 9)"),
+        ({"train": Moved(6)}, "a run on other data (train: other images or labels)"),
+        ({"train": Exchanged(6)}, "a run on other data (train: other images or labels)"),
         ({"train": Renamed(6)}, "a run on other data (train: other classes)"),
-        ({"train": Drawn(6, soft=SOFT)}, "a run on other data (train: other pictures or labels)"),
-        ({"train": Redrawn(6)}, "a run on other data (train: other pictures or labels)"),
-        ({"val": Moved(4)}, "a run on other data (val: other pictures or labels)"),
+        ({"train": Drawn(6, soft=SOFT)}, "a run on other data (train: other images or labels)"),
+        ({"train": Redrawn(6)}, "a run on other data (train: other images or labels)"),
+        ({"val": Moved(4)}, "a run on other data (val: other images or labels)"),
+        (
+            {"reading": Reading(orientation="ignore")},
+            "a run that reads its images with other options (the defaults)",
+        ),
     ],
 )
 @pytest.mark.parametrize("what", [CHECKPOINT, MODEL])
@@ -96,25 +105,52 @@ def test_another_run_is_refused_and_nothing_is_changed(
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(InputError) as error:
         bind_run_dir(folder, **{"recipe": ITS_RECIPE, "train": TRAIN, "val": VAL, **changed})  # type: ignore[arg-type]
-    assert f"holds {said}; give the same to go on, or another folder" in str(error.value)
+    assert f"holds {said}; give the same to continue it, or choose another folder" in str(error.value)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 @pytest.mark.parametrize("name", [RECIPE, DATA])
 @pytest.mark.parametrize("content", [None, b"{", b"{}", b"[]", b"\xff", b"lr = 1979-05-27"])
-def test_what_cannot_tell_whose_it_is_belongs_to_nobody(name: str, content: bytes | None, tmp_path: Path) -> None:
+def test_a_folder_that_does_not_identify_its_run_is_refused(name: str, content: bytes | None, tmp_path: Path) -> None:
     folder = begun(tmp_path / "run")
     if content is None:
         (folder / name).unlink()
     else:
         (folder / name).write_bytes(content)
-    with pytest.raises(InputError, match="or another folder") as error:
+    with pytest.raises(InputError, match="another folder") as error:
         bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL)
     assert name in str(error.value) or "another recipe" in str(error.value)
 
 
-def test_a_run_that_had_not_begun_is_nobodys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [RECIPE, DATA])
+def test_a_run_of_an_older_gmixer_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
+    folder = begun(tmp_path / "run")
+    if name == RECIPE:
+        (folder / name).write_text('about = ""\nway = "weights"\nmodel = "drawn"\nlr = 0.001\n')
+    else:
+        old = {"format": 1, "train": {"pictures": 6, "sha256": "0", "classes": None}}
+        (folder / name).write_text(json.dumps(old))
+    with pytest.raises(InputError) as error:
+        bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL)
+    assert str(error.value) == (
+        f"{folder} holds a run of another version of gmixer (recipe.toml, data.json); finish it with the gmixer that "
+        "began it, or choose another folder (-o)"
+    )
+
+
+def test_only_options_of_reading_that_are_not_the_default_identify_a_run(tmp_path: Path) -> None:
+    assert json.loads((begun(tmp_path / "a") / DATA).read_text())["reading"] == {}
+    reading = Reading(orientation="ignore", limits=Limits(max_pixels=1_000))
+    folder = begun(tmp_path / "b", reading=reading)
+    written = json.loads((folder / DATA).read_text())["reading"]
+    assert written == {"orientation": "ignore", "limits": {"max_pixels": 1000}}
+    bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL, reading=reading)
+    with pytest.raises(InputError, match=r"with other options \(orientation=ignore, max_pixels=1000\); give the same"):
+        bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL)
+
+
+def test_a_folder_without_checkpoint_and_model_takes_any_run(tmp_path: Path) -> None:
     bind_run_dir(tmp_path / "run", ITS_RECIPE, train=TRAIN, val=VAL)
-    bind_run_dir(tmp_path / "run", replace(ITS_RECIPE, lr=1), train=Drawn(9), val=VAL)
-    assert read_recipe(tmp_path / "run" / RECIPE).lr == 1
-    assert json.loads((tmp_path / "run" / DATA).read_text())["train"]["pictures"] == 9
+    bind_run_dir(tmp_path / "run", ITS_RECIPE.changed({"optimizer.lr": 1}), train=Drawn(9), val=VAL)
+    assert read_recipe(tmp_path / "run" / RECIPE).settings()["optimizer.lr"] == 1
+    assert json.loads((tmp_path / "run" / DATA).read_text())["train"]["images"] == 9

@@ -55,11 +55,22 @@ def test_digits_are_learnt_from_scratch(digits: Path, tmp_path: Path, monkeypatc
     """By a tenth of the network in a third of the time."""
     monkeypatch.setitem(VARIANTS, "gmixer_2_64", Variant(model=NARROW, data=VARIANTS["gmixer_8_64"].data))
     run = tmp_path / "run"
-    options = ["--model", "gmixer_2_64", "--epochs", "3", "--batch", "32", "--set", "ema=0.9", "--threads", "1"]
+    options = [
+        "--model",
+        "gmixer_2_64",
+        "--epochs",
+        "3",
+        "--batch",
+        "32",
+        "--set",
+        "optimizer.ema_decay=0.9",
+        "--threads",
+        "1",
+    ]
     options += ["--validate-every", "0", "-o", str(run)]
     ran = CliRunner().invoke(app, ["train", str(digits), "--config", "scratch", *options])
     assert ran.exit_code == 0, ran.output
-    top1 = re.search(rf"^top-1 +([\d.]+)% of {HELD_OUT} pictures held out", ran.output, re.MULTILINE)
+    top1 = re.search(rf"^top-1 +([\d.]+)% of {HELD_OUT} held-out images", ran.output, re.MULTILINE)
     assert top1 and float(top1[1]) >= 80, ran.output  # measured: 89.2
     rows = pq.read_table(digits / "val.parquet").to_pylist()[:50]
     said = gmixer.load(run / "model").classify([row["image"] for row in rows])

@@ -1,4 +1,4 @@
-"""teacher.py: whoever answers while another model learns sees the pictures as it was trained to see them."""
+"""teacher.py: a teacher sees the images as it was trained to see them."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ def test_a_model_folder_answers_as_it_would_alone(student: InitialModel, tmp_pat
 
 
 def test_who_cannot_teach_these_classes_is_refused(student: InitialModel, module: ModuleType) -> None:
-    with pytest.raises(InputError, match=r"gmixer_8_64 answers with \(1, 1000\) to one picture; wanted \(1, 3\)"):
+    with pytest.raises(InputError, match=r"gmixer_8_64 answers with \(1, 1000\) to one image; wanted \(1, 3\)"):
         open_teacher("gmixer_8_64", student, CPU)
-    with pytest.raises(InputError, match=r"no_such_module:f cannot be had .*wanted package\.module:function"):
+    with pytest.raises(InputError, match=r"no_such_module:f cannot be loaded .*wanted package\.module:function"):
         open_teacher("no_such_module:f", student, CPU)
-    with pytest.raises(InputError, match="cannot be had"):
+    with pytest.raises(InputError, match="cannot be loaded"):
         open_teacher("a_teachers_module:nothing", student, CPU)
     module.make = dict
     with pytest.raises(InputError, match=r"is a dict; wanted a function that returns a torch\.nn\.Module"):

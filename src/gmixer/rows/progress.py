@@ -20,7 +20,7 @@ Figure = Literal["count", "percent"]
 class Bar:
     """Without a terminal, every method does nothing, and `shown` is False."""
 
-    def __init__(self, progress: Progress | None, task: TaskID | None) -> None:
+    def __init__(self, progress: Progress | None = None, task: TaskID | None = None) -> None:
         self._progress, self._task = progress, task
 
     @property
@@ -58,7 +58,7 @@ def progress_bar(
     console: a terminal that gets other lines too. Those lines then scroll above the bar.
     """
     if console is None and not sys.stderr.isatty():
-        yield Bar(None, None)
+        yield Bar()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,43 +1,60 @@
-"""Training: pictures with labels, and a recipe → a model folder.
+"""Training: labelled images and a recipe → a model folder.
 
-recipe.py            Recipe: everything that decides how; recipes/ are those that ship
-run.py               train: the sentence
-folder.py            the folder of a run: what lies where, and whose it is
-start.py             the model that a run starts from
-order.py             which picture comes when, with which random numbers
-targets.py           labels and a teacher's answers → what to learn
-augment.py           a picture, varied at random
+recipe.py            TrainRecipe, ProbeRecipe: everything that decides the result; sections.py: their tables
+recipe_file.py       recipes as TOML; recipes/ holds the shipped ones
+run.py               train: all steps of a run
+run_dir.py           the folder of a run: its files, and the check that it belongs to this run
+run_options.py       RunOptions: what does not change the weights
+run_context.py       TrainData, RunContext: what the parts of a run share
+initial_model.py     the model that a run starts from
+order.py             the order of the images, and the seeds of their random numbers
+targets.py           labels and a teacher's answers → target distributions
+augment.py           random augmentation of an image
 feed.py              batches, made in worker processes
-loop.py              Trainer: steps, validation, the checkpoint
-optimize.py          optimizers, learning rates; rmsprop_tf.py and muon.py are two that torch lacks
-loss.py              how far answers are from targets
+loop.py              Trainer: steps, validation, checkpoints
+state.py             TrainState: everything that a checkpoint holds; checkpoint.py: its file
+step.py              one training step
+validation.py        accuracy on the validation part
+monitor.py           progress rows and messages; log.py: CSV, TensorBoard and the Listener
+optimize.py          optimizers and learning rates; rmsprop_tf.py and muon.py: two that torch lacks
+loss.py              losses
 ema.py               averaged weights
 stopping.py          Ctrl-C and SIGTERM
-stochastic_depth.py  branches skipped as the order says
-teacher.py           a model that answers meanwhile
+stochastic_depth.py  drop path with given random numbers
+teacher.py           a model that answers during the run
 distributed.py       several processes, started by torchrun
-checkpoint.py        the state on disk
-probe.py             the other way: a linear head on embeddings
-log.py               CSV, TensorBoard, and whoever watches
-account.py           what there is to tell of a run that ended; card.py, curves.py and report.py tell it
+probe.py             a linear head on embeddings, instead of a training loop
+run_summary.py       the facts of a finished run; card.py, curves.py and report.py present them
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gmixer.train.recipe import Recipe, RunOptions, read_recipe, recipe_names
+from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
+from gmixer.train.recipe_file import read_recipe, recipe_names
+from gmixer.train.run_options import RunOptions
 
 if TYPE_CHECKING:
     from gmixer.train.log import Listener
     from gmixer.train.run import Trained, train
 
-__all__ = ["Listener", "Recipe", "RunOptions", "Trained", "read_recipe", "recipe_names", "train"]
+__all__ = [
+    "Listener",
+    "ProbeRecipe",
+    "Recipe",
+    "RunOptions",
+    "TrainRecipe",
+    "Trained",
+    "read_recipe",
+    "recipe_names",
+    "train",
+]
 
 _HOMES = {"Trained": "gmixer.train.run", "Listener": "gmixer.train.log", "train": "gmixer.train.run"}
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch comes when it is asked for: a mistake in a recipe is told before the seconds that takes."""
+    """Names that need torch are imported on first use: so a mistake in a recipe is reported before torch loads."""
     if name not in _HOMES:
         raise AttributeError(f"module 'gmixer.train' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -11,15 +11,15 @@ from gmixer.weights.architecture import variants_of
 
 
 def write_card(summary: RunSummary) -> Path:
-    """README.md in the model's folder."""
-    model = summary.start.model.config
+    """Writes README.md into the model's folder."""
+    model = summary.initial.model.config
     card = model_card(
         summary.name,
         folder=os.fspath(summary.model_folder),
         architecture=variants_of(model)[0],
         model=model,
-        data=summary.start.data,
-        class_names=summary.start.class_names,
+        data=summary.initial.data,
+        class_names=summary.initial.class_names,
         license=None,
         about=summary.about(),
     )

@@ -1,4 +1,4 @@
-"""The state of a run on disk: one file, replaced only by a whole new one."""
+"""The file of a run's state, which is replaced only by a complete new file."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from gmixer.files import atomic_write
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Raises OSError where the disk is full or refuses; what was there before is then still there, and whole."""
+    """Raises OSError where the disk is full or refuses; the file that was there before is then unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with atomic_write(path) as unfinished, unfinished.open("wb") as file:
             torch.save(dict(state), file)
             file.flush()
             os.fsync(file.fileno())
-    except RuntimeError as error:  # how torch says that a write failed
+    except RuntimeError as error:  # torch's error for a failed write
         raise OSError(f"{path}: {error}") from error
     _sync_folder(path.parent)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """None where there is none. Raises InputError for a file that is none of ours."""
+    """None where there is no file. Raises InputError for a file that is no checkpoint of a run."""
     if not path.exists():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many types
-        raise InputError(f"{path} is no checkpoint of a run ({error}); move it away to start anew") from error
+        raise InputError(f"{path} is no checkpoint of a run ({error}); move it away to start again") from error
     if not isinstance(state, dict) or "step" not in state:
-        raise InputError(f"{path} is no checkpoint of a run; move it away to start anew")
+        raise InputError(f"{path} is no checkpoint of a run; move it away to start again")
     return state
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name must be on disk too."""
+    """Makes sure that the new name is on disk too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""train.csv and val.csv as a picture, by matplotlib."""
+"""train.csv and val.csv as a plot, by matplotlib."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, float]
 
-FEW = 40  # points of a line that are still shown as points
+FEW = 40  # a line of at most this many points shows the points
 PANEL_INCHES = (3.7, 2.7)
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours; paper: None is transparent."""
+    """Colours. paper: the background; None is transparent."""
 
     paper: str | None
     ink: str
@@ -37,7 +37,7 @@ DARK = Theme(paper=None, ink="#c3c9d4", train="#7aa7ff", val="#ffab5e")
 
 
 def write_curves(folder: Path) -> Path | None:
-    """curves.png beside the tables of a run; None where they have no rows."""
+    """Writes curves.png beside the tables of a run; None where they have no rows."""
     png = curves(folder, PRINT)
     if png is None:
         return None
@@ -48,11 +48,11 @@ def write_curves(folder: Path) -> Path | None:
 
 
 def curves(folder: Path, theme: Theme, *, columns: int = 3) -> bytes | None:
-    """Loss, top-1 and learning rate over the epochs, as a PNG; None without rows. columns: 3 panels abreast, or 1."""
+    """Loss, top-1 and learning rate over the epochs, as a PNG; None without rows. columns: panels in a row, 3 or 1."""
     train, val = read_table(folder / TRAIN_TABLE), read_table(folder / VAL_TABLE)
     if not train and not val:
         return None
-    # Without pyplot: it would look for a screen.
+    # Without pyplot, which would look for a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""One run in several processes, as torchrun starts them; or in this one alone."""
+"""One run in several processes, as torchrun starts them, or in one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gmixer.runtimes.torch import usable_device
 
 @dataclass(frozen=True)
 class World:
-    """rank: the number of this process; size: of how many. The first one writes files and speaks."""
+    """rank: the number of this process. size: how many there are. Only the first one writes files and messages."""
 
     rank: int
     size: int
@@ -29,26 +29,26 @@ class World:
         return self.rank == 0
 
     def wrapped(self, model: nn.Module) -> nn.Module:
-        """The model whose gradients are the mean over all processes."""
+        """The model, with gradients that are the mean over all processes."""
         if self.size == 1:
             return model
         return DistributedDataParallel(model, device_ids=[self.device.index] if self.device.type == "cuda" else None)
 
     def summed(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, in each."""
+        """The sum over all processes."""
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def gathered(self, mine: Any) -> list[Any]:
-        """What each process brought, in the order of their ranks, in each."""
+        """The objects of all processes, in the order of their ranks."""
         everyone = [mine] * self.size
         if self.size > 1:
             dist.all_gather_object(everyone, mine)
         return everyone
 
     def of_first(self, mine: Any) -> Any:
-        """What the first process brought, in each."""
+        """The object of the first process, in all processes."""
         box = [mine]
         if self.size > 1:
             dist.broadcast_object_list(box)
@@ -56,16 +56,16 @@ class World:
 
 
 def processes_here() -> int:
-    """How many of the run's processes share this machine."""
+    """The number of the run's processes on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 @contextmanager
 def world(device: str | None) -> Iterator[World]:
-    """The processes that torchrun started together, found by the environment it sets; else this one.
+    """The processes that torchrun started together, by its environment variables; else this process alone.
 
-    device: None takes a CUDA device a process where there are any, else the CPU. Raises EngineError for one that torch
-    cannot use.
+    device: None takes a CUDA device for each process where there are any, else the CPU.
+    Raises EngineError for a device that torch cannot use.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -76,7 +76,7 @@ def world(device: str | None) -> Iterator[World]:
         yield here
         return
     if here.device.type == "cuda":
-        torch.cuda.set_device(here.device)  # where nccl gathers and broadcasts objects
+        torch.cuda.set_device(here.device)  # nccl gathers and broadcasts objects there
     dist.init_process_group("nccl" if here.device.type == "cuda" else "gloo")
     try:
         yield here

@@ -1,4 +1,4 @@
-"""Averaged weights: an exponential moving average of those that each step leaves."""
+"""Averaged weights: an exponential moving average of the weights after each step."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """decay: how much of the average a step leaves. In the beginning it looks back less far, as TensorFlow's does with
-    num_updates."""
+    """decay: how much of the average remains after a step. The first steps use a smaller decay, as TensorFlow does
+    with num_updates."""
 
     @torch.no_grad()
     def average(averages: Any, currents: Any, n: Tensor | int) -> None:

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: CSV files and TensorBoard in its folder, and to whoever watches."""
+"""The progress of a run: CSV files and TensorBoard in its folder, and the Listener."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from gmixer.train.run_dir import TENSORBOARD, TRAIN_TABLE, VAL_TABLE
 
 @dataclass(frozen=True)
 class Progress:
-    """The mean over the steps since the last one of these.
+    """The mean over the steps since the last row.
 
-    top1: share of the pictures whose target's most probable class was the model's; they are varied and mixed, so it is
-    lower than it will be on plain ones.
+    top1: share of the images where the model and the target have the same most probable class. Augmented and mixed
+    images are harder, so it is lower than on plain images.
     """
 
-    step: int  # so many are done
+    step: int  # number of steps that are done
     epoch: float
     lr: float
     loss: float
@@ -35,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Validation:
-    """On the validation part; of the averaged weights, where there are any. top5: None where five classes are all."""
+    """On the validation part, by the averaged weights where there are any. top5: None with five classes or fewer."""
 
     step: int
     epoch: float
@@ -46,7 +46,7 @@ class Validation:
 
 
 class Window:
-    """The steps since the last row of the log. sums: of their (loss, right, weight)."""
+    """The steps since the last row of the log. sums: (loss, right, weight) over these steps."""
 
     def __init__(self) -> None:
         self._begin = time.monotonic()
@@ -63,24 +63,24 @@ class Window:
 
 
 class Listener(Protocol):
-    """Who watches a run: a terminal, a test."""
+    """Receives the progress of a run: a terminal, a test."""
 
     def begins(self, *, step: int, steps: int) -> None: ...
     def progress(self, row: Progress) -> None: ...
     def validated(self, row: Validation) -> None: ...
-    def embedded(self, pictures: int) -> None: ...  # of a probe: so many have their embedding
+    def embedded(self, images: int) -> None: ...  # of a probe: how many images have their embedding
     def message(self, text: str) -> None: ...
 
 
 class Log:
-    """train.csv, val.csv and tensorboard/ of a run's folder. A run that goes on drops the rows after its checkpoint."""
+    """train.csv, val.csv and tensorboard/ of a run's folder. A resumed run drops the rows after its checkpoint."""
 
     def __init__(self, folder: Path, *, from_step: int) -> None:
         self._tables: dict[type, _Table] = {
             Progress: _Table(folder / TRAIN_TABLE, Progress, from_step),
             Validation: _Table(folder / VAL_TABLE, Validation, from_step),
         }
-        from torch.utils.tensorboard import SummaryWriter  # a probe, which has no log, starts without it
+        from torch.utils.tensorboard import SummaryWriter  # imported here, since a probe has no log
 
         self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=from_step or None)
 
@@ -92,7 +92,7 @@ class Log:
                 self._board.add_scalar(f"{part}/{name}", value, row.step)
 
     def close(self) -> None:
-        with suppress(OSError):  # of a full disk, which was told when the row was written
+        with suppress(OSError):  # of a full disk, reported when the row was written
             self._board.close()
 
 
@@ -106,7 +106,7 @@ class _Table:
             _append(unfinished, [self._names, *([r.get(name) for name in self._names] for r in kept)], mode="w")
 
     def write(self, row: Any) -> None:
-        """A run that had ended measures its result once more when it is started again: that row is there already."""
+        """A finished run that is started again measures its result again: that row is in the table already."""
         if row.step not in self._steps:
             _append(self._path, [[getattr(row, name) for name in self._names]], mode="a")
 
@@ -117,8 +117,9 @@ def _append(path: Path, rows: list[list[Any]], *, mode: str) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, float]]:
-    """The rows of train.csv or val.csv, without their empty cells; none where there is no file. A last row cut short is
-    left out.
+    """The rows of train.csv or val.csv, without their empty cells; [] where there is no file.
+
+    A last row without its end is left out.
     """
     if not path.exists():
         return []

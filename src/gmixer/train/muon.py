@@ -1,7 +1,7 @@
 """Muon, with its matrix products in the precision of the weights.
 
-torch.optim.Muon rounds them to bfloat16, which a processor without bfloat16 emulates: for gmixer_8_64 a step took 8.5 s
-where a step of this one takes 0.27 s (AMD EPYC, Zen 3, 2 cores, torch 2.14, 2026-11-25).
+torch.optim.Muon rounds them to bfloat16, which a processor without bfloat16 emulates. For gmixer_8_64 its step took
+8.5 s, and a step of this class takes 0.27 s (AMD EPYC, Zen 3, 2 cores, torch 2.14, 2026-11-25).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _NORM_EPS = 1e-7
 
 
 class Muon(Optimizer):
-    """For matrices alone: momentum, then the update is replaced by the nearest matrix with all singular values about 1.
+    """For matrices only: momentum, then the nearest matrix with all singular values about 1 replaces the update.
 
         m ← momentum · m + (1 - momentum) · g
         u = orthogonal(g + momentum · (m - g))              (Nesterov's look ahead)
         w ← w - lr · weight_decay · w - lr · 0.2 · √max(rows, columns) · u
 
-    The last factor gives an update the size that AdamW's have, so that both share lr's order and weight decay
-    ("Muon is scalable for LLM training", arXiv 2502.16982). Equals torch.optim.Muon with adjust_lr_fn
-    "match_rms_adamw", but for the precision.
+    The last factor gives an update the size of AdamW's updates, so that lr and weight decay have the same order in both
+    ("Muon is scalable for LLM training", arXiv 2502.16982). Except for the precision, it equals torch.optim.Muon with
+    adjust_lr_fn "match_rms_adamw".
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Muon(Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.ndim != 2:
-                    raise ValueError(f"Muon is for matrices; got a parameter of shape {tuple(weight.shape)}")
+                    raise ValueError(f"Muon takes matrices; got a parameter of shape {tuple(weight.shape)}")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

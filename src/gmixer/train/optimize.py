@@ -13,63 +13,70 @@ from torch.optim.lr_scheduler import LambdaLR
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
 from gmixer.train.muon import Muon
-from gmixer.train.recipe import Recipe
+from gmixer.train.recipe import TrainRecipe
 from gmixer.train.rmsprop_tf import RMSpropTF
+from gmixer.train.sections import OptimizerSection
 
 
 def freeze(model: Mixer, blocks: int) -> None:
-    """The stem and this many blocks learn nothing."""
+    """The stem and this many blocks do not learn."""
     if not blocks:
         return
     if blocks > len(model.blocks):
-        raise InputError(f"frozen_blocks is {blocks}; {len(model.blocks)} is all this model has")
+        raise InputError(f"model.frozen_blocks is {blocks}; this model has only {len(model.blocks)}")
     for frozen in (model.stem, *model.blocks[:blocks]):
         frozen.requires_grad_(False)
 
 
-def optimizers(model: Mixer, recipe: Recipe) -> list[Optimizer]:
+def optimizers(model: Mixer, recipe: TrainRecipe) -> list[Optimizer]:
     """One, or two with "muon": Muon for the matrices of the blocks that learn, AdamW for everything else."""
-    if recipe.optimizer == "muon":
-        hidden = list(_groups(model, recipe, recipe.muon_lr, hidden=True))
-        others = list(_groups(model, recipe, recipe.lr, hidden=False))
-        muon = [Muon(hidden, lr=recipe.muon_lr, momentum=recipe.momentum)] if hidden else []
-        return [*muon, AdamW(others, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps)]
-    groups = list(_groups(model, recipe, recipe.lr))
-    match recipe.optimizer:
+    settings = recipe.optimizer
+    if settings.name == "muon":
+        hidden = list(_groups(model, settings, settings.muon_lr, hidden=True))
+        others = list(_groups(model, settings, settings.lr, hidden=False))
+        muon = [Muon(hidden, lr=settings.muon_lr, momentum=settings.momentum)] if hidden else []
+        return [*muon, AdamW(others, lr=settings.lr, betas=settings.betas, eps=settings.eps)]
+    groups = list(_groups(model, settings, settings.lr))
+    match settings.name:
         case "adamw":
-            return [AdamW(groups, lr=recipe.lr, betas=recipe.betas, eps=recipe.eps)]
+            return [AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)]
         case "sgd":
-            return [SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)]
+            return [SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0)]
         case "rmsprop_tf":
-            return [RMSpropTF(groups, lr=recipe.lr, eps=recipe.eps, momentum=recipe.momentum)]
+            return [RMSpropTF(groups, lr=settings.lr, eps=settings.eps, momentum=settings.momentum)]
 
 
-def schedulers(optimizers: list[Optimizer], recipe: Recipe, *, steps: int, steps_an_epoch: float) -> list[LambdaLR]:
-    """They follow `lr_share`."""
+def schedulers(
+    optimizers: list[Optimizer], recipe: TrainRecipe, *, steps: int, steps_per_epoch: float
+) -> list[LambdaLR]:
+    """Schedulers that follow `lr_share`."""
 
     def share(step: int) -> float:
-        return lr_share(recipe, step, steps=steps, steps_an_epoch=steps_an_epoch)
+        return lr_share(recipe, step, steps=steps, steps_per_epoch=steps_per_epoch)
 
     return [LambdaLR(optimizer, share) for optimizer in optimizers]
 
 
-def lr_share(recipe: Recipe, step: int, *, steps: int, steps_an_epoch: float) -> float:
-    """The share of its learning rate that a step of the run learns with; grows in a straight line while it warms up."""
-    warmup = recipe.warmup_epochs * steps_an_epoch
+def lr_share(recipe: TrainRecipe, step: int, *, steps: int, steps_per_epoch: float) -> float:
+    """The share of its learning rate that a step uses. During the warm-up it grows in a straight line."""
+    schedule = recipe.schedule
+    warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    match recipe.schedule:
+    match schedule.name:
         case "cosine":
             done = min((step - warmup) / max(steps - warmup, 1), 1.0)
-            return recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * done)) / 2
+            return schedule.final_lr + (1 - schedule.final_lr) * (1 + math.cos(math.pi * done)) / 2
         case "step":
-            return recipe.decay_rate ** math.floor(step / (recipe.decay_epochs * steps_an_epoch))
+            return schedule.decay_rate ** math.floor(step / (schedule.decay_epochs * steps_per_epoch))
         case "constant":
             return 1.0
 
 
-def _groups(model: Mixer, recipe: Recipe, lr: float, *, hidden: bool | None = None) -> Iterator[dict[str, Any]]:
-    """Parameters by depth, and by whether they decay. hidden: only the blocks' matrices, or only the others."""
+def _groups(
+    model: Mixer, settings: OptimizerSection, lr: float, *, hidden: bool | None = None
+) -> Iterator[dict[str, Any]]:
+    """Parameter groups by depth and by weight decay. hidden: only the blocks' matrices, or only all others."""
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     top = len(model.blocks) + 1
     for name, parameter in model.named_parameters():
@@ -79,13 +86,13 @@ def _groups(model: Mixer, recipe: Recipe, lr: float, *, hidden: bool | None = No
     for (depth, is_matrix), parameters in sorted(groups.items(), key=lambda item: item[0]):
         yield {
             "params": parameters,
-            "lr": lr * recipe.layer_decay ** (top - depth),
-            "weight_decay": recipe.weight_decay if is_matrix else 0.0,
+            "lr": lr * settings.layer_decay ** (top - depth),
+            "weight_decay": settings.weight_decay if is_matrix else 0.0,
         }
 
 
 def _depth(name: str, top: int) -> int:
-    """0 the stem, then the blocks from 1, the norm with the last of them, then the head: as timm counts."""
+    """As timm counts: 0 for the stem, then the blocks from 1, the norm with the last block, then the head."""
     place, _, rest = name.partition(".")
     if place == "blocks":
         return int(rest.partition(".")[0]) + 1

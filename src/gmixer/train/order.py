@@ -1,10 +1,10 @@
-"""Which picture comes when, and with which random numbers: a function of the seed and the place in the run alone.
+"""Which image comes when, and the seeds of its random numbers: a function of the recipe's seed and the place alone.
 
-A run is one long row of places. Place p of a run over n pictures is in epoch p // n, whose order is drawn from
-(seed, epoch); step s takes the places s·batch … s·batch + batch - 1. Nothing depends on processes, workers or on what
-was computed before, so a run that was killed goes on as if it had not been, and two processes see what one would.
+A run is one long row of places. Place p of a run over n images is in epoch p // n, and each epoch's order is drawn from
+(seed, epoch). Step s takes the places s·batch … s·batch + batch - 1. Nothing depends on processes, workers or earlier
+computations. So a run that was killed continues as if it had not been, and two processes see what one would see.
 
-An epoch of a balanced order is as long, but small classes come more often in it than large ones.
+An epoch of a balanced order has the same length, but images of small classes come more often than images of large ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from gmixer.datasets.labeled_images import UNKNOWN
 
 @dataclass(frozen=True)
 class Order:
-    """The order of a run over n pictures. draws: how often each comes in an epoch on average, float64 (n,) that sums
-    to n; None: once."""
+    """The order of a run over n images.
+
+    draws: float64 (n,) that sums to n: how often each image comes in an epoch on average. None: once.
+    """
 
     n: int
     batch: int
@@ -30,22 +32,22 @@ class Order:
     draws: NDArray[np.float64] | None = None
 
     def places(self, step: int, *, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
-        """The places of a step; of its `parts` the one numbered `part`, whole pairs of neighbours each."""
+        """The places of a step, or of part number `part` of `parts`; each part has whole pairs of neighbours."""
         first, size = step * self.batch, self.batch // parts
         return np.arange(first + part * size, first + (part + 1) * size)
 
-    def picture(self, place: int) -> int:
-        """The number of the picture at this place."""
+    def image(self, place: int) -> int:
+        """The number of the image at this place."""
         epoch, position = divmod(place, self.n)
         order, offset = _shuffled(self.n, self.seed, epoch)
         drawn = int(order[position])
         if self.draws is None:
             return drawn
-        # systematic sampling: points at distance 1 along the pictures' draws, so none comes a whole draw too often
+        # Systematic sampling: points at distance 1 along the sum of draws. No image comes a whole draw too often.
         return min(int(np.searchsorted(self._until, drawn + offset, side="right")), self.n - 1)
 
-    def draw_seed(self, place: int, *, of: Literal["picture", "pair"] = "picture") -> int:
-        """What seeds the random numbers of the picture at this place, or of the pair that begins there."""
+    def draw_seed(self, place: int, *, of: Literal["image", "pair"] = "image") -> int:
+        """The seed for the random numbers of the image at this place, or of the pair that begins there."""
         sequence = np.random.SeedSequence((self.seed, place, of == "pair"))
         return int(sequence.generate_state(1, np.uint64)[0] >> 1)  # torch's seeds are signed
 
@@ -56,9 +58,9 @@ class Order:
 
 
 def balanced(labels: NDArray[np.integer], balance: float) -> NDArray[np.float64] | None:
-    """The draws of pictures with these labels: a class of c pictures comes as if it had c^(1 - balance).
+    """The draws of images with these labels: a class of c images comes as if it had c^(1 - balance).
 
-    Pictures without a label come once an epoch all the same. balance 1: all classes alike; 0: all pictures, None.
+    Images without a label come once an epoch. balance 1: all classes equally often. balance 0: None.
     """
     known = labels != UNKNOWN
     if not balance or not known.any():
@@ -72,6 +74,6 @@ def balanced(labels: NDArray[np.integer], balance: float) -> NDArray[np.float64]
 
 @lru_cache(maxsize=2)  # a batch may lie across two epochs
 def _shuffled(n: int, seed: int, epoch: int) -> tuple[NDArray[np.int64], float]:
-    """The numbers 0 … n - 1 in the epoch's order, and where in 0 … 1 its sampling begins."""
+    """The numbers 0 … n - 1 in the epoch's order, and the offset of its sampling in 0 … 1."""
     generator = np.random.Generator(np.random.PCG64((seed, epoch)))
     return generator.permutation(n), float(generator.random())

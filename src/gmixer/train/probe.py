@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gmixer.config import DataConfig
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 from gmixer.errors import ImageError, InputError
@@ -43,7 +42,7 @@ class Head:
 
 def fit_probe(
     model: Mixer,
-    data: DataConfig,
+    preprocess: Preprocess,
     images: LabeledImages,
     listener: Listener,
     *,
@@ -54,7 +53,7 @@ def fit_probe(
 
     Raises InputError if fewer than two classes have readable images.
     """
-    features_NC, labels_N = embed_all(model, data, images, listener, unreadable=unreadable)
+    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable)
     if len(np.unique(labels_N)) < 2:
         raise InputError(f"{images.source} has readable images of {len(np.unique(labels_N))} class; wanted two or more")
     head = fit_head(torch.from_numpy(features_NC), torch.from_numpy(labels_N), model.num_classes, seed=seed)
@@ -67,14 +66,14 @@ def fit_probe(
 
 def embed_all(
     model: Mixer,
-    data: DataConfig,
+    preprocess: Preprocess,
     images: LabeledImages,
     listener: Listener,
     *,
     unreadable: list[ImageError] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
-    engine, preprocess = Engine.from_torch(model), Preprocess(data)
+    engine = Engine.from_torch(model)
     labelled = np.flatnonzero(images.labels != UNKNOWN)
 
     features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]

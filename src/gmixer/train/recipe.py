@@ -1,276 +1,174 @@
-"""Everything that decides how a model is trained, as one frozen object; read from TOML, changed, written back."""
+"""Everything that decides how a model is trained, as one frozen object. recipe_file.py reads and writes it as TOML."""
 
 from __future__ import annotations
 
 import difflib
-import json
-import math
-import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+from gmixer.checks import whole
 from gmixer.errors import InputError
+from gmixer.train.sections import (
+    AugmentSection,
+    ComputeSection,
+    DataSection,
+    LateSection,
+    LossSection,
+    ModelSection,
+    OptimizerSection,
+    ScheduleSection,
+    Section,
+    TrainDataSection,
+    TrainModelSection,
+    check_settings,
+    setting,
+    text,
+)
 
-Optimizer = Literal["adamw", "sgd", "muon", "rmsprop_tf"]
-Schedule = Literal["cosine", "step", "constant"]
-Loss = Literal["cross_entropy", "bce"]
-TrainPrecision = Literal["fp32", "bf16", "fp16"]
+# Keys of the flat recipes before there were tables, where the name itself has changed too.
+RENAMED = {
+    "way": "method",
+    "model": "model.name",
+    "batch": "schedule.batch_size",
+    "schedule": "schedule.name",
+    "optimizer": "optimizer.name",
+    "ema": "optimizer.ema_decay",
+    "loss": "loss.name",
+    "smoothing": "loss.label_smoothing",
+    "crop_area": "augment.crop_area",
+    "colour_jitter": "augment.color_jitter",
+    "calm_from": "late.start",
+    "calm_crop_area": "late.crop_area",
+    "calm_colour_jitter": "late.color_jitter",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One way to train. A default asks for nothing: no augmentation, no averaging, no decay.
+class _Recipe:
+    """about: what the recipe is for, what accuracy it reached, on which machine, in which time."""
 
-    A share is 0…1, a fraction of the run or of the data. "Pictures" are those of the training part.
-    """
-
-    about: str = ""  # what it is for, what it reached, on which machine, in which time
-
-    # what is trained
-    method: Literal["weights", "probe"] = "weights"  # "probe": a linear head on embeddings that are computed once
-    model: str = ""  # variant, variant.tag, hf-hub:…, or a folder; what it starts from, too
-    pretrained: bool = True  # False: from freshly drawn weights
-    num_classes: int = 0  # where the data numbers its classes without names; 0: as many as the greatest number says
-    frozen_blocks: int = 0  # this many blocks, and the stem, stay as they are
-    drop_path: float = 0.0  # stochastic depth
-
-    # how long
-    epochs: float = 1.0
-    batch: int = 256  # pictures a step, of all processes and all parts together
-    accumulate: int = 1  # parts that a batch is computed in, where it does not fit the memory
-    seed: int = 0
-    val_fraction: float = 0.2  # held out to measure on, where the data has no part for it
-    balance: float = 0.0  # a class of c pictures comes as if it had c^(1 - balance); 1: all classes alike
-
-    # optimizer and schedule
-    optimizer: Optimizer = "adamw"
-    lr: float = 1e-3
-    muon_lr: float = 0.0  # of the blocks' matrices, with optimizer "muon"; everything else is adamw's, at lr
-    weight_decay: float = 0.0  # on matrices alone; with rmsprop_tf and sgd a part of the gradient
-    betas: tuple[float, float] = (0.9, 0.999)  # adamw
-    momentum: float = 0.9  # sgd, muon, rmsprop_tf
-    eps: float = 1e-8
-    layer_decay: float = 1.0  # each block from the head down learns this much slower than the one above it
-    schedule: Schedule = "cosine"
-    warmup_epochs: float = 0.0
-    final_lr: float = 0.0  # share of lr that a cosine ends at
-    decay_epochs: float = 1.0  # schedule "step": every so many epochs …
-    decay_rate: float = 1.0  # … lr is multiplied by this
-    clip_norm: float = 0.0  # of all gradients together; 0: not clipped
-    ema: float = 0.0  # decay of the averaged weights, which then are the result; 0: none
-
-    # loss
-    loss: Loss = "cross_entropy"
-    smoothing: float = 0.0
-    teacher_share: float = 0.0  # of the loss, where a picture has both a label and a teacher's answer
-    teacher: str = ""  # a model that answers while we train; "": only answers stored beside the pictures
-    temperature: float = 1.0  # of that teacher
-
-    # augmentation, in this order
-    crop_area: tuple[float, float] = (1.0, 1.0)  # least and greatest share of the picture's area
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)  # width over height
-    flip: float = 0.0  # probability of a mirrored picture
-    colour_jitter: float = 0.0  # strength for brightness, contrast and saturation
-    rand_ops: int = 0  # RandAugment: how many operations
-    rand_magnitude: float = 0.0  # 0…10
-    rand_noise: float = 0.0  # standard deviation of the magnitude, drawn anew for each operation
-    rand_probability: float = 1.0  # of each operation
-    erase: float = 0.0  # probability that a rectangle is replaced by noise
-    mixup: float = 0.0  # alpha of the Beta distribution; 0: never
-    cutmix: float = 0.0
-    mix_probability: float = 1.0  # of a pair of pictures, to be mixed at all
-    late_from: float = 1.0  # share of the run after which nothing is mixed, and crops and colours follow the next two
-    late_crop_area: tuple[float, float] = (1.0, 1.0)
-    late_colour_jitter: float = 0.0
-
-    # how it is computed
-    precision: TrainPrecision = "fp32"
-    grad_checkpointing: bool = False
-    compile: bool = False
+    method: ClassVar[Literal["weights", "probe"]]
+    about: str = setting("", text)
+    seed: int = setting(0, whole, least=0, most=2**63 - 1)
 
     def __post_init__(self) -> None:
-        for name, kind in get_type_hints(Recipe).items():
-            object.__setattr__(self, name, _checked(name, getattr(self, name), kind))
-        for name in _SHARES:
-            self._within(name, 0, 1)
-        for name in ("crop_area", "late_crop_area"):
-            least, greatest = getattr(self, name)
-            if not 0 < least <= greatest <= 1:
-                raise InputError(f"{name} is {[least, greatest]}; wanted two shares above 0, the smaller one first")
-        if not 0 < self.crop_ratio[0] <= self.crop_ratio[1]:
-            raise InputError(
-                f"crop_ratio is {list(self.crop_ratio)}; wanted two numbers above 0, the smaller one first"
-            )
-        for name in ("epochs", "batch", "accumulate", "lr", "temperature", "decay_epochs"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)!r}; wanted more than 0")
-        for name in _NOT_BELOW_0:
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)!r}; wanted 0 or more")
-        self._within("rand_magnitude", 0, 10)
-        self._within("val_fraction", 0.01, 0.9)
-        self._within("seed", 0, 2**63 - 1)
-        for name in ("ema", "smoothing", "drop_path"):
-            if getattr(self, name) == 1:
-                raise InputError(f"{name} is 1; wanted less: at 1 nothing is learnt")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise InputError(f"betas is {list(self.betas)}; wanted two numbers from 0 to below 1")
-        if self.batch % self.accumulate:
-            raise InputError(
-                f"batch {self.batch} cannot be computed in {self.accumulate} equal parts; change accumulate"
-            )
-        if self.mixes and self.batch // self.accumulate % 2:
-            raise InputError(
-                f"batch {self.batch} in {self.accumulate} parts leaves a picture without one to be mixed with"
-            )
-        if (self.optimizer == "muon") != (self.muon_lr > 0):
-            raise InputError(f"muon_lr is {self.muon_lr!r} with optimizer {self.optimizer!r}; they go together")
+        check_settings(self)
 
-    @property
-    def mixes(self) -> bool:
-        return bool(self.mix_probability and (self.mixup or self.cutmix))
+    def settings(self) -> dict[str, Any]:
+        """All values by their keys: {"about": …, "seed": 0, "model.name": …}."""
+        return {key: getattr(*self._place(key)) for key in setting_keys(type(self))}
 
-    def changed(self, changes: Mapping[str, object]) -> Recipe:
-        """With other values, also as text from a command line: {"epochs": "3"}. Raises InputError for unknown names."""
-        for name in changes:
-            _check_name(name, source="a change to the recipe")
-        return replace(self, **dict(changes))  # type: ignore[arg-type] # __post_init__ checks the types
+    def changed(self, changes: Mapping[str, object]) -> Self:
+        """The recipe with other values: {"optimizer.lr": 1e-4}. A text is parsed as TOML, as in {"seed": "3"}.
 
-    def to_toml(self) -> str:
-        """Every field, one a line; `read_recipe` gives the same recipe back."""
-        lines = (f"{f.name} = {_toml(getattr(self, f.name))}" for f in fields(self))
-        return "\n".join(lines) + "\n"
-
-    def differences(self, toml: str) -> list[str]:
-        """Lines of another recipe's TOML that would train otherwise: ["lr = 0.001", "seed = 3"].
-
-        A name that it lacks has its default: it was written before there was one. What it tells about itself is free.
-        Raises ValueError for what is no TOML, TypeError for values that no recipe has.
+        Raises InputError for an unknown key or a value that does not fit.
         """
-        ours, theirs = tomllib.loads(self.to_toml()), tomllib.loads(Recipe().to_toml()) | tomllib.loads(toml)
-        free = {"about": ""}
-        names = sorted(name for name, value in (theirs | free).items() if (ours | free).get(name) != value)
-        return [f"{name} = {_toml(theirs[name])}" for name in names]
+        check_keys(type(self), changes, source="a change to the recipe")
+        by_table: dict[str, dict[str, Any]] = {}
+        for key, value in changes.items():
+            owner, name = self._place(key)
+            table = owner.table if isinstance(owner, Section) else ""
+            by_table.setdefault(table, {})[name] = _parsed(owner, name, value)
+        own = by_table.pop("", {})
+        sections = {table: replace(getattr(self, table), **values) for table, values in by_table.items()}
+        everything: dict[str, Any] = own | sections
+        return replace(self, **everything)
 
-    def _within(self, name: str, least: float, greatest: float) -> None:
-        if not least <= getattr(self, name) <= greatest:
-            raise InputError(f"{name} is {getattr(self, name)!r}; wanted {least:g} to {greatest:g}")
+    def _place(self, key: str) -> tuple[Any, str]:
+        """The object that holds the value of this key, and its attribute."""
+        table, dot, name = key.partition(".")
+        return (getattr(self, table), name) if dot else (self, table)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a run goes about it, which changes no weight. validate_every: epochs; 0: only at the end."""
+class TrainRecipe(_Recipe):
+    """How to train the weights of a model: fine-tuning, from scratch, distillation."""
 
-    workers: int = 1
-    checkpoint_every_s: float = 300.0
-    validate_every: float = 1.0
+    method = "weights"
+    model: TrainModelSection = field(default_factory=TrainModelSection)
+    data: TrainDataSection = field(default_factory=TrainDataSection)
+    schedule: ScheduleSection = field(default_factory=ScheduleSection)
+    optimizer: OptimizerSection = field(default_factory=OptimizerSection)
+    loss: LossSection = field(default_factory=LossSection)
+    augment: AugmentSection = field(default_factory=AugmentSection)
+    late: LateSection = field(default_factory=LateSection)
+    compute: ComputeSection = field(default_factory=ComputeSection)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not (value >= 0 and math.isfinite(value)):
-                raise InputError(f"{field.name} is {value!r}; wanted a number, 0 or more")
+        super().__post_init__()
+        batch, parts = self.schedule.batch_size, self.compute.accumulate
+        if batch % parts:
+            raise InputError(
+                f"schedule.batch_size {batch} cannot be computed in {parts} equal parts; change compute.accumulate"
+            )
+        if self.augment.mixes and batch // parts % 2:
+            raise InputError(
+                f"schedule.batch_size {batch} in {parts} parts leaves an image without a partner to be mixed with"
+            )
 
 
-_SHARES = (
-    "drop_path", "layer_decay", "final_lr", "decay_rate", "ema", "smoothing", "teacher_share", "flip", "erase",
-    "mix_probability", "rand_probability", "late_from", "momentum", "balance",
-)  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class ProbeRecipe(_Recipe):
+    """How to fit a linear head on embeddings that are computed once."""
 
-_NOT_BELOW_0 = (
-    "muon_lr", "weight_decay", "warmup_epochs", "clip_norm", "mixup", "cutmix", "rand_ops", "rand_noise",
-    "frozen_blocks", "num_classes", "colour_jitter", "late_colour_jitter", "eps",
-)  # fmt: skip
+    method = "probe"
+    model: ModelSection = field(default_factory=ModelSection)
+    data: DataSection = field(default_factory=DataSection)
 
 
-def recipe_names() -> list[str]:
-    """Of the recipes that ship."""
-    return sorted(file.name.removesuffix(".toml") for file in _shipped().iterdir() if file.name.endswith(".toml"))
+Recipe: TypeAlias = TrainRecipe | ProbeRecipe
+KINDS: dict[str, type[Recipe]] = {kind.method: kind for kind in (TrainRecipe, ProbeRecipe)}
 
 
-def read_recipe(name: str | os.PathLike[str]) -> Recipe:
-    """A recipe that ships, by its name, or a .toml file's. Raises InputError: no such recipe, no TOML, unknown name."""
-    text, source = _text_of(name)
+def setting_keys(kind: type[_Recipe]) -> list[str]:
+    """ "about", "seed", "model.name", … in the order of the fields."""
+    keys = []
+    for f in fields(kind):
+        if "check" in f.metadata:
+            keys.append(f.name)
+        else:
+            keys += [f"{f.name}.{of_section.name}" for of_section in fields(f.default_factory)]  # type: ignore[arg-type]
+    return keys
+
+
+def check_keys(kind: type[_Recipe], keys: Iterable[str], *, source: str) -> None:
+    """Raises InputError for keys that this kind of recipe lacks; the message has the right key where one is near."""
+    known = setting_keys(kind)
+    unknown = [key for key in keys if key not in known]
+    if not unknown:
+        return
+    if kind is ProbeRecipe and (idle := [key for key in unknown if key in setting_keys(TrainRecipe)]):
+        raise InputError(f"{source} sets {', '.join(idle)}; a probe takes no training steps and has no such setting")
+    key = unknown[0]
+    raise InputError(f"{source} sets {key!r}, which no recipe has; {_near(key, setting_keys(TrainRecipe))}")
+
+
+def _near(key: str, known: list[str]) -> str:
+    """The way out of an unknown key."""
+    by_last_part: dict[str, list[str]] = {}
+    for full in known:
+        by_last_part.setdefault(full.rpartition(".")[2], []).append(full)
+    if key in RENAMED:
+        return f"{key} is now {RENAMED[key]}"
+    if "." not in key and len(by_last_part.get(key, ())) == 1:
+        return f"{key} is now {by_last_part[key][0]}"
+    if key == "method":
+        return "choose a recipe with that method instead (--config)"
+    if "." in key and (close := difflib.get_close_matches(key, known, 1)):
+        return f"did you mean {close[0]}?"
+    if close := difflib.get_close_matches(key.rpartition(".")[2], by_last_part, 1):
+        return f"did you mean {' or '.join(by_last_part[close[0]])}?"
+    return f"known are {', '.join(known)}"
+
+
+def _parsed(owner: Any, name: str, value: object) -> object:
+    """A text as TOML reads it, unless the setting itself is a text."""
+    metadata = next(f.metadata for f in fields(owner) if f.name == name)
+    if not isinstance(value, str) or metadata["is_text"]:
+        return value
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is no TOML: {error}") from error
-    for key in table:
-        _check_name(key, source=source)
-    try:
-        return Recipe(**table)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-
-
-def _text_of(name: str | os.PathLike[str]) -> tuple[str, str]:
-    path = Path(name)
-    if path.suffix == ".toml":
-        try:
-            return path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a recipe: {error}") from error
-    if str(name) not in recipe_names():
-        raise InputError(
-            f"no recipe is called {str(name)!r}; there are {', '.join(recipe_names())}, or pass a .toml file"
-        )
-    return (_shipped() / f"{name}.toml").read_text(encoding="utf-8"), f"recipe {name}"
-
-
-def _shipped() -> resources.abc.Traversable:
-    return resources.files("gmixer.train") / "recipes"
-
-
-def _check_name(name: str, *, source: str) -> None:
-    known = [field.name for field in fields(Recipe)]
-    if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
-        raise InputError(f"{source} sets {name!r}, which no recipe has{hint}")
-
-
-def _checked(name: str, value: Any, kind: Any) -> Any:
-    """The value as this type; a text is read as TOML would, so that a command line can set everything."""
-    if isinstance(value, str) and kind is not str and get_origin(kind) is not Literal:
-        try:
-            value = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            raise InputError(f"{name} is {value!r}; wanted {_named(kind)}") from None
-    origin, wanted = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        fits = value in wanted
-    elif origin is tuple:
-        fits = isinstance(value, list | tuple) and len(value) == len(wanted) and all(map(_is_number, value))
-        value = tuple(map(float, value)) if fits else value
-    elif kind is float:
-        fits = _is_number(value)
-        value = float(value) if fits else value
-    elif kind is int:
-        fits = isinstance(value, int) and not isinstance(value, bool)
-    else:
-        fits = isinstance(value, kind)
-    if not fits:
-        raise InputError(f"{name} is {value!r}; wanted {_named(kind)}")
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _named(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
-    if get_origin(kind) is tuple:
-        return "[number, number]"
-    return {float: "a number", int: "a whole number", bool: "true or false", str: "text"}[kind]
-
-
-def _toml(value: object) -> str:
-    """JSON's numbers, lists and truths are TOML's too, and its texts but for one character."""
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")
+        return tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        return value  # the check refuses it

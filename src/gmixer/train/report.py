@@ -1,7 +1,7 @@
-"""A run that ended, as one HTML page that stands alone: no network, no script, pictures inside.
+"""A finished run as one self-contained HTML page: no network, no script, images inside.
 
-What it shows comes from strangers' files: every text is escaped and kept on one line, and the page forbids itself to
-load or to run anything.
+Its texts may come from untrusted files. So every text is escaped and kept on one line, and the page's own policy
+forbids it to load or run anything.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
@@ -24,37 +24,40 @@ from gmixer.datasets import LabeledImages
 from gmixer.errors import ImageError
 from gmixer.evaluate import Outcomes, Share, confusion, per_class
 from gmixer.files import atomic_write
-from gmixer.images.decode import decode
+from gmixer.images.pixels import Pixels
 from gmixer.models.model_card import one_line, snippets
 from gmixer.train.curves import DARK, LIGHT, curves
+from gmixer.train.decoder import Decoder
+from gmixer.train.recipe import ProbeRecipe
+from gmixer.train.recipe_file import to_toml
 from gmixer.train.run_dir import REPORT
 from gmixer.train.run_summary import RunSummary
 from gmixer.weights.architecture import variants_of
 
 TEMPLATE = "report.html.jinja"
-MATRIX_CLASSES = 30  # more than these are no table that a person reads: the most confused pairs are listed instead
+MATRIX_CLASSES = 30  # with more classes, the page lists the most confused pairs instead of a matrix
 PAIRS = 20
-WORST_CLASSES = 15  # shown at once, where there is no matrix
+WORST_CLASSES = 15  # shown first, where there is no matrix
 LISTED_CLASSES = 1_000
 LISTED_UNREADABLE = 100
 MISTAKES = 24
 THUMBNAIL_PX = 160
-FEW = 400  # held-out pictures: fewer leave the accuracy at more than ± 5 points
+FEW = 400  # held-out images: with fewer, the interval is wider than ± 5 points
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
     name: str
-    learnt: int
+    learned: int
     accuracy: Share
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """thumbnail: a data: URI; "" where there is none."""
+    """thumbnail: a data: URI; "" where the file is gone."""
 
     thumbnail: str
-    picture: str
+    image: str
     true: str
     predicted: str
     probability: float
@@ -62,7 +65,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """count of the n held-out pictures of the class `true` were taken for `predicted`."""
+    """The model predicted the class `predicted` for `count` of the n held-out images of the class `true`."""
 
     true: str
     predicted: str
@@ -71,7 +74,7 @@ class Pair:
 
 
 def write_report(summary: RunSummary) -> Path:
-    """report.html in the run's folder; whole, or not there."""
+    """Writes report.html into the run's folder, complete or not at all."""
     path = summary.folder / REPORT
     with atomic_write(path) as unfinished:
         unfinished.write_text(render(summary), encoding="utf-8")
@@ -88,20 +91,20 @@ def render(summary: RunSummary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(_told(summary))
+    return environment.get_template(TEMPLATE).render(_variables(summary))
 
 
-def _told(summary: RunSummary) -> dict[str, Any]:
-    """What the template names."""
+def _variables(summary: RunSummary) -> dict[str, Any]:
+    """The variables of the template."""
     from gmixer import __version__
 
     outcomes, K = summary.outcomes, len(summary.class_names)
-    model = summary.start.model.config
+    model = summary.initial.model.config
     architecture = variants_of(model)[0]
     rows = _class_rows(summary)
     counts_K = np.bincount(outcomes.label, minlength=K)
     return {
-        "account": summary,
+        "summary": summary,
         "model": model,
         "architecture": architecture,
         "version": __version__,
@@ -117,10 +120,10 @@ def _told(summary: RunSummary) -> dict[str, Any]:
         "rows": rows[:LISTED_CLASSES],
         "rows_left_out": max(len(rows) - LISTED_CLASSES, 0),
         "worst_classes": WORST_CLASSES if K > MATRIX_CLASSES else K,
-        "mistakes": list(_mistakes(outcomes, summary.parts.val, summary.class_names)),
+        "mistakes": list(_mistakes(summary)),
         "wrong": summary.top1.n - summary.top1.correct,
         "unreadable": list(summary.unreadable.items())[:LISTED_UNREADABLE],
-        "recipe": replace(summary.recipe, about="").to_toml().splitlines()[1:],
+        "recipe": to_toml(replace(summary.recipe, about="")).splitlines()[1:],
         "snippets": snippets(summary.name, os.fspath(summary.model_folder), architecture, model),
     }
 
@@ -130,11 +133,11 @@ def _on_one_line(value: Any) -> Any:
 
 
 def _class_rows(summary: RunSummary) -> list[ClassRow]:
-    """The worst first; those without a held-out picture last."""
+    """The worst classes first; classes without a held-out image last."""
     shares = per_class(summary.outcomes, len(summary.class_names))
-    learnt = [count for _, count in summary.learnt.classes]
-    learnt += [0] * (len(shares) - len(learnt))  # where the data has only numbers, they end at the greatest
-    rows = [ClassRow(name, n, share) for name, n, share in zip(summary.class_names, learnt, shares, strict=True)]
+    learned = [count for _, count in summary.learned.classes]
+    learned += [0] * (len(shares) - len(learned))  # data with only numbers ends at its highest label
+    rows = [ClassRow(name, n, share) for name, n, share in zip(summary.class_names, learned, shares, strict=True)]
     return sorted(rows, key=lambda row: (not row.accuracy.n, row.accuracy.value, -row.accuracy.n))
 
 
@@ -142,7 +145,9 @@ def _pairs(outcomes: Outcomes, class_names: Sequence[str]) -> list[Pair]:
     wrong = outcomes.rank > 0
     counted = Counter(zip(outcomes.label[wrong].tolist(), outcomes.predicted[wrong].tolist(), strict=True))
     n_K = np.bincount(outcomes.label, minlength=len(class_names))
-    least = min(max(counted.values(), default=0), 2)  # what happened once is a confusion only where nothing did twice
+    least = min(
+        max(counted.values(), default=0), 2
+    )  # pairs that occurred once are listed only where no pair occurred twice
     return [
         Pair(class_names[true], class_names[predicted], count, int(n_K[true]))
         for (true, predicted), count in counted.most_common(PAIRS)
@@ -150,24 +155,26 @@ def _pairs(outcomes: Outcomes, class_names: Sequence[str]) -> list[Pair]:
     ]
 
 
-def _mistakes(outcomes: Outcomes, pictures: LabeledImages, class_names: Sequence[str]) -> Iterator[Mistake]:
-    """Those that the model was surest of."""
+def _mistakes(summary: RunSummary) -> Iterator[Mistake]:
+    """The wrong answers with the highest probability."""
+    outcomes, images, class_names = summary.outcomes, summary.parts.val, summary.class_names
+    decode = Decoder(summary.reading)
     wrong = np.flatnonzero(outcomes.rank > 0)
     for n in wrong[np.argsort(-outcomes.probability[wrong], kind="stable")][:MISTAKES]:
         i = int(outcomes.image[n])
         yield Mistake(
-            _thumbnail(pictures, i),
-            pictures.name(i),
+            _thumbnail(images, i, decode),
+            images.name(i),
             class_names[outcomes.label[n]],
             class_names[outcomes.predicted[n]],
             float(outcomes.probability[n]),
         )
 
 
-def _thumbnail(pictures: LabeledImages, i: int) -> str:
+def _thumbnail(images: LabeledImages, i: int, decode: Callable[..., Pixels]) -> str:
     try:
-        pixels = decode(pictures.read(i), name=pictures.name(i), reduce_to_px=THUMBNAIL_PX)
-    except ImageError:  # it could be read before: its file is gone
+        pixels = decode(images.read(i), name=images.name(i), reduce_to_px=THUMBNAIL_PX)
+    except ImageError:  # it could be read before, so its file is gone
         return ""
     image = Image.fromarray(pixels)
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
@@ -177,8 +184,8 @@ def _thumbnail(pictures: LabeledImages, i: int) -> str:
 
 
 def _curves(summary: RunSummary) -> dict[str, str] | None:
-    """The same picture for wide and narrow, light and dark screens; None for a probe, which takes no steps."""
-    if summary.recipe.method == "probe":  # the folder may hold the tables of another run
+    """The same plot for wide and narrow, light and dark screens; None for a probe, which takes no steps."""
+    if isinstance(summary.recipe, ProbeRecipe):  # the folder may hold the tables of another run
         return None
     drawn = {
         f"{shape}_{tone}": curves(summary.folder, theme, columns=columns)

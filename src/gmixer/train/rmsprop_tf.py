@@ -1,4 +1,4 @@
-"""RMSProp as TensorFlow 1 computed it, which the RandAugment recipes of EfficientNet's time were tuned with."""
+"""RMSProp as TensorFlow 1 computed it. The RandAugment recipes of EfficientNet's time were tuned with it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch.optim import Optimizer
 
 
 class RMSpropTF(Optimizer):
-    """Differs from torch.optim.RMSprop in three things: the squared average starts at 1, eps is added under the root,
-    and the learning rate is part of what the momentum remembers.
+    """Differs from torch.optim.RMSprop in three points.
+
+    The squared average starts at 1, eps is added under the root, and the momentum includes the learning rate.
 
         g ← gradient + weight_decay · w
         v ← α v + (1 - α) g²          v starts at 1
         m ← momentum · m + lr · g / √(v + eps)
         w ← w - m
 
-    Source: TensorFlow 1's RMSPropOptimizer; the same update as timm 1.0.31's RMSpropTF by its defaults, as its
-    --opt rmsproptf has them.
+    Source: TensorFlow 1's RMSPropOptimizer. The update equals timm 1.0.31's RMSpropTF with the defaults of its
+    --opt rmsproptf.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A run: data and a recipe → a folder with a model that classifies, and everything that tells how it came about."""
+"""A run: data and a recipe → a folder with a model that classifies, its progress, and a report."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gmixer.data import Preprocess
-from gmixer.datasets import UNKNOWN, LabeledImages, described, open_split
+from gmixer.datasets import UNKNOWN, described, open_split
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.saving import save_model
+from gmixer.options import Reading, WeightsSource
 from gmixer.runtimes import Engine
 from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
-from gmixer.train.initial_model import InitialModel, start
+from gmixer.train.initial_model import InitialModel, make_initial_model
 from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
-from gmixer.train.recipe import Recipe, RunOptions
+from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
+from gmixer.train.run_context import RunContext, TrainData
 from gmixer.train.run_dir import MODEL, bind_run_dir
+from gmixer.train.run_options import RunOptions
 from gmixer.train.run_summary import RunSummary
 from gmixer.train.teacher import open_teacher
 
 
 @dataclass(frozen=True)
 class Trained:
-    """folder: of the run; model_folder: what gmixer.load takes. outcomes: the validation part, by the model as saved.
+    """folder: of the run. model_folder: for gmixer.load. outcomes: the validation part, by the model as saved.
 
     report: the page; None where it could not be written, and in all processes but the first.
     """
@@ -49,79 +51,85 @@ def train(
     listener: Listener,
     device: str | None = None,
     threads: int | None = None,
-    run_options: RunOptions | None = None,
+    run_options: RunOptions = RunOptions(),
+    reading: Reading = Reading(),
+    weights: WeightsSource = WeightsSource(fetch=True),
 ) -> Trained:
-    """Trains by the recipe on the pictures at `data` (gmixer.datasets.open_split), or goes on where the folder's run
-    stopped.
+    """Trains by the recipe on the images at `data` (gmixer.datasets.open_split), or continues the folder's run.
 
     device: "cpu", "cuda"; None: a GPU where there is one.
-    threads: on the CPU, of each process; None: all that there are, shared among the run's processes.
+    threads: on the CPU, of each process; None: all available threads, shared among the run's processes.
+    reading: how images are read and decoded. It belongs to the run, as the recipe does.
+    weights: where the weights of the model to start from may come from.
 
     Raises InputError, WeightsError, UnknownModelError, EngineError (threads, device); Interrupted after a signal.
     """
     folder = Path(folder)
     if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
-        raise InputError(
-            f"{folder} lies in {os.fspath(data)}, of which it would become a part; wanted -o somewhere else"
-        )
+        raise InputError(f"{folder} lies inside the data, {os.fspath(data)}; choose another folder (-o)")
     torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
-    parts = open_split(data, val_fraction=recipe.val_fraction)
-    pictures, held_out = parts.train, parts.val
-    for line in described(pictures, held_out):
+    parts = open_split(data, val_fraction=recipe.data.val_fraction)
+    for line in described(parts.train, parts.val):
         listener.message(line)
-    begun = start(recipe, pictures, held_out)
-    listener.message(begun.said)
+    initial = make_initial_model(recipe, parts.train, parts.val, weights)
+    listener.message(initial.description)
+    images = TrainData(train=parts.train, val=parts.val, config=initial.data, reading=reading)
     with world(device) as here:
-        if recipe.method == "probe" and here.size > 1:
+        if isinstance(recipe, ProbeRecipe) and here.size > 1:
             raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")
         if here.first:
-            bind_run_dir(folder, recipe, train=pictures, val=held_out)
-        if recipe.method == "probe":
-            outcomes, unreadable = _probe(begun, recipe, pictures, held_out, listener)
+            bind_run_dir(folder, recipe, train=parts.train, val=parts.val, reading=reading)
+        context = RunContext(folder=folder, world=here, listener=listener, options=run_options)
+        if isinstance(recipe, ProbeRecipe):
+            outcomes, unreadable = _fit_head(initial, recipe, images, listener)
         else:
-            from gmixer.train.loop import Trainer  # torchvision, which a probe does without, takes seconds to import
-
-            trainer = Trainer(
-                begun.model,
-                recipe,
-                begun.data,
-                train=pictures,
-                val=held_out,
-                folder=folder,
-                world=here,
-                listener=listener,
-                run_options=run_options or RunOptions(),
-                teacher=open_teacher(recipe.teacher, begun, here.device) if recipe.teacher else None,
-            )
-            outcomes = trainer.run()
-            begun.model.load_state_dict(trainer.result.state_dict())
-            unreadable = trainer.unreadable
+            outcomes, unreadable = _train_weights(initial, recipe, images, context)
         if here.first:
-            save_model(begun.model, folder / MODEL, data=begun.data, class_names=begun.class_names)
+            save_model(initial.model, folder / MODEL, data=initial.data, class_names=initial.class_names)
     report = None
     if here.first:
         summary = RunSummary(
-            recipe=recipe, start=begun, parts=parts, outcomes=outcomes, unreadable=unreadable, folder=folder
+            recipe=recipe,
+            initial=initial,
+            parts=parts,
+            outcomes=outcomes,
+            unreadable=unreadable,
+            folder=folder,
+            reading=reading,
         )
-        report = _tell(summary, listener)
-    return Trained(folder, folder / MODEL, outcomes, begun.class_names, report)
+        report = _write_summary(summary, listener)
+    return Trained(folder, folder / MODEL, outcomes, initial.class_names, report)
 
 
-def _probe(
-    begun: InitialModel, recipe: Recipe, train: LabeledImages, val: LabeledImages, listener: Listener
+def _train_weights(
+    initial: InitialModel, recipe: TrainRecipe, data: TrainData, context: RunContext
 ) -> tuple[Outcomes, dict[str, str]]:
-    """The judgement, and the pictures that could not be read, each with why."""
+    """Changes the model's weights → the outcomes, and the images that could not be read: name → reason."""
+    from gmixer.train.loop import Trainer  # imports torchvision, which takes seconds, and which a probe does not need
+
+    teacher = open_teacher(recipe.loss.teacher, initial, context.world.device) if recipe.loss.teacher else None
+    trainer = Trainer(initial.model, recipe, data, context, teacher=teacher)
+    trainer.resume()
+    outcomes = trainer.run()
+    initial.model.load_state_dict(trainer.state.result.state_dict())
+    return outcomes, trainer.state.unreadable
+
+
+def _fit_head(
+    initial: InitialModel, recipe: ProbeRecipe, data: TrainData, listener: Listener
+) -> tuple[Outcomes, dict[str, str]]:
+    """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
     unreadable: list[ImageError] = []
-    fit_probe(begun.model, begun.data, train, listener, seed=recipe.seed, unreadable=unreadable)
-    labelled = np.flatnonzero(val.labels != UNKNOWN)
-    outcomes, errors = score_images(Engine.from_torch(begun.model), val, labelled, Preprocess(begun.data))
+    fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable)
+    labelled = np.flatnonzero(data.val.labels != UNKNOWN)
+    outcomes, errors = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
     return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
 
 
-def _tell(summary: RunSummary, listener: Listener) -> Path | None:
-    """Model card, curves and report. The model is saved: whatever goes wrong here is told, and costs nothing else."""
+def _write_summary(summary: RunSummary, listener: Listener) -> Path | None:
+    """Model card, curves and report. The model is saved already: an error here becomes a message."""
     report = None
     try:
         from gmixer.train.card import write_card
@@ -129,9 +137,9 @@ def _tell(summary: RunSummary, listener: Listener) -> Path | None:
         from gmixer.train.report import write_report
 
         write_card(summary)
-        if summary.recipe.method != "probe":  # which takes no steps
+        if isinstance(summary.recipe, TrainRecipe):  # a probe takes no steps
             write_curves(summary.folder)
         report = write_report(summary)
     except Exception as error:
-        listener.message(f"the model is saved, its report is not whole: {type(error).__name__}: {error}")
+        listener.message(f"the model is saved, but its report is incomplete: {type(error).__name__}: {error}")
     return report

@@ -1,10 +1,10 @@
-"""The folder of a run: what lies where in it, and whose run it is.
+"""The folder of a run: its files, and the check that it belongs to this run.
 
 recipe.toml         the resolved recipe
-data.json           what the run learns from: how many pictures, their classes, a checksum
-train.csv, val.csv  the progress; tensorboard/ the same
-checkpoint/last.pt  where the run goes on
-model/              config.json, model.safetensors, README.md: what every command of gmixer, and timm, takes
+data.json           what identifies the data: number of images, classes, a checksum, and the reading options
+train.csv, val.csv  the progress; tensorboard/ holds the same
+checkpoint/last.pt  the state from which the run continues
+model/              config.json, model.safetensors, README.md: for all gmixer commands, and for timm
 report.html         accuracy, curves, confusion, the worst mistakes; curves.png
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ import numpy as np
 from gmixer.datasets import LabeledImages
 from gmixer.errors import ImageError, InputError
 from gmixer.files import atomic_write
+from gmixer.options import Reading
 from gmixer.train.recipe import Recipe
+from gmixer.train.recipe_file import differences, is_flat, to_toml
 
 RECIPE = "recipe.toml"
 DATA = "data.json"
@@ -32,68 +35,93 @@ MODEL = "model"
 REPORT = "report.html"
 CURVES = "curves.png"
 
-FORMAT = 1  # of data.json: how its checksums are made
-LOOKED_AT = 64  # pictures whose bytes are part of the checksum
+FORMAT = 2  # of data.json: its keys, and how its checksums are made
+SAMPLED = 64  # images whose bytes are part of the checksum
 
 
-def bind_run_dir(folder: Path, recipe: Recipe, *, train: LabeledImages, val: LabeledImages) -> None:
-    """Makes it the folder of this run, or finds that it is: the same recipe, pictures, labels and classes.
+def bind_run_dir(
+    folder: Path, recipe: Recipe, *, train: LabeledImages, val: LabeledImages, reading: Reading = Reading()
+) -> None:
+    """Makes it the folder of this run, or checks that it is: the same recipe, images, labels, classes and reading.
 
     Raises InputError where it holds another run, and changes nothing then.
     """
     recipe_file, data_file = folder / RECIPE, folder / DATA
-    ours = {"train": _part(train), "val": _part(val)}
+    ours = {"train": _identity(train), "val": _identity(val), "reading": _not_default(reading)}
     if (folder / MODEL).exists() or (folder / CHECKPOINT).exists():
         try:
             differing = _differing(folder, recipe, ours)
-        except (OSError, ValueError, LookupError, TypeError) as error:  # a file is missing, or says something else
+        except InputError:
+            raise
+        except (OSError, ValueError, LookupError, TypeError) as error:  # a file is missing, or has other content
             raise InputError(
-                f"{folder} holds a model or a checkpoint, but what tells whose it is cannot be read ({error}); wanted "
-                f"its {RECIPE} and {DATA}, or another folder (-o) to start anew"
+                f"{folder} holds a model or a checkpoint, but its {RECIPE} and {DATA} cannot be read ({error}); "
+                "restore these files, or choose another folder (-o)"
             ) from error
         if differing:
-            raise InputError(
-                f"{folder} holds {differing}; give the same to go on, or another folder (-o) to start anew"
-            )
+            raise InputError(f"{folder} holds {differing}; give the same to continue it, or choose another folder (-o)")
         return
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(recipe_file) as unfinished:
-        unfinished.write_text(recipe.to_toml(), encoding="utf-8")
+        unfinished.write_text(to_toml(recipe), encoding="utf-8")
     with atomic_write(data_file) as unfinished:
         unfinished.write_text(json.dumps({"format": FORMAT} | ours, indent=1) + "\n", encoding="utf-8")
 
 
 def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:
-    """What the folder holds, where that is another run's; "" where it is this one's."""
-    if lines := recipe.differences((folder / RECIPE).read_text(encoding="utf-8")):
-        return f"a run with another recipe ({'; '.join(lines)})"
+    """What the folder holds, where that is another run's; "" where it is this run's.
+
+    Raises InputError for a run that another version of gmixer began.
+    """
+    toml = (folder / RECIPE).read_text(encoding="utf-8")
     theirs = json.loads((folder / DATA).read_text(encoding="utf-8"))
-    if theirs["format"] != FORMAT:
-        raise ValueError(f"{DATA} was written by another version of gmixer")
-    parts = [_difference(part, theirs[part], ours[part]) for part in ours if theirs[part] != ours[part]]
+    if is_flat(toml) or theirs["format"] != FORMAT:
+        raise InputError(
+            f"{folder} holds a run of another version of gmixer ({RECIPE}, {DATA}); finish it with the gmixer that "
+            "began it, or choose another folder (-o)"
+        )
+    if lines := differences(recipe, toml):
+        return f"a run with another recipe ({'; '.join(lines)})"
+    if theirs["reading"] != ours["reading"]:
+        return f"a run that reads its images with other options ({_options(theirs['reading'])})"
+    parts = [_difference(part, theirs[part], ours[part]) for part in ("train", "val") if theirs[part] != ours[part]]
     return f"a run on other data ({'; '.join(parts)})" if parts else ""
 
 
-def _part(pictures: LabeledImages) -> dict[str, Any]:
-    """By what the source calls its pictures, and by some of them: the data may be moved, but not be another."""
+def _identity(images: LabeledImages) -> dict[str, Any]:
+    """Names within the source, labels, and the bytes of some images: the data may move, but not change."""
     digest = hashlib.sha256()
-    for i, label in enumerate(pictures.labels.tolist()):
-        digest.update(f"{pictures.key(i)}\0{label}\n".encode(errors="surrogateescape"))
-    for i in np.unique(np.linspace(0, len(pictures) - 1, LOOKED_AT).astype(int)).tolist() if len(pictures) else ():
+    for i, label in enumerate(images.labels.tolist()):
+        digest.update(f"{images.key(i)}\0{label}\n".encode(errors="surrogateescape"))
+    for i in np.unique(np.linspace(0, len(images) - 1, SAMPLED).astype(int)).tolist() if len(images) else ():
         try:
-            digest.update(pictures.read(i))
+            digest.update(images.read(i))
         except ImageError as error:
             digest.update(error.kind.encode())
-    if pictures.soft is not None:
-        digest.update(pictures.soft.index.tobytes())
-        digest.update(pictures.soft.probability.tobytes())
-    classes = None if pictures.classes is None else list(pictures.classes)
-    return {"pictures": len(pictures), "sha256": digest.hexdigest(), "classes": classes}
+    if images.soft is not None:
+        digest.update(images.soft.index.tobytes())
+        digest.update(images.soft.probability.tobytes())
+    classes = None if images.classes is None else list(images.classes)
+    return {"images": len(images), "sha256": digest.hexdigest(), "classes": classes}
+
+
+def _not_default(reading: Reading) -> dict[str, Any]:
+    """The options with another value than the default: {"orientation": "ignore", "limits": {"max_pixels": 1000}}."""
+    ours, default = asdict(reading), asdict(Reading())
+    limits = {name: value for name, value in ours.pop("limits").items() if value != default["limits"][name]}
+    changed = {name: value for name, value in ours.items() if value != default[name]}
+    return changed | ({"limits": limits} if limits else {})
+
+
+def _options(reading: dict[str, Any]) -> str:
+    """ "orientation=ignore, max_pixels=1000" """
+    options = {name: value for name, value in reading.items() if name != "limits"} | reading.get("limits", {})
+    return ", ".join(f"{name}={value}" for name, value in options.items()) or "the defaults"
 
 
 def _difference(part: str, theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    if theirs["pictures"] != ours["pictures"]:
-        return f"{part}: {theirs['pictures']:,} pictures, not {ours['pictures']:,}"
+    if theirs["images"] != ours["images"]:
+        return f"{part}: {theirs['images']:,} images, not {ours['images']:,}"
     if theirs["classes"] != ours["classes"]:
         return f"{part}: other classes"
-    return f"{part}: other pictures or labels"
+    return f"{part}: other images or labels"

@@ -1,4 +1,4 @@
-"""What there is to tell of a run that ended: its facts, and how they are said in words."""
+"""The facts of a finished run, and their wording for the card and the report."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from gmixer.datasets import Balance, Split, balance
 from gmixer.evaluate import Outcomes, Share, top
 from gmixer.labels.imagenet import labels_for
 from gmixer.models.model_card import About, plain
+from gmixer.options import Reading
 from gmixer.train.initial_model import InitialModel
-from gmixer.train.recipe import Recipe
+from gmixer.train.recipe import ProbeRecipe, Recipe
 from gmixer.train.run_dir import MODEL, RECIPE
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """folder: of the run; the model lies in it already. outcomes: the held-out part, by that model.
+    """folder: of the run, which holds the model already. outcomes: the held-out part, by that model.
 
-    unreadable: picture → why, of both parts.
+    unreadable: image name → reason, of both parts. reading: how the run read its images.
     """
 
     recipe: Recipe
-    start: InitialModel
+    initial: InitialModel
     parts: Split
     outcomes: Outcomes
     unreadable: Mapping[str, str]
     folder: Path
+    reading: Reading = Reading()
 
     @property
     def name(self) -> str:
@@ -40,11 +42,11 @@ class RunSummary:
 
     @cached_property
     def class_names(self) -> Sequence[str]:
-        """One a class, whether the data named them or not: as the model will name them."""
-        return [label.name for label in labels_for(self.start.model.num_classes, self.start.class_names)]
+        """The name of each class as the model will return it, also where the data has only numbers."""
+        return [label.name for label in labels_for(self.initial.model.num_classes, self.initial.class_names)]
 
     @cached_property
-    def learnt(self) -> Balance:
+    def learned(self) -> Balance:
         return balance(self.parts.train)
 
     @property
@@ -53,53 +55,61 @@ class RunSummary:
 
     @property
     def top5(self) -> Share | None:
-        """None where five classes are all."""
+        """None for five classes or fewer."""
         return top(self.outcomes, 5) if len(self.class_names) > 5 else None
 
     @property
     def method(self) -> str:
-        """What was trained, from what."""
-        recipe, name = self.recipe, self.start.name
-        if recipe.method == "probe":
-            drawn = "" if recipe.pretrained else ", freshly drawn"
-            return f"a linear head on the embeddings of {name}{drawn}, which stayed as it was"
-        if not recipe.pretrained:
-            what = f"{name}, from freshly drawn weights"
-        elif recipe.frozen_blocks:
-            what = f"{name}, the stem and the first {recipe.frozen_blocks} blocks as they were, the rest fine-tuned"
+        """What was trained, from which model."""
+        recipe, name = self.recipe, self.initial.name
+        if isinstance(recipe, ProbeRecipe):
+            weights = "" if recipe.model.pretrained else ", with random weights"
+            return f"a linear head on the embeddings of {name}{weights}, which did not change"
+        if not recipe.model.pretrained:
+            what = f"{name}, from random weights"
+        elif recipe.model.frozen_blocks:
+            frozen = f"the stem and the first {recipe.model.frozen_blocks} blocks unchanged"
+            what = f"{name}, {frozen}, the rest fine-tuned"
         else:
             what = f"{name}, all of it fine-tuned"
-        share = f"{recipe.teacher_share:.0%} of the loss"
-        if recipe.teacher:
-            return f"{what}, with {recipe.teacher} as a teacher ({share})"
-        if recipe.teacher_share and self.parts.train.soft is not None:
-            return f"{what}, with a teacher's answers that the data brings ({share})"
+        share = f"{recipe.loss.teacher_share:.0%} of the loss"
+        if recipe.loss.teacher:
+            return f"{what}, with {recipe.loss.teacher} as a teacher ({share})"
+        if recipe.loss.teacher_share and self.parts.train.soft is not None:
+            return f"{what}, with a teacher's answers from the data ({share})"
         return what
 
     @property
+    def length(self) -> str:
+        """ "3 epochs in batches of 32"; "" for a probe, which takes no steps."""
+        if isinstance(self.recipe, ProbeRecipe):
+            return ""
+        return f"{self.recipe.schedule.epochs:g} epochs in batches of {self.recipe.schedule.batch_size}"
+
+    @property
     def held_out(self) -> str:
-        """How the held-out pictures were chosen."""
-        return "drawn from the data by their names" if self.parts.is_drawn else "the data's own part for it"
+        """How the held-out images were chosen."""
+        return "drawn from the data by their names" if self.parts.is_drawn else "the data's own validation part"
 
     def about(self) -> About:
         """For the model card."""
         shares = {"top-1": self.top1} | ({"top-5": self.top5} if self.top5 else {})
-        measured = {f"{what} on {share.n:,} pictures held out": share for what, share in shares.items() if share.n}
+        measured = {f"{what} on {share.n:,} held-out images": share for what, share in shares.items() if share.n}
         unreadable = f"; {len(self.unreadable):,} of both could not be read" if self.unreadable else ""
         source, n, n_val = plain(self.parts.train.source), len(self.parts.train), len(self.parts.val)
         trained_on = (
-            f"{source}: {n:,} pictures to learn from, {n_val:,} held out ({self.held_out}){unreadable}.\n\n"
+            f"{source}: {n:,} images to learn from, {n_val:,} held out ({self.held_out}){unreadable}.\n\n"
             f"Trained by `gmixer train`: {plain(self.method)}. {RECIPE} beside this folder has every number."
         )
-        holds = "The accuracy holds for pictures like those held out; how it fares on others was not measured."
+        holds = "The accuracy holds for images like the held-out ones; the accuracy on others was not measured."
         if not self.top1.n:
-            holds = "How often it is right was not measured: no picture held out could be read."
+            holds = "The accuracy was not measured: no held-out image could be read."
         return About(
             summary=f"An image classifier and feature backbone with {len(self.class_names):,} classes.",
             trained_on=trained_on,
             accuracy={what: round(100 * share.value, 2) for what, share in measured.items()},
             intervals={what: _percent(share.interval) for what, share in measured.items()},
-            limits=f"{holds} It knows no other classes, and names one of its own whatever a picture shows.",
+            limits=f"{holds} It knows no other classes, and it returns one of its own for any image.",
         )
 
 

@@ -1,6 +1,6 @@
-"""Stochastic depth with the numbers that came with the pictures, instead of numbers drawn in the forward pass.
+"""Stochastic depth with random numbers that come with the images, instead of numbers drawn in the forward pass.
 
-So a picture skips the same branches in whichever process, part of a batch or repeated forward pass it is computed.
+So an image skips the same branches in each process, each part of a batch and each repeated forward pass.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from gmixer.models.mixer import Mixer
 
 
 class GivenDropPath(nn.Module):
-    """Takes the place of a block's DropPath, which is called twice: for the token branch, then the channel branch."""
+    """Replaces a block's DropPath, which is called twice: for the token branch, then for the channel branch."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class GivenDropPath(nn.Module):
 
 
 def give_drop_paths(model: Mixer, rate: float) -> list[GivenDropPath]:
-    """Replaces the model's own, in place; no rate, nothing to replace."""
+    """Replaces the model's DropPath modules in place. At rate 0 it replaces none, and returns an empty list."""
     paths = [GivenDropPath(rate) for _ in model.blocks] if 0 < rate < 1 else []
     for block, path in zip(model.blocks, paths, strict=False):
         block.drop_path = path
@@ -37,6 +37,6 @@ def give_drop_paths(model: Mixer, rate: float) -> list[GivenDropPath]:
 
 
 def give_numbers(paths: list[GivenDropPath], depth_BL2: Tensor) -> None:
-    """Before the forward pass of a batch."""
+    """Sets the random numbers of a batch, before its forward pass."""
     for i, path in enumerate(paths):
         path.uniform_B2, path._channels = depth_BL2[:, i], False

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends in order, after the step that is under way."""
+"""Ctrl-C and SIGTERM: a run stops after its current step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 @contextmanager
 def stopping() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM end up in the list that is yielded; the second one, be it the other, kills."""
+    """Yields a list, and adds the first SIGINT or SIGTERM to it. A second signal, of either kind, works as usual."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -20,7 +20,7 @@ def stopping() -> Iterator[list[int]]:
 
     try:
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: nothing to hear
+    except ValueError:  # not in the main thread, which alone receives signals
         yield asked
         return
     try:

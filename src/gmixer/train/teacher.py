@@ -1,4 +1,4 @@
-"""A model that answers while another one learns: any torch model that classifies the same classes."""
+"""A model that answers during the training of another model: any torch model with the same classes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from gmixer.weights import is_path
 
 
 def open_teacher(name: str, student: InitialModel, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """name: a model of gmixer's or a folder; `package.module:function`, which returns any torch.nn.Module. Its
-    `pretrained_cfg`, if it has one, says how it is fed, in timm's words; else it is fed as the student is.
+    """Returns a function: images as the student sees them, (B, C, S, S) on the device → logits (B, K), no gradients.
 
-    → pictures as the student sees them (B, C, S, S) on the device → logits (B, K), without gradients.
+    name: a gmixer model, a folder, or `package.module:function`, which returns any torch.nn.Module. Where it has a
+        `pretrained_cfg` in timm's format, its images are prepared by that config, else as for the student.
     Raises InputError where it does not load, or has other classes.
     """
-    model = (_from_function(name) if ":" in name and not is_path(name) else _of_gmixer(name)).to(device).eval()
-    own = getattr(model, "pretrained_cfg", None)
-    data = DataConfig.from_timm(own) if own else student.data
-    to_teacher = _Refed(student.data, data).to(device)
+    model = (_from_function(name) if ":" in name and not is_path(name) else _from_gmixer(name)).to(device).eval()
+    config = getattr(model, "pretrained_cfg", None)
+    data = DataConfig.from_timm(config) if config else student.data
+    to_teacher = _Renormalise(student.data, data).to(device)
 
     @torch.inference_mode()
     def answer(x_BCSS: Tensor) -> Tensor:
@@ -40,12 +40,12 @@ def open_teacher(name: str, student: InitialModel, device: torch.device) -> Call
     logits = answer(torch.zeros(1, student.data.in_chans, side, side, device=device))
     if logits.shape != (1, student.model.num_classes):
         raise InputError(
-            f"the teacher {name} answers with {tuple(logits.shape)} to one picture; wanted "
+            f"the teacher {name} answers with {tuple(logits.shape)} to one image; wanted "
             f"{(1, student.model.num_classes)}: it must know the classes of the data, in their order"
         )
     classes = known_classes(student.model.num_classes, student.class_names)
-    theirs = _class_names(own, logits.shape[1])
-    # Who has no names counts by number.
+    theirs = _class_names(config, logits.shape[1])
+    # A side without class names is compared by class index.
     ours, theirs = classes or _numbers(theirs), theirs or _numbers(classes)
     if ours and theirs and not same_classes(ours, theirs):
         raise InputError(
@@ -55,23 +55,24 @@ def open_teacher(name: str, student: InitialModel, device: torch.device) -> Call
     return answer
 
 
-def _class_names(own: Mapping[str, Any] | None, num_classes: int) -> Sequence[str] | None:
-    """What its `pretrained_cfg` says, in timm's words; None where it has none: it is then trusted. Names that are not
-    as many as its answers are of a head that it had before.
+def _class_names(config: Mapping[str, Any] | None, num_classes: int) -> Sequence[str] | None:
+    """The class names in its `pretrained_cfg`; None where it has none: its classes are then trusted.
+
+    Another number of names than of logits belongs to an earlier head, and is ignored.
     """
-    if not own:
+    if not config:
         return None
-    names = own.get("label_names") or ()
+    names = config.get("label_names") or ()
     return known_classes(num_classes, names if len(names) == num_classes else None)
 
 
 def _numbers(names: Sequence[str] | None) -> Sequence[str] | None:
-    """What classes without names are called, to be compared with these; None where that says nothing."""
+    """Numbers as names, to compare with these names; None where there is no comparison to make."""
     return None if names is None or counts_by_place(names) else [str(i) for i in range(len(names))]
 
 
-class _Refed(nn.Module):
-    """Pictures normalised for one model → for another, at its size."""
+class _Renormalise(nn.Module):
+    """Images normalised for one model → images normalised for another, at its size."""
 
     had_mean: Tensor
     had_std: Tensor
@@ -92,7 +93,7 @@ class _Refed(nn.Module):
         return F.interpolate(x_BCSS, size=(self.side, self.side), mode="bicubic", antialias=True)
 
 
-def _of_gmixer(name: str) -> nn.Module:
+def _from_gmixer(name: str) -> nn.Module:
     return create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True)
 
 
@@ -100,9 +101,9 @@ def _from_function(name: str) -> nn.Module:
     module, _, function = name.partition(":")
     try:
         made: Any = getattr(importlib.import_module(module), function)()
-    except Exception as error:  # of any type: it is somebody's own code
+    except Exception as error:  # of any type: it is the user's own code
         what = f"{type(error).__name__}: {error}"
-        raise InputError(f"the teacher {name} cannot be had ({what}); wanted package.module:function") from error
+        raise InputError(f"the teacher {name} cannot be loaded ({what}); wanted package.module:function") from error
     if not isinstance(made, nn.Module):
         raise InputError(
             f"the teacher {name} is a {type(made).__name__}; wanted a function that returns a torch.nn.Module"

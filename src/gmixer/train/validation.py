@@ -1,6 +1,6 @@
-"""The model in training as a Runtime, so that evaluate can score it on the validation split.
+"""Scores the model in training on the validation part, by all processes of a run together.
 
-B images, K classes.
+B images of a batch, K classes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gmixer.config import ModelConfig
+from gmixer.datasets.labeled_images import UNKNOWN
+from gmixer.errors import ImageError
+from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.mixer import Mixer
 from gmixer.options import FP32, Precision
 from gmixer.runtimes import Output
+from gmixer.train.distributed import World
+from gmixer.train.run_context import TrainData
+
+
+def validate(model: Mixer, data: TrainData, world: World) -> tuple[Outcomes, list[ImageError]]:
+    """The outcomes of the labelled images, and the errors of unreadable images; the same in all processes."""
+    mine = np.flatnonzero(data.val.labels != UNKNOWN)[world.rank :: world.size]
+    runtime = ModelInTraining(model, world.device)
+    shares = world.gathered(score_images(runtime, data.val, mine, data.preprocess()))
+    outcomes = Outcomes.joined([outcomes for outcomes, _ in shares])
+    return outcomes, [error for _, errors in shares for error in errors]
 
 
 class ModelInTraining:
