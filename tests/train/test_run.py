@@ -13,6 +13,8 @@ import pytest
 import torch
 
 import gmixer
+import gmixer.train.curves
+import gmixer.train.report
 from gmixer.errors import EngineError, InputError
 from gmixer.train import Recipe, RunOptions, Trained, TrainRecipe, read_recipe, train
 from gmixer.train.log import read_table
@@ -53,7 +55,10 @@ def trained(data: Path, recipe: Recipe, folder: Path, listener: Watching | None 
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path) -> None:
+def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name != "smoke":  # one real drawing is enough: each takes a second
+        for module in (gmixer.train.curves, gmixer.train.report):
+            monkeypatch.setattr(module, "curves", lambda *_, **__: b"a plot")
     recipe, watching = read_recipe(name).changed(SMALL[name]), Watching()
     done = trained(table, recipe, tmp_path / "run", watching)
     assert len(done.outcomes.image) == N // 5 and done.report is not None and done.report.exists()
@@ -72,7 +77,7 @@ def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path) -> None
     assert all(np.isfinite(row["loss"]) for row in rows)
 
 
-def test_a_run_of_other_data_is_refused_and_stays(table: Path, tmp_path: Path) -> None:
+def test_a_run_of_other_data_or_another_recipe_is_refused_and_stays(table: Path, tmp_path: Path) -> None:
     done = trained(table, read_recipe("probe"), tmp_path / "run")
     before = (done.model_folder / "model.safetensors").read_bytes()
     rows, moved = pq.read_table(table), tmp_path / table.name
@@ -80,6 +85,10 @@ def test_a_run_of_other_data_is_refused_and_stays(table: Path, tmp_path: Path) -
     with pytest.raises(InputError) as error:
         trained(moved, read_recipe("probe"), tmp_path / "run")
     assert "holds a run on other data (train: other images or labels)" in str(error.value)
+    with pytest.raises(InputError) as error:
+        trained(table, read_recipe("smoke").changed({"schedule.batch_size": 8}), tmp_path / "run")
+    assert 'method = "probe"' in str(error.value) and "another folder" in str(error.value)
+    assert not (tmp_path / "run" / "checkpoint").exists()
     assert (done.model_folder / "model.safetensors").read_bytes() == before
 
 
@@ -99,7 +108,9 @@ def test_a_folder_inside_the_data_is_refused(tmp_path: Path) -> None:
     assert not (data / "run").exists()
 
 
-@pytest.mark.parametrize(("options", "said"), [({"threads": 100_000}, "1 to 1024"), ({"device": "nowhere"}, "nowhere")])
+@pytest.mark.parametrize(
+    ("options", "said"), [({"threads": 100_000}, "1 to 1,024"), ({"device": "nowhere"}, "nowhere")]
+)
 def test_what_this_machine_has_not_is_told(options: dict[str, Any], said: str, table: Path, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=said):
         train(table, read_recipe("probe"), tmp_path / "run", listener=Watching(), **options)

@@ -105,8 +105,8 @@ def train(
         "data.val_fraction": val,
     }
     recipe = _recipe(config, changes, settings or ())
-    folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     run_options = RunOptions(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every)
+    folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         with require("gmixer train", "train", EXTRA_PACKAGES):
             from gmixer.train import train as train_on
