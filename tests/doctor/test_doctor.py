@@ -35,7 +35,7 @@ from gmixer.data import preprocess
 from gmixer.doctor import CHECKS, Finding, core, embedded, examine, install
 from gmixer.doctor import hub_access as hub
 from gmixer.doctor import resources as machine
-from gmixer.doctor.forked import ChildDied, in_child
+from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.reference import drawn_tensors, reference_stages
 from gmixer.runtimes import Engine, available_isas, threads
 from gmixer.weights import find

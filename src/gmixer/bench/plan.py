@@ -9,12 +9,12 @@ from pathlib import Path
 from gmixer.bench import photos, pictures, start
 from gmixer.bench.ceiling import ceiling_steps
 from gmixer.bench.forward import forward_steps
-from gmixer.bench.peers import PEERS, packages_of, peer_steps
-from gmixer.bench.photos import photo_steps
-from gmixer.bench.pictures import picture_steps
+from benchmarks.forward_contest import PEERS, packages_of, peer_steps
+from benchmarks.folder_contest import photo_steps
+from benchmarks.image_contest import picture_steps
 from gmixer.bench.row import Step
 from gmixer.bench.stages import stage_step
-from gmixer.bench.start import start_steps
+from benchmarks.launch_contest import start_steps
 from gmixer.bench.target import Subject
 from gmixer.runtimes import available_isas
 

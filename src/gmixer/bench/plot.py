@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from gmixer.bench.contest import ContestRow
+    from benchmarks.contest import ContestRow
     from gmixer.bench.forward import ForwardRow
     from gmixer.bench.machine import Machine
 

@@ -68,7 +68,7 @@ def bench(
 
     Exit status: 0 all was measured, 1 a peer failed, 2 the command could not run.
     """
-    from gmixer.bench.contest import ContestRow, Note
+    from benchmarks.contest import ContestRow, Note
     from gmixer.bench.extras import require
     from gmixer.bench.forward import ForwardRow
     from gmixer.bench.machine import this_machine

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmixer.config import EMBEDDED_MODEL
 from gmixer.doctor.finding import Outcome, failed, ok
-from gmixer.doctor.forked import in_child
+from gmixer.doctor.child_process import in_child
 from gmixer.doctor.install import REINSTALL
 
 if TYPE_CHECKING:

@@ -21,14 +21,14 @@ from safetensors.numpy import save_file
 
 from command import GMIXER, run
 from gmixer.bench import contestants, photos, pictures, start
-from gmixer.bench.contest import ContestRow, Note
-from gmixer.bench.contestants import CONTESTANTS, Task, prepare
+from benchmarks.contest import ContestRow, Note
+from benchmarks.networks import CONTESTANTS, Task, prepare
 from gmixer.bench.jpegs import drawn_jpeg
-from gmixer.bench.peers import PEERS, packages_of
-from gmixer.bench.photos import photo_steps
+from benchmarks.forward_contest import PEERS, packages_of
+from benchmarks.folder_contest import photo_steps
 from gmixer.bench.plan import isas_from
 from gmixer.bench.row import Step
-from gmixer.bench.start import start_steps
+from benchmarks.launch_contest import start_steps
 from gmixer.bench.target import Subject, subject
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import EngineError, InputError

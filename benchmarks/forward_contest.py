@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gmixer.bench import contestants
-from gmixer.bench.contest import Contest, Entrant, Result, Turn
+from benchmarks.contest import Contest, Entrant, Result, Turn
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.row import Row, Step, threads_in_words
 from gmixer.bench.target import Subject

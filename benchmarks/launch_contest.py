@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gmixer.bench import contestants, launch
-from gmixer.bench.contest import Contest, Entrant, Result, Turn
+from benchmarks.contest import Contest, Entrant, Result, Turn
 from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
-from gmixer.bench.peers import export_step
+from benchmarks.forward_contest import export_step
 from gmixer.bench.row import Step, ends
 from gmixer.bench.stats import Spread
 from gmixer.bench.target import Subject

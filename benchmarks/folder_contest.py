@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gmixer.bench.contest import Contest, Entrant, Result, Turn
+from benchmarks.contest import Contest, Entrant, Result, Turn
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.jpegs import drawn_jpeg
 from gmixer.bench.row import Step, per_cent, threads_in_words
@@ -122,7 +122,7 @@ def measure_timm(source: str, variant: str | None, folder: str, threads: int, wo
     from timm.data.transforms_factory import create_transform
     from torch.utils.data import DataLoader
 
-    from gmixer.bench.contestants import timm_model
+    from benchmarks.networks import timm_model
     from gmixer.weights import find_checkpoint
 
     torch.set_num_threads(threads)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from gmixer.bench.contest import Contest, ContestRow, Entrant, Note, Result, Turn
+from benchmarks.contest import Contest, ContestRow, Entrant, Note, Result, Turn
 from gmixer.bench.row import Row
 from gmixer.errors import EngineError
 

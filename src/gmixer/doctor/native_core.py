@@ -11,7 +11,7 @@ import numpy as np
 
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.doctor.finding import Outcome, failed, ok, warning
-from gmixer.doctor.forked import ChildDied, in_child
+from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.install import REINSTALL
 from gmixer.doctor.reference import Floats, drawn_tensors, reference_stages
 

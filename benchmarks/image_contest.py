@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gmixer.bench.contest import Contest, Entrant, Result, Turn
+from benchmarks.contest import Contest, Entrant, Result, Turn
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.jpegs import LARGE, TYPICAL, drawn_jpeg
 from gmixer.bench.row import Step
