@@ -1,17 +1,19 @@
-"""The forward pass against its peers: contests, one a batch size and number of threads."""
+"""The forward pass against the peers: one contest for each batch size and number of threads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from gmixer.bench import contestants
-from benchmarks.contest import Contest, Entrant, Result, Turn
+from benchmarks import networks
+from benchmarks.contest import Contest, Contestant, Measurement, Run
 from gmixer.bench.fresh import in_fresh_process
+from gmixer.bench.plan import Plan
 from gmixer.bench.row import Row, Step, threads_in_words
-from gmixer.bench.target import Subject
+from gmixer.bench.target import Target
+from gmixer.bench.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,80 +30,64 @@ PEERS: dict[str, Peer] = {
     "openvino-throughput": Peer("OpenVINO throughput", ("openvino",)),
     "openvino-throughput-split": Peer("OpenVINO split", ("openvino",)),
 }
-JUDGES = ("torch", "timm", "onnx")  # who exports the network and computes it in float64
+REFERENCE_PACKAGES = ("torch", "timm", "onnx")  # export the network, and compute it in float64
 
 
 def packages_of(peers: Sequence[str]) -> list[str]:
-    """What must be installed, each once."""
-    return list(dict.fromkeys([*JUDGES, *(package for peer in peers for package in PEERS[peer].packages)]))
+    """The packages that must be installed, each once."""
+    return list(dict.fromkeys([*REFERENCE_PACKAGES, *(package for peer in peers for package in PEERS[peer].packages)]))
 
 
-def export_step(subject: Subject, *, batch: int, threads: int) -> Step:
-    """What contestants.prepare leaves in the subject's scratch folder, unless it is there already."""
+def export_step(target: Target, workload: Workload) -> Step:
+    """Writes the files of networks.prepare into the target's scratch folder, unless they are there already."""
 
     def run() -> list[Row]:
-        if not (subject.scratch / contestants.EXACT_FILE).exists():
-            arguments = {**subject.weights, "folder": str(subject.scratch), "batch": batch, "threads": threads}
-            in_fresh_process(contestants.prepare, arguments)
+        if not (target.scratch / networks.EXACT_FILE).exists():
+            in_fresh_process(networks.prepare, {"workload": asdict(workload), "folder": str(target.scratch)})
         return []
 
     return Step("exporting to ONNX, computing in float64", run)
 
 
-def peer_steps(
-    subject: Subject,
-    *,
-    rounds: int,
-    peers: Sequence[str],
-    batches: Sequence[int],
-    threads: Sequence[int],
-    isas: Sequence[str],
-    seconds: float,
-) -> list[Step]:
-    """isas: those that gmixer runs on, the best first; each contest's first entrant is gmixer on that one."""
-    folder = subject.scratch
-    # Each process would else compile anew what the one before it has compiled.
-    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor")}
+def forward_contest_steps(target: Target, plan: Plan, peers: Sequence[str], rounds: int) -> list[Step]:
+    """plan.isas: gmixer runs on each. The first contestant of a contest is gmixer on plan.isas[0]."""
+    best_isa = plan.isas[0]
+    # With a common cache, a process does not compile again what an earlier one has compiled.
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(target.scratch / "inductor")}
 
-    def turn(key: str, label: str, batch: int, count: int, isa: str) -> Turn:
-        contestant = "gmixer" if key not in PEERS else key
+    def run(key: str, label: str, workload: Workload) -> Run:
         arguments = {
-            **subject.weights,
-            "contestant": contestant,
-            "folder": str(folder),
-            "batch": batch,
-            "threads": count,
-            "isa": isa,
-            "ceiling_isa": isa if contestant == "gmixer" else isas[0],
-            "seconds": seconds,
+            "network": key if key in PEERS else "gmixer",
+            "workload": asdict(workload),
+            "folder": str(target.scratch),
         }
-        entrant = Entrant(key, label, rival=key in PEERS)
-        return Turn([entrant], lambda: {key: _measure(arguments, environment)})
+        return Run([Contestant(key, label, rival=key in PEERS)], lambda: {key: _measure(arguments, environment)})
 
-    contests = [
-        Contest(
+    def contest(batch: int, threads: int) -> Contest:
+        what = f"batch {batch}, {threads_in_words(threads)}"
+        loads = {isa: target.workload(batch=batch, threads=threads, isa=isa, seconds=plan.seconds) for isa in plan.isas}
+        return Contest(
             group="forward",
-            what=f"batch {batch}, {threads_in_words(count)}",
-            title=f"forward pass, fp32, batch {batch}, {threads_in_words(count)}; error: in PyTorch's own",
+            what=what,
+            title=f"forward pass, fp32, {what}; error: in PyTorch's own",
             unit="image",
-            turns=[
-                turn("gmixer", f"gmixer ({isas[0]})", batch, count, isas[0]),
-                *(turn(f"gmixer-{isa}", f"gmixer ({isa})", batch, count, isa) for isa in isas[1:]),
+            runs=[
+                run("gmixer", f"gmixer ({best_isa})", loads[best_isa]),
+                *(run(f"gmixer-{isa}", f"gmixer ({isa})", loads[isa]) for isa in plan.isas[1:]),
                 *(
-                    turn(peer, PEERS[peer].label, batch, count, isas[0])
+                    run(peer, PEERS[peer].label, loads[best_isa])
                     for peer in peers
                     if batch > 1 or peer != "openvino-throughput-split"
                 ),
             ],
-            macs=subject.config.macs,
+            macs=target.config.macs,
         )
-        for count in threads
-        for batch in batches
-    ]
-    export = export_step(subject, batch=max(batches), threads=max(threads))
+
+    contests = [contest(batch, threads) for threads in plan.threads for batch in plan.batches]
+    export = export_step(target, target.workload(batch=max(plan.batches), threads=max(plan.threads)))
     return [export, *(step for contest in contests for step in contest.steps(rounds))]
 
 
-def _measure(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Result:
-    answer = in_fresh_process(contestants.measure, arguments, environment=environment)
-    return Result(peak_mib=answer.peak_bytes / 2**20, **answer.value)
+def _measure(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Measurement:
+    answer = in_fresh_process(networks.measure, arguments, environment=environment)
+    return Measurement(peak_mib=answer.peak_bytes / 2**20, **answer.value)

@@ -1,4 +1,4 @@
-"""From nothing to the first answer: whole processes, and what `import gmixer` adds to a bare Python."""
+"""Whole processes, from start to end; and what `import gmixer` adds to a bare Python."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gmixer.bench import contestants, launch
-from benchmarks.contest import Contest, Entrant, Result, Turn
-from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
+from benchmarks import launcher, networks
+from benchmarks.contest import Contest, Contestant, Measurement, Run, ends
 from benchmarks.forward_contest import export_step
-from gmixer.bench.row import Step, ends
+from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
+from gmixer.bench.row import Step
 from gmixer.bench.stats import Spread
-from gmixer.bench.target import Subject
+from gmixer.bench.target import Target
+from gmixer.bench.workload import Workload
 from gmixer.config import EMBEDDED_MODEL
 from gmixer.errors import EngineError
-from gmixer.weights import find_checkpoint
 
 PACKAGES = ("torch", "timm", "onnx", "onnxruntime")
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
-def start_steps(subject: Subject, *, rounds: int, threads: int) -> list[Step]:
-    picture = subject.scratch / "one.jpg"
-    picture.write_bytes(drawn_jpeg(*TYPICAL, seed=0))
-    network = subject.scratch / contestants.ONNX_FILE
-    classify = [sys.executable, "-m", "gmixer", "classify", str(picture)]
-    named = ["--name", subject.variant] if subject.variant else []
+def launch_steps(target: Target, workload: Workload, rounds: int) -> list[Step]:
+    image = target.scratch / "one.jpg"
+    image.write_bytes(drawn_jpeg(*TYPICAL, seed=0))
+    classify = [sys.executable, "-m", "gmixer", "classify", str(image)]
+    named = ["--name", target.variant] if target.variant else []
     contests = [
         _contest(
-            f"gmixer classify, {subject.name}",
+            f"gmixer classify, {target.name}",
             [
-                ("gmixer", "gmixer classify", [*classify, "--model", subject.source, *named]),
-                *([("timm", "timm script", _timm(subject, picture))] if _timm_knows(subject) else []),
-                ("onnxruntime", "ONNX Runtime script", _onnx(subject, picture, network)),
+                ("gmixer", "gmixer classify", [*classify, "--model", target.source, *named]),
+                *([("timm", "timm script", _timm(target, image))] if _timm_knows(target) else []),
+                ("onnxruntime", "ONNX Runtime script", _onnx(target, workload, image)),
             ],
         ),
         _contest(
@@ -53,7 +52,7 @@ def start_steps(subject: Subject, *, rounds: int, threads: int) -> list[Step]:
             remark=_beyond_python,
         ),
     ]
-    return [export_step(subject, batch=1, threads=threads), *(step for c in contests for step in c.steps(rounds))]
+    return [export_step(target, workload), *(step for contest in contests for step in contest.steps(rounds))]
 
 
 def _beyond_python(ms: Mapping[str, Sequence[float]]) -> str:
@@ -71,9 +70,9 @@ def _contest(
     return Contest(
         group="start",
         what=what,
-        title=f"{what}: the whole process, from nothing to its end, the files in the disk's cache",
+        title=f"{what}: the whole process, its files in the disk cache",
         unit="start",
-        turns=[Turn([Entrant(key, label, rivals)], _Launch(key, command)) for key, label, command in commands],
+        runs=[Run([Contestant(key, label, rivals)], _Launch(key, command)) for key, label, command in commands],
         remark=remark,
     )
 
@@ -82,39 +81,39 @@ def _contest(
 class _Launch:
     key: str
     command: list[str]
-    warm: bool = False  # whether its files are in the disk's cache by now
+    warm: bool = False  # whether its files are in the disk cache
 
-    def __call__(self) -> Mapping[str, Result]:
+    def __call__(self) -> Mapping[str, Measurement]:
         if not self.warm:
             _launch(self.command)
             self.warm = True
         return {self.key: _launch(self.command)}
 
 
-def _launch(command: list[str]) -> Result:
-    """Raises EngineError where it fails."""
-    launcher = [sys.executable, "-I", "-S", launch.__file__, *command]
-    done = subprocess.run(launcher, capture_output=True, text=True)
-    if done.returncode or (told := json.loads(done.stdout))["status"]:
-        words = done.stderr.strip().splitlines()
-        raise EngineError(words[-1] if words else f"{command[0]} failed without a word")
-    return Result(ms=told["seconds"] * 1e3, peak_mib=told["peak_bytes"] / 2**20)
+def _launch(command: list[str]) -> Measurement:
+    """Raises EngineError if the command fails."""
+    done = subprocess.run([sys.executable, "-I", "-S", launcher.__file__, *command], capture_output=True, text=True)
+    if done.returncode or (measured := json.loads(done.stdout))["status"]:
+        lines = done.stderr.strip().splitlines()
+        raise EngineError(lines[-1] if lines else f"{command[0]} failed without a message")
+    return Measurement(ms=measured["seconds"] * 1e3, peak_mib=measured["peak_bytes"] / 2**20)
 
 
-def _timm_knows(subject: Subject) -> bool:
-    """timm has no gmixer_8_64; weights of a shape of one's own have no name there."""
-    return subject.variant is not None and subject.variant != EMBEDDED_MODEL.partition(".")[0]
+def _timm_knows(target: Target) -> bool:
+    """timm has no gmixer_8_64, and no name for a folder or file of the user's own."""
+    return target.variant is not None and target.variant != EMBEDDED_MODEL.partition(".")[0]
 
 
-def _timm(subject: Subject, picture: Path) -> list[str]:
-    return [sys.executable, str(SCRIPTS / "timm_classify.py"), str(picture), str(subject.variant), subject.source]
+def _timm(target: Target, image: Path) -> list[str]:
+    return [sys.executable, str(SCRIPTS / "timm_classify.py"), str(image), str(target.variant), target.source]
 
 
-def _onnx(subject: Subject, picture: Path, network: Path) -> list[str]:
-    data = find_checkpoint(subject.source, name=subject.variant).data
+def _onnx(target: Target, workload: Workload, image: Path) -> list[str]:
+    data = workload.checkpoint().data
+    network = target.scratch / networks.ONNX_FILE
     numbers = [
         str(data.resize_px),
         str(data.image_px),
         *(",".join(map(str, values)) for values in (data.mean, data.std)),
     ]
-    return [sys.executable, str(SCRIPTS / "onnx_classify.py"), str(picture), str(network), *numbers]
+    return [sys.executable, str(SCRIPTS / "onnx_classify.py"), str(image), str(network), *numbers]

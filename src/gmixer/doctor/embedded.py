@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import EMBEDDED_MODEL
-from gmixer.doctor.finding import Outcome, failed, ok
 from gmixer.doctor.child_process import in_child
+from gmixer.doctor.finding import Outcome, failed, ok
 from gmixer.doctor.install import REINSTALL
 
 if TYPE_CHECKING:

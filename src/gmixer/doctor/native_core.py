@@ -10,8 +10,8 @@ from functools import cache, partial
 import numpy as np
 
 from gmixer.config import VARIANTS, ModelConfig
-from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.doctor.child_process import ChildDied, in_child
+from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.doctor.install import REINSTALL
 from gmixer.doctor.reference import Floats, drawn_tensors, reference_stages
 
