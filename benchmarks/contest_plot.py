@@ -12,7 +12,7 @@ from gmixer.bench.row import figures
 
 
 def plot_contests(rows: Sequence[ContestRow], machine: Machine, model: str, path: Path) -> None:
-    """One panel for each contest: bars of the times with the fastest and the slowest round, and a line for the ceiling."""
+    """One panel for each contest: bars of the times, with the fastest and the slowest round. A line is the ceiling."""
     contests = list({id(row.contest): row.contest for row in rows}.values())
     bars_in = [0.3 * len([row for row in rows if row.contest is contest]) + 0.2 for contest in contests]
     inches = (9.0, 1.2 + sum(bars_in) + 0.7 * len(contests))

@@ -1,9 +1,9 @@
-"""Write src/gmixer/doctor/golden.json: what timm and torch make of `gmixer doctor`'s picture with the embedded weights.
+"""Write src/gmixer/doctor/golden.json: the answer of timm and torch for `gmixer doctor`'s image.
 
     python tools/make_golden.py > src/gmixer/doctor/golden.json
 
-The transform is timm's, the network timm's MlpMixer in float64; only the picture's formula, the architecture and the
-weights are gmixer's. Needed anew when the embedded weights or the picture change; tests/test_doctor.py says so.
+The transform is timm's, the network timm's MlpMixer in float64. Only the image, the architecture and the weights come
+from gmixer. Run it again when the weights or the image change; tests/doctor/test_doctor.py fails until then.
 """
 
 from __future__ import annotations

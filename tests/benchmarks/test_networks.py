@@ -19,20 +19,16 @@ from gmixer.bench.target import open_target
 from gmixer.bench.workload import Workload, drawn_images
 from gmixer.config import VARIANTS
 from gmixer.errors import EngineError
-from gmixer.runtimes import available_isas
 from mixers import write_timm_folder
 
 MODEL = "gmixer_8_64"
 CONFIG = VARIANTS[MODEL].model
 FLOAT32 = 5  # times PyTorch's error; a network computed in bfloat16 would be off by hundreds
-WORKLOAD = Workload(f"{MODEL}.distill_in1k", None, batch=3, threads=1, isa=available_isas()[0], seconds=0.05)
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    folder = tmp_path_factory.mktemp("prepared")
-    prepare(asdict(WORKLOAD), str(folder))
-    return Task(WORKLOAD, folder, drawn_images(CONFIG, 3))
+def task(workload: Workload, prepared: Path) -> Task:
+    return Task(workload, prepared, drawn_images(CONFIG, workload.batch))
 
 
 def test_the_reference_is_computed_in_float64(task: Task) -> None:
@@ -54,7 +50,7 @@ def test_a_network_computes_the_images_that_it_counts(name: str, task: Task) -> 
 
 def test_all_parts_of_a_split_batch_are_computed(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "_requests", lambda network: 2)
-    briefly = replace(task, workload=replace(WORKLOAD, seconds=0.0))
+    briefly = replace(task, workload=replace(task.workload, seconds=0.0))
     work = networks._in_flight(briefly, 2)  # two images, then the second one again with the third
     assert networks.error_of(work.logits_BK, task.folder) < FLOAT32
     assert (work.images, work.how) == (2 * 2 * 2, "2 requests of 2 images at a time")
@@ -85,9 +81,9 @@ def test_the_network_is_exported_with_any_batch(task: Task) -> None:
     assert image.type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-def test_a_model_without_classes_has_nothing_to_compare(tmp_path: Path) -> None:
+def test_a_model_without_classes_has_nothing_to_compare(workload: Workload, tmp_path: Path) -> None:
     write_timm_folder(tmp_path / "body", MODEL, replace(CONFIG, num_classes=0))
-    body = replace(WORKLOAD, source=str(tmp_path / "body"), batch=1)
+    body = replace(workload, source=str(tmp_path / "body"), batch=1)
     with pytest.raises(EngineError, match="this model has no classes"):
         prepare(asdict(body), str(tmp_path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from mixers import write_timm_folder
 
 ROOT = Path(__file__).parents[2]
 MODEL = "gmixer_8_64"
+WIDE = os.environ | {"COLUMNS": "200"}  # typer frames its messages, and would wrap them
 FLOAT32 = 5  # times PyTorch's error; a network computed in bfloat16 would be off by hundreds
 
 
 def run_peers(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.peers", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT, env=WIDE)
 
 
 @pytest.mark.slow

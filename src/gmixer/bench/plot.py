@@ -21,7 +21,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Raises InputError, MissingExtraError or OSError if the plot could not be written. Called before the measurement."""
+    """Called before the measurement. Raises InputError, MissingExtraError or OSError if no plot could be written."""
     if importlib.util.find_spec("matplotlib") is None:
         raise missing_extra("--plot", "matplotlib", "bench")
     if path.suffix.lower() not in FORMATS:

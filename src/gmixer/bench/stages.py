@@ -1,4 +1,4 @@
-"""Where the time of an image goes, from the bytes of a JPEG to the logits: decode, resize, each stage of the network."""
+"""Where the time of an image goes, from the bytes of a JPEG to the logits."""
 
 from __future__ import annotations
 

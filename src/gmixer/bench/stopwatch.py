@@ -28,9 +28,7 @@ def ceiling_meter(isa: str | None, threads: int | None) -> Callable[[], float]:
 @dataclass(slots=True)
 class Timing:
     call_s: list[float] = field(default_factory=list)
-    fractions: list[float] = field(
-        default_factory=list
-    )  # for each block: its part of the mean of the ceilings before and after it
+    fractions: list[float] = field(default_factory=list)  # of the mean ceiling before and after each block
     ceilings: list[float] = field(default_factory=list)  # FLOP/s
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ import typer
 from gmixer.cli import options
 
 if TYPE_CHECKING:
-    from gmixer.doctor import Finding
+    from gmixer.doctor import Check, Finding
 
 MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -21,29 +21,40 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 def doctor(
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line: name, status (ok, warning, failed), fact, remedy.")
+        bool,
+        typer.Option("--json", help="Print JSON, one object a line: name, status (ok, warning, failed), fact, remedy."),
     ] = False,
     debug: options.Debug = False,
 ) -> None:
-    """Check that gmixer is well on this machine, and say what to do where it is not.
+    """Check that gmixer works on this machine, and say how to repair it.
 
-    Looks at the installation, the native core, the embedded model, threads, free disk and the Hub's cache.
+    Checks the installation, the native core, the embedded model, threads, free disk and the Hub's cache.
 
-    Asks the Hub whether it can be reached, unless HF_HUB_OFFLINE=1; nothing else touches the network.
+    One check asks the Hub for a model, unless HF_HUB_OFFLINE=1. No other check uses the network.
 
-    Exit status: 0 all works (there may be warnings), 1 something is broken, 2 the command could not run.
+    Exit status: 0 gmixer works (perhaps with warnings), 1 a check failed, 2 the command could not run.
     """
-    from gmixer.doctor import CHECKS, examine
+    from gmixer.doctor import CHECKS
+
+    raise typer.Exit(show_checks(CHECKS, as_json=as_json, debug=debug))
+
+
+def show_checks(checks: Mapping[str, Check], *, as_json: bool, debug: bool) -> int:
+    """Runs the checks, and prints each finding at once. Returns the exit status: 1 if a check failed.
+
+    debug: print the traceback of a check that raises.
+    """
+    from gmixer.doctor import examine
 
     in_terminal = sys.stdout.isatty() and not as_json
-    show = _json_line if as_json else _table_row(list(CHECKS)) if in_terminal else _line
+    show = _json_line if as_json else _table_row(list(checks)) if in_terminal else _line
     findings = []
-    for finding in examine(on_error=traceback.print_exception if debug else lambda error: None):
+    for finding in examine(checks, on_error=traceback.print_exception if debug else lambda error: None):
         show(finding)
         findings.append(finding)
     if in_terminal:
         typer.echo(_summary(findings))
-    raise typer.Exit(any(finding.status == "failed" for finding in findings))
+    return int(any(finding.status == "failed" for finding in findings))
 
 
 def _json_line(finding: Finding) -> None:
@@ -51,16 +62,16 @@ def _json_line(finding: Finding) -> None:
 
 
 def _line(finding: Finding) -> None:
-    """For pipes: name, status, fact, remedy, tab-separated."""
+    """For pipes: name, status, fact and remedy, tab-separated."""
     from gmixer.cli.report import printable
 
     print("\t".join(map(printable, (finding.name, finding.status, finding.fact, finding.remedy))), flush=True)
 
 
 def _table_row(names: Sequence[str]) -> Callable[[Finding], None]:
-    """For people: a row of a table as soon as its check is done, the remedy below the fact.
+    """For terminals: prints a row of a table, with the remedy below the fact.
 
-    names: of all rows there will be, for the column's width.
+    names: of all rows. They determine the width of the column.
     """
     from rich.console import Console
     from rich.table import Table
@@ -93,7 +104,7 @@ def _table_row(names: Sequence[str]) -> Callable[[Finding], None]:
 
 def _summary(findings: Sequence[Finding]) -> str:
     failed, warnings = (sum(finding.status == status for finding in findings) for status in ("failed", "warning"))
-    parts = [f"{failed} of {len(findings)} checks failed" if failed else "All is well" if not warnings else "All works"]
+    parts = [f"{failed} of {len(findings)} checks failed" if failed else "All checks passed"]
     if warnings:
         parts.append(f"{warnings} warning{'s' * (warnings > 1)}")
     return ", ".join(parts)
