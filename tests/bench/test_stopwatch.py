@@ -52,9 +52,15 @@ def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
     config = VARIANTS["gmixer_8_64"].model
     engine, x_BCHW = engine_of(drawn_mixer(config), config, threads=1, isa=isa), drawn_images(config, 2)
     flops, ceiling = 2.0 * config.macs * len(x_BCHW), ceiling_meter(isa, 1)
-    timing = time_beside_ceiling(lambda: engine.forward(x_BCHW), flops=flops, ceiling=ceiling, seconds=0.5)
-    assert min(timing.ceilings) > 0
-    assert flops / min(timing.call_s) < max(timing.ceilings) / 0.9
+    best_flops, best_ceiling = 0.0, 0.0
+    for _ in range(10):  # a busy machine may slow every slice of one round down
+        timing = time_beside_ceiling(lambda: engine.forward(x_BCHW), flops=flops, ceiling=ceiling, seconds=0.1)
+        assert min(timing.ceilings) > 0
+        best_flops = max(best_flops, flops / min(timing.call_s))
+        best_ceiling = max(best_ceiling, *timing.ceilings)
+        if best_flops < best_ceiling / 0.9:
+            break
+    assert best_flops < best_ceiling / 0.9
 
 
 def test_threads_come_to_rest_before_a_slice(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,9 +71,7 @@ def codecs() -> Outcome:
         return ok(shown)
     lacking = [name for name in CODECS if name not in have]
     fact = f"Pillow cannot read {', '.join(CODECS[name] for name in lacking)}; it reads {shown or 'no other format'}"
-    remedy = (
-        "install Pillow's own wheel, which has all codecs: pip install --force-reinstall --only-binary :all: pillow"
-    )
+    remedy = "install Pillow's own wheel, which has them all: pip install --force-reinstall --only-binary :all: pillow"
     return failed(fact, remedy) if COMMON_CODECS & set(lacking) else warning(fact, remedy)
 
 

@@ -63,7 +63,7 @@ def native_core() -> Outcome:
         return warning(f"{fact}; GMIXER_ISA={taken} disables {isas[0]}, which is faster", "unset GMIXER_ISA")
     if taken == "scalar":
         return warning(
-            fact, "it works, but slowly: use a machine, or a CPU model of the virtual machine, with AVX2 or NEON"
+            fact, "it works, but slowly: use a CPU, or a CPU model of the virtual machine, with AVX2 or NEON"
         )
     return ok(fact)
 
