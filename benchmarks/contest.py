@@ -24,7 +24,7 @@ class Measurement:
     fraction: float | None = None  # of the ceiling
     ceiling_gflops: float | None = None
     error: float | None = None  # of the logits against float64, in units of PyTorch's own error
-    how: str = ""  # what a reader must know to understand the time, such as the number of requests
+    how: str = ""  # explains the time, such as the number of requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ def test_forward_keeps_up_with_onnx_runtime() -> None:
 @pytest.mark.parametrize("first", ["", "import torch"], ids=["alone", "with torch"])
 def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
     """Eight callers share one engine. They need no more time than one caller that makes all the calls, and no more
-    work than one caller with one large batch. (No time is compared with that one: on a busy machine small batches wait
-    longer for threads.) One good round of eight is enough, because other programs only add time to a round.
+    work than one caller with one large batch. (Times are not compared with the large batch: on a busy machine small
+    batches wait longer.) One good round of eight is enough, because other programs only add time.
     """
     program = f"""
         {first}

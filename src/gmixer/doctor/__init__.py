@@ -1,4 +1,4 @@
-"""Checks whether gmixer works on this machine. Each check looks at one thing, and says what to do if it is wrong.
+"""Checks whether gmixer works on this machine. Each check has one subject, and names a remedy if it fails.
 
     finding.py         Finding: the answer of a check
     install.py         gmixer, its packages, Pillow's codecs, PyTorch

@@ -34,7 +34,7 @@ FEATURES = np.s_[::16]
 
 
 def image() -> NDArray[np.uint8]:
-    """(96, 128, 3), from integers alone: curves and a chequerboard, whose edges differ with each filter."""
+    """(96, 128, 3), from integers alone: curves and a chequerboard. Its edges differ with each filter."""
     y, x = np.mgrid[0:96, 0:128]
     red = x * x // 61 + 2 * y
     green = 255 - (x * y // 48)
