@@ -16,7 +16,7 @@ from gmixer.bench.plan import Plan
 from gmixer.bench.row import Step
 from gmixer.bench.target import Target
 from gmixer.errors import MissingExtraError
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 
 GROUPS = ("forward", "images", "photos", "start")
 

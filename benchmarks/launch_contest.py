@@ -17,7 +17,7 @@ from gmixer.bench.row import Step
 from gmixer.bench.stats import Spread
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload
-from gmixer.config import EMBEDDED_MODEL
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.errors import EngineError
 
 PACKAGES = ("torch", "timm", "onnx", "onnxruntime")

@@ -53,7 +53,8 @@ def peers(
     from gmixer.bench.plot import check_plot
     from gmixer.bench.tables import measure, open_report
     from gmixer.bench.target import open_target
-    from gmixer.runtimes import check_isa, default_threads
+    from gmixer.isa import check_isa
+    from gmixer.runtimes import default_threads
     from gmixer.runtimes.threads import MAX_THREADS
 
     wanted_groups = words(only or GROUPS, "--only", GROUPS)

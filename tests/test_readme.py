@@ -33,5 +33,5 @@ def test_the_python_blocks_run(
     x_BCHW = flowers.transform(["examples/photos/coffee.png"])
     with torch.inference_mode():
         logits_BK = names["model"].eval()(torch.from_numpy(x_BCHW)).numpy()
-    for engine in (names["engine"], flowers.engine):
+    for engine in (names["engine"], flowers.runtime):
         assert engine.forward(x_BCHW).logits == pytest.approx(logits_BK, abs=1e-4)

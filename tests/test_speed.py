@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 
 ROOT = Path(__file__).parents[1]
 SLACK = 1.25  # for machines that do other things at the same time
@@ -45,7 +45,7 @@ def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
         import json, threading, time
         import numpy as np
         import gmixer
-        engine = gmixer.load("gmixer_8_64").engine
+        engine = gmixer.load("gmixer_8_64").runtime
         x = np.random.default_rng(0).standard_normal((32, 3, 64, 64), np.float32)
 
         def seconds(callers, calls, batch):

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import networks
 from gmixer.bench.workload import Workload
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 
 
 @pytest.fixture(scope="session")

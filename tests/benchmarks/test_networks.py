@@ -17,7 +17,7 @@ from benchmarks import networks
 from benchmarks.networks import NETWORKS, Task, prepare
 from gmixer.bench.target import open_target
 from gmixer.bench.workload import Workload, drawn_images
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import EngineError
 from mixers import write_timm_folder
 

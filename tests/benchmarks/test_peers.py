@@ -15,8 +15,8 @@ from PIL import Image
 
 from benchmarks.contest_plan import isas_from
 from benchmarks.forward_contest import PEERS, packages_of
-from gmixer.config import VARIANTS
-from gmixer.runtimes import available_isas
+from gmixer.catalogue import VARIANTS
+from gmixer.isa import available_isas
 from mixers import write_timm_folder
 
 ROOT = Path(__file__).parents[2]

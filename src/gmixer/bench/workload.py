@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
+from gmixer.options import WeightsSource
 from gmixer.weights import find_checkpoint
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Workload:
     seconds: float
 
     def checkpoint(self) -> Checkpoint:
-        return find_checkpoint(self.source, name=self.variant)
+        return find_checkpoint(self.source, WeightsSource(name=self.variant))
 
     def load_predictor(self) -> Predictor:
         import gmixer
@@ -48,8 +49,8 @@ class Workload:
 def native_engine(predictor: Predictor) -> Engine:
     from gmixer.runtimes import Engine
 
-    assert isinstance(predictor.engine, Engine)  # gmixer.load's default
-    return predictor.engine
+    assert isinstance(predictor.runtime, Engine)  # gmixer.load's default
+    return predictor.runtime
 
 
 def drawn_images(config: ModelConfig, batch: int) -> NDArray[np.float32]:

@@ -56,7 +56,8 @@ def bench(
     from gmixer.bench.plot import check_plot, plot_forward
     from gmixer.bench.tables import measure, open_report
     from gmixer.bench.target import open_target
-    from gmixer.runtimes import available_isas, check_isa, default_threads
+    from gmixer.isa import available_isas, check_isa
+    from gmixer.runtimes import default_threads
     from gmixer.runtimes.threads import MAX_THREADS
 
     best = check_isa(isa)

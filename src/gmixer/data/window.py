@@ -1,11 +1,9 @@
 """Pillow's resize, bit for bit, of a window of the result: what the crop would throw away is not computed.
 
-The work is native (native/resize). Here is the one thing that depends on Pillow's version: which way it goes first.
+The work is native (native/pixels). Here is the one thing that depends on Pillow's version: which way it goes first.
 """
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import PIL
@@ -14,8 +12,6 @@ from numpy.typing import NDArray
 from gmixer import _native
 from gmixer.config import Interpolation
 
-_FORCED = os.environ.get("GMIXER_ISA", "")
-_ISA = _FORCED if _FORCED in _native.available_isas() else ""  # the best there is; a wrong one is Engine's to refuse
 _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 
 
@@ -25,12 +21,12 @@ def resize_window(
     rows: slice,
     columns: slice,
     interpolation: Interpolation,
-    isa: str = _ISA,
+    isa: str,
 ) -> NDArray[np.uint8]:
     """uint8 (H, W, C) → uint8 (h, w, C): those rows and columns of it resized to `size`, (height, width).
 
-    Any number of channels, each as Pillow would resize it alone. isa: the instruction set, to the same bytes. Raises
-    MemoryError.
+    Any number of channels, each as Pillow would resize it alone. isa: the instruction set; all give the same bytes.
+    Raises MemoryError.
     """
     window_hwC = np.empty((rows.stop - rows.start, columns.stop - columns.start, pixels_HWC.shape[2]), np.uint8)
     _native.resize_window(

@@ -9,7 +9,8 @@ from functools import cache, partial
 
 import numpy as np
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.doctor.install import REINSTALL
@@ -45,7 +46,7 @@ Stages = Mapping[str, Floats]
 def native_core() -> Outcome:
     """Whether the compiled module loads, which instruction sets this CPU has, and what GMIXER_ISA chooses."""
     try:
-        from gmixer.runtimes import available_isas, check_isa
+        from gmixer.isa import available_isas, check_isa
     except ImportError as error:
         return failed(f"cannot be loaded: {error}", f"{REINSTALL}; it must be built for this Python and this CPU")
     from gmixer.errors import EngineError
@@ -85,7 +86,7 @@ class Error:
 
 def instruction_sets() -> Outcome:
     """A drawn model on every instruction set, stage by stage, against float64 and against scalar."""
-    from gmixer.runtimes import available_isas
+    from gmixer.isa import available_isas
 
     isas = available_isas()
     computed: dict[str, list[Stages]] = {}
@@ -117,7 +118,8 @@ def instruction_sets() -> Outcome:
 
 def same_bits() -> Outcome:
     """Whether every instruction set gives the same bits with one thread or several, and for one image or a batch."""
-    from gmixer.runtimes import available_isas, default_threads
+    from gmixer.isa import available_isas
+    from gmixer.runtimes import default_threads
 
     isas, threads = available_isas(), max(2, default_threads())
     wrong = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gmixer.errors import InputError, missing_extra
+from gmixer.errors import InputError, require
 from gmixer.evaluate.validate import Validated
 from gmixer.files import atomic_write
 from gmixer.prefetch import batches
@@ -43,10 +43,10 @@ def write_predictions(validated: Validated, path: Path) -> None:
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:
     """path, label and label_name, predicted and predicted_name, probability, right, top5 (class indices), error."""
     outcomes, names = validated.outcomes, [label.name for label in validated.labels]
-    for n, i in enumerate(outcomes.picture.tolist()):
+    for n, i in enumerate(outcomes.image.tolist()):
         label, predicted = int(outcomes.label[n]), int(outcomes.predicted[n])
         yield {
-            "path": validated.pictures.name(i),
+            "path": validated.images.name(i),
             "label": label,
             "label_name": names[label],
             "predicted": predicted,
@@ -99,9 +99,7 @@ def _valid(text: str | None) -> str | None:
 
 
 def _parquet() -> tuple[Any, Any]:
-    try:
+    with require("a Parquet file", "train", ["pyarrow"]):
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        raise missing_extra("a Parquet file", "pyarrow", "train") from error
     return pyarrow, pyarrow.parquet
