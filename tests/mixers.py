@@ -6,11 +6,14 @@ biases. B images, N patches, C channels, K classes.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 from timm.layers import GluMlp, Mlp
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
@@ -79,3 +82,13 @@ def timm_stages(model: MlpMixer, x_BCHW: NDArray[np.float32], dtype: torch.dtype
 def engine_of(model: MlpMixer, config: ModelConfig, *, threads: int = 2, isa: str | None = None) -> Engine:
     tensors = [(name, tensor.numpy()) for name, tensor in model.state_dict().items()]
     return Engine(config, tensors, threads=threads, isa=isa)
+
+
+def write_timm_folder(folder: Path, architecture: str, config: ModelConfig) -> None:
+    """timm's config.json and model.safetensors, with drawn weights. config may differ in blocks and num_classes."""
+    folder.mkdir()
+    tensors = {name: tensor.numpy() for name, tensor in drawn_mixer(config).state_dict().items()}
+    save_file(tensors, folder / "model.safetensors")
+    arguments = {"num_blocks": config.blocks, "num_classes": config.num_classes}
+    about = {"architecture": architecture, "model_args": arguments, "pretrained_cfg": {}}
+    (folder / "config.json").write_text(json.dumps(about))

@@ -1,4 +1,4 @@
-"""Where rows go, each as soon as it is measured: tables in a terminal, tab-separated in a pipe, JSON lines."""
+"""Prints each row as soon as it is measured: as tables in a terminal, tab-separated in a pipe, or as JSON lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from gmixer.bench.row import Column, Row, Step
-from gmixer.bench.target import Subject
+from gmixer.bench.target import Target
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,14 +21,14 @@ WIDEST_COLUMNS = 120
 
 
 def open_report(*, as_json: bool) -> Report:
-    """The one that the options and the terminal ask for."""
+    """as_json: JSON lines. Otherwise tables, if stdout is a terminal; else tab-separated lines."""
     if as_json:
         return JsonLines()
     return Tables(_console(sys.stdout)) if sys.stdout.isatty() else Lines()
 
 
 def measure(steps: Sequence[Step], report: Report) -> list[Row]:
-    """Every row, told to the report as soon as it is there; what is measured just now is said in a terminal."""
+    """Runs the steps, reports each row, and returns all rows. A terminal also shows which step runs."""
     console = report.console if isinstance(report, Tables) else _console(sys.stderr) if sys.stderr.isatty() else None
     rows = []
     with _progress(console, len(steps)) as show:
@@ -60,15 +60,15 @@ def _console(stream: TextIO) -> Console:
 
 
 class Report(Protocol):
-    def begin(self, machine: Machine, subject: Subject) -> None: ...
+    def begin(self, machine: Machine, target: Target) -> None: ...
     def row(self, row: Row) -> None: ...
 
 
 class JsonLines:
-    """One object a line; "row" says of which kind. The first is the machine."""
+    """One object a line; its "row" is the kind. The first line is the machine."""
 
-    def begin(self, machine: Machine, subject: Subject) -> None:
-        of_model = {"model": subject.name, "gmacs": subject.config.macs / 1e9, "drawn_weights": subject.drawn}
+    def begin(self, machine: Machine, target: Target) -> None:
+        of_model = {"model": target.name, "gmacs": target.config.macs / 1e9, "drawn_weights": target.drawn}
         print(json.dumps({"row": "machine", **machine.to_dict(), **of_model}), flush=True)
 
     def row(self, row: Row) -> None:
@@ -81,8 +81,8 @@ class Lines:
     def __init__(self) -> None:
         self._title = ""
 
-    def begin(self, machine: Machine, subject: Subject) -> None:
-        for line in (*_subject_lines(subject), *_machine_lines(machine)):
+    def begin(self, machine: Machine, target: Target) -> None:
+        for line in (*_target_lines(target), *_machine_lines(machine)):
             print(line, flush=True)
 
     def row(self, row: Row) -> None:
@@ -93,15 +93,15 @@ class Lines:
 
 
 class Tables:
-    """For people. A terminal that is too narrow loses the last columns, whole."""
+    """For terminals. A narrow terminal shows fewer columns."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._width = min(console.width, WIDEST_COLUMNS)
         self._title = ""
 
-    def begin(self, machine: Machine, subject: Subject) -> None:
-        name, *rest = (*_subject_lines(subject), *_machine_lines(machine))
+    def begin(self, machine: Machine, target: Target) -> None:
+        name, *rest = (*_target_lines(target), *_machine_lines(machine))
         self._print(name, "bold")
         for line in rest:
             self._print(line, "dim")
@@ -130,10 +130,10 @@ class Tables:
         self.console.print(Text(text, style), width=self._width, overflow="fold")
 
 
-def _subject_lines(subject: Subject) -> list[str]:
-    config = subject.config
+def _target_lines(target: Target) -> list[str]:
+    config = target.config
     size = f"{config.parameters / 1e6:.1f} M parameters, {config.macs / 1e9:.4g} GMACs an image in the products"
-    return [subject.name, f"{size}, {'drawn weights' if subject.drawn else 'its own weights'}"]
+    return [target.name, f"{size}, {'drawn weights' if target.drawn else 'its own weights'}"]
 
 
 def _machine_lines(machine: Machine) -> list[str]:

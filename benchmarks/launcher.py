@@ -1,5 +1,6 @@
-"""Runs a command and prints, as JSON, how long it took and its peak of memory. A script of its own, of the standard
-library alone: on Linux a process's ru_maxrss begins with that of the parent that spawned it, which is small here.
+"""Runs a command, and prints its seconds and its peak of memory as JSON. Uses the standard library alone.
+
+On Linux, ru_maxrss of a process starts at the peak of the parent that spawned it. This small script is the parent.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The native core: whether it loads, and whether every instruction set computes the network right on this processor."""
+"""The native core: whether it loads, and whether every instruction set of this CPU computes the network correctly."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import numpy as np
 
 from gmixer.catalogue import VARIANTS
 from gmixer.config import ModelConfig
+from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.finding import Outcome, failed, ok, warning
-from gmixer.doctor.forked import ChildDied, in_child
 from gmixer.doctor.install import REINSTALL
 from gmixer.doctor.reference import Floats, drawn_tensors, reference_stages
 
-# The rows of native/kernels.inc, best first; compared by a test.
+# The rows of native/kernels.inc, best first. A test compares them.
 BUILT = {"x86_64": ("avx512", "avx2", "scalar"), "aarch64": ("neon", "scalar")}
 
-# The promise that tests/test_engine.py holds the core to, with numpy's float32 in PyTorch's place: against float64, a
-# stage's rms error is at most twice that of plain float32 arithmetic, its worst element at most four times as far off
-# (one element is a matter of luck). Each path sums the same products, in another order. Measured on 20 draws, AVX2 and
-# scalar: rms 0.8 to 1.2 times, worst element at most 2.3 times; products in bfloat16 are off by hundreds of times.
+# The bounds of tests/runtimes/test_native.py, with numpy's float32 instead of PyTorch's. Against float64, the rms error
+# of a stage is at most twice that of plain float32 arithmetic. The error of the worst element is at most four times
+# that of plain float32, because a single element varies more. Each instruction set sums the same products, in another
+# order. Measured on 20 draws with AVX2 and scalar: rms 0.8 to 1.2 times, worst element at most 2.3 times. Products in
+# bfloat16 are off by hundreds of times.
 MAX_RMS, MAX_WORST = 2.0, 4.0
 
-# Two blocks of odd widths, which leave panels and tiles over: 25 patches, 80 channels. Both kinds of MLP.
+# Two blocks of widths that fill no panel or tile evenly: 25 patches, 80 channels. Both kinds of MLP.
 _ODD = replace(
     VARIANTS["gmixer_8_64"].model,
     blocks=2,
@@ -43,11 +44,11 @@ Stages = Mapping[str, Floats]
 
 
 def native_core() -> Outcome:
-    """Whether the compiled module loads, what this processor runs of it, and what GMIXER_ISA makes of that."""
+    """Whether the compiled module loads, which instruction sets this CPU has, and what GMIXER_ISA chooses."""
     try:
         from gmixer.isa import available_isas, check_isa
     except ImportError as error:
-        return failed(f"cannot be loaded: {error}", f"{REINSTALL}; it must be built for this Python and this processor")
+        return failed(f"cannot be loaded: {error}", f"{REINSTALL}; it must be built for this Python and this CPU")
     from gmixer.errors import EngineError
 
     isas = available_isas()
@@ -57,18 +58,20 @@ def native_core() -> Outcome:
         return failed(str(error), f"unset GMIXER_ISA, or set it to {' or '.join(isas)}")
     machine = "aarch64" if platform.machine() == "arm64" else platform.machine()
     lacking = [isa for isa in BUILT.get(machine, ()) if isa not in isas]
-    fact = f"takes {taken}; this {machine} processor runs {', '.join(isas)}"
+    fact = f"uses {taken}; this {machine} CPU has {', '.join(isas)}"
     fact += f", not {', '.join(lacking)}" if lacking else ""
     if taken != isas[0]:
-        return warning(f"{fact}; GMIXER_ISA={taken} holds back {isas[0]}", "unset GMIXER_ISA for the fastest")
+        return warning(f"{fact}; GMIXER_ISA={taken} disables {isas[0]}, which is faster", "unset GMIXER_ISA")
     if taken == "scalar":
-        return warning(fact, "it works, slowly: take a machine (or a virtual one's CPU model) with AVX2 or NEON")
+        return warning(
+            fact, "it works, but slowly: use a CPU, or a CPU model of the virtual machine, with AVX2 or NEON"
+        )
     return ok(fact)
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """How far a path is from float64 at the stage where that is most, in errors of plain float32."""
+    """The error against float64, divided by the error of plain float32, at the stage where it is largest."""
 
     stage: str
     rms: float
@@ -76,13 +79,13 @@ class Error:
 
     @property
     def times(self) -> float:
-        """1: the most that is allowed. NaN is more."""
+        """At most 1 is allowed. NaN counts as infinite."""
         times = max(self.rms / MAX_RMS, self.worst / MAX_WORST)
         return float("inf") if np.isnan(times) else times
 
 
 def instruction_sets() -> Outcome:
-    """A drawn model on every instruction set, stage by stage against float64 and against the scalar path."""
+    """A drawn model on every instruction set, stage by stage, against float64 and against scalar."""
     from gmixer.isa import available_isas
 
     isas = available_isas()
@@ -102,9 +105,9 @@ def instruction_sets() -> Outcome:
             )
     if wrong:
         right = [isa for isa in isas if isa not in wrong]
-        way_out = f"set GMIXER_ISA={right[0]}, which computes right here" if right else REINSTALL
+        way_out = f"set GMIXER_ISA={right[0]}, which computes correctly" if right else REINSTALL
         fact = "; ".join(f"{isa} {why}" for isa, why in wrong.items())
-        return failed(fact, f"{way_out}; and report it, with the processor's name from `gmixer info`")
+        return failed(fact, f"{way_out}; and report it, with the CPU name from `gmixer info`")
     shown = ", ".join(f"{isa} {error.rms:.2f}" for isa, error in errors.items())
     fact = f"error against float64, in errors of plain float32 (at most {MAX_RMS:g}): {shown}"
     if "scalar" in computed and len(computed) > 1:
@@ -114,7 +117,7 @@ def instruction_sets() -> Outcome:
 
 
 def same_bits() -> Outcome:
-    """On every instruction set: one thread, or several, and images alone or together, give the same bits."""
+    """Whether every instruction set gives the same bits with one thread or several, and for one image or a batch."""
     from gmixer.isa import available_isas
     from gmixer.runtimes import default_threads
 
@@ -128,8 +131,8 @@ def same_bits() -> Outcome:
             wrong[isa] = str(death)
     if wrong:
         fact = "; ".join(f"{isa}: {why}" for isa, why in wrong.items())
-        return failed(fact, "--threads 1 computes without other threads; report it, with `gmixer info`")
-    return ok(f"{', '.join(isas)}: 1 and {threads} threads, images alone and together give the same bits")
+        return failed(fact, "use --threads 1, and report it, with `gmixer info`")
+    return ok(f"{', '.join(isas)}: 1 and {threads} threads, single images and batches give the same bits")
 
 
 def _all_stages(isa: str) -> list[Stages]:
@@ -144,8 +147,8 @@ def _images(config: ModelConfig) -> np.ndarray:
 
 
 @cache
-def _judged(config: ModelConfig) -> tuple[Stages, Stages]:
-    """The reference's stages in float64 and in float32."""
+def _reference(config: ModelConfig) -> tuple[Stages, Stages]:
+    """The stages of the reference in float64 and in float32."""
     tensors, x_BCHW = drawn_tensors(config, SEED), _images(config)
     exact, plain = (reference_stages(config, tensors, x_BCHW, dtype) for dtype in (np.float64, np.float32))
     return exact, plain
@@ -154,7 +157,7 @@ def _judged(config: ModelConfig) -> tuple[Stages, Stages]:
 def _largest_error(computed: list[Stages]) -> Error:
     errors = []
     for config, stages in zip(MODELS, computed, strict=True):
-        exact, plain = _judged(config)
+        exact, plain = _reference(config)
         for stage in exact:
             ours, theirs = np.abs(stages[stage] - exact[stage]), np.abs(plain[stage] - exact[stage])
             rms = float(np.linalg.norm(ours) / np.linalg.norm(theirs))
@@ -168,7 +171,7 @@ def _apart(stages: list[Stages], scalar: list[Stages]) -> float:
 
 
 def _differing_bits(isa: str, threads: int) -> str:
-    """What differs, or ""."""
+    """The difference in words, or ""."""
     from gmixer.runtimes import Engine
 
     for config in MODELS:

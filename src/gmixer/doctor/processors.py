@@ -1,4 +1,4 @@
-"""How many threads gmixer takes here, and why so many."""
+"""The number of threads that gmixer uses on this machine, and its reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gmixer.doctor.finding import Outcome, ok, warning
 
 
 def threads() -> Outcome:
-    """The default number of threads against the machine, the affinity mask, the control group and OMP_NUM_THREADS."""
+    """The default number of threads, against processors, affinity mask, control group and OMP_NUM_THREADS."""
     from gmixer.runtimes.threads import allowed_processors, cgroup_quota, default_threads
 
     machine, allowed, quota, taken = os.cpu_count() or 1, allowed_processors(), cgroup_quota(), default_threads()
@@ -19,18 +19,18 @@ def threads() -> Outcome:
         fact += f": this process's affinity allows {allowed}"
     if quota is not None and quota < 1:
         return warning(
-            f"{fact}; every answer takes {1 / quota:.1f} times as long as on a whole one",
+            f"{fact}; every answer takes {1 / quota:.1f} times as long as on a whole processor",
             "give the container or job at least one CPU",
         )
-    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if said.isdecimal() and 0 < int(said) < taken:
+    omp = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if omp.isdecimal() and 0 < int(omp) < taken:
         return warning(
-            f"{fact}; OMP_NUM_THREADS={said} is not heeded, as the core uses no OpenMP",
-            f"to take as few: --threads {said}, in Python gmixer.load(…, threads={said})",
+            f"{fact}; OMP_NUM_THREADS={omp} has no effect, because the core uses no OpenMP",
+            f"for that many threads: --threads {omp}, in Python gmixer.load(…, threads={omp})",
         )
-    if said.isdecimal() and int(said) > taken:
+    if omp.isdecimal() and int(omp) > taken:
         return warning(
-            f"{fact}; OMP_NUM_THREADS={said} makes numpy and PyTorch start more than can run",
+            f"{fact}; OMP_NUM_THREADS={omp} makes numpy and PyTorch start more than can run",
             "unset OMP_NUM_THREADS",
         )
     return ok(fact)

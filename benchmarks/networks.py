@@ -1,5 +1,6 @@
-"""Who runs the network in a contest: gmixer, and its peers with the same weights. What is here runs in the processes
-that are measured; peers.py starts them.
+"""Runs the network in a contest: with gmixer, and with its peers on the same weights.
+
+These functions run in the measured processes, which forward_contest.py starts.
 
 B images of a batch.
 """
@@ -15,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.bench.forward import drawn_images, load_engine
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
+from gmixer.bench.workload import Workload, drawn_images
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
-from gmixer.options import WeightsSource
-from gmixer.weights import find_checkpoint
 
 if TYPE_CHECKING:
     from timm.models.mlp_mixer import MlpMixer
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 ONNX_FILE = "model.onnx"
-EXACT_FILE, PLAIN_FILE = "exact.npy", "plain.npy"  # logits in float64, and PyTorch's own in float32
-# The threads of ONNX Runtime, PyTorch and OpenVINO wait for more work on the processor, some 60 ms: a ceiling that was
-# measured meanwhile would be half as high, and the fraction of it twice.
+EXACT_FILE, PLAIN_FILE = "exact.npy", "plain.npy"  # the logits of PyTorch in float64 and in float32
+# Threads of ONNX Runtime, PyTorch and OpenVINO spin for about 60 ms after a call. A ceiling measured meanwhile would be
+# half as high, and the fraction of it twice as large.
 SETTLE_S = 0.15
-BURST_S = 1.0  # of requests in flight, at most as long as is measured; at least two for each place there is
+BURST_S = 1.0  # requests in flight run at most this long, and never longer than the workload's seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +45,28 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every contestant gets."""
+    """The input of every network."""
 
-    source: str
-    variant: str | None
-    folder: Path
-    threads: int
-    isa: str  # gmixer's
+    workload: Workload
+    folder: Path  # holds the files of prepare()
     x_BCHW: Float32
-    seconds: float  # of measuring
 
 
-def prepare(source: str, variant: str | None, folder: str, batch: int, threads: int) -> None:
-    """The network as ONNX, and PyTorch's logits in float64 and float32, into the folder.
+def prepare(workload: dict[str, Any], folder: str) -> None:
+    """Runs in a fresh process. Writes the network as ONNX, and PyTorch's logits in float64 and float32.
 
-    Raises EngineError for a model without classes: there is nothing to compare.
+    Raises EngineError for a model without classes, which has no logits to compare.
     """
     import torch
 
-    torch.set_num_threads(threads)
-    model, config = timm_model(source, variant)
+    load = Workload(**workload)
+    torch.set_num_threads(load.threads)
+    model, config = timm_model(load)
     if not config.num_classes:
-        raise EngineError("--peers compares logits, and this model has no classes (num_classes 0)")
-    x_BCHW = torch.from_numpy(drawn_images(config, batch))
+        raise EngineError("peers.py compares logits, and this model has no classes (num_classes 0)")
+    x_BCHW = torch.from_numpy(drawn_images(config, load.batch))
     axes = {"x": {0: "batch"}, "logits": {0: "batch"}}
-    # The tracing exporter needs no package besides onnx, and the graph is the same.
+    # The tracing exporter writes the same graph, and needs no package besides onnx.
     torch.onnx.export(
         model,
         (x_BCHW[:1],),
@@ -88,32 +84,26 @@ def prepare(source: str, variant: str | None, folder: str, batch: int, threads: 
 
 
 def error_of(logits_BK: Float32, folder: Path) -> float:
-    """The rms error against float64, in that of PyTorch's own float32."""
+    """The rms error of the logits against float64, divided by the error of PyTorch's float32."""
     exact_BK, plain_BK = (np.load(folder / name)[: len(logits_BK)] for name in (EXACT_FILE, PLAIN_FILE))
     return float(np.linalg.norm(logits_BK - exact_BK) / np.linalg.norm(plain_BK - exact_BK))
 
 
-def measure(
-    contestant: str,
-    source: str,
-    variant: str | None,
-    folder: str,
-    batch: int,
-    threads: int,
-    isa: str,
-    ceiling_isa: str,
-    seconds: float,
-) -> dict[str, Any]:
-    """In a process of its own: ms an image, the fraction of the ceiling, the error of the logits."""
-    config = find_checkpoint(source, WeightsSource(name=variant)).model
-    task = Task(source, variant, Path(folder), threads, isa, drawn_images(config, batch), seconds)
-    work = CONTESTANTS[contestant](task)
+def measure(network: str, workload: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Runs in a fresh process. Returns the fields of a Measurement but its peak of memory.
+
+    The ceiling is that of the workload's instruction set.
+    """
+    load = Workload(**workload)
+    config = load.checkpoint().model
+    task = Task(load, Path(folder), drawn_images(config, load.batch))
+    work = NETWORKS[network](task)
     time.sleep(SETTLE_S)
     timing = time_beside_ceiling(
         work.call,
         flops=2.0 * config.macs * work.images,
-        ceiling=ceiling_meter(ceiling_isa, threads),
-        seconds=seconds,
+        ceiling=ceiling_meter(load.isa, load.threads),
+        seconds=load.seconds,
         settle_s=SETTLE_S,
     )
     return {
@@ -125,16 +115,16 @@ def measure(
     }
 
 
-def timm_model(source: str, variant: str | None) -> tuple[MlpMixer, ModelConfig]:
-    """timm's own network of the weights' shape, in eval mode."""
+def timm_model(workload: Workload) -> tuple[MlpMixer, ModelConfig]:
+    """timm's own network with the workload's weights, in eval mode."""
     import torch
     from timm.layers.mlp import GluMlp, Mlp
     from timm.models.mlp_mixer import MlpMixer
     from torch import nn
 
-    checkpoint = find_checkpoint(source, WeightsSource(name=variant))
+    checkpoint = workload.checkpoint()
     config = checkpoint.model
-    # timm cuts ratio * channels to a whole number: a half more keeps rounding out of it.
+    # timm truncates ratio * channels to a whole number. The added half makes rounding errors harmless.
     fc1_per_channel = ((config.token_fc1 + 0.5) / config.channels, (config.channel_fc1 + 0.5) / config.channels)
     model = MlpMixer(
         num_classes=config.num_classes,
@@ -152,7 +142,7 @@ def timm_model(source: str, variant: str | None) -> tuple[MlpMixer, ModelConfig]
 
 
 def _gmixer(task: Task) -> Work:
-    engine = load_engine(task.source, task.variant, task.threads, task.isa)
+    engine = task.workload.load_engine()
     logits_BK = engine.forward(task.x_BCHW).logits
     return Work(lambda: engine.forward(task.x_BCHW), len(task.x_BCHW), logits_BK)
 
@@ -168,8 +158,8 @@ def _timm_compiled(task: Task) -> Work:
 def _in_torch(task: Task, *, compiled: bool) -> Work:
     import torch
 
-    torch.set_num_threads(task.threads)
-    eager, _ = timm_model(task.source, task.variant)
+    torch.set_num_threads(task.workload.threads)
+    eager, _ = timm_model(task.workload)
     model: Any = torch.compile(eager, dynamic=False) if compiled else eager
     x_BCHW = torch.from_numpy(task.x_BCHW)
 
@@ -185,7 +175,7 @@ def _onnxruntime(task: Task) -> Work:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = task.threads
+    options.intra_op_num_threads = task.workload.threads
     options.add_free_dimension_override_by_name("batch", len(task.x_BCHW))
     path = str(task.folder / ONNX_FILE)
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -209,14 +199,14 @@ def _openvino_latency(task: Task) -> Work:
 
 
 def _openvino_throughput(task: Task) -> Work:
-    """Requests of a whole batch, as many at a time as OpenVINO finds best."""
+    """Requests of a whole batch each. OpenVINO chooses how many run at a time."""
     return _in_flight(task, len(task.x_BCHW))
 
 
 def _openvino_throughput_split(task: Task) -> Work:
-    """A batch cut into as many requests as it finds best."""
-    places = _requests(_in_openvino(task, "THROUGHPUT", 1))
-    return _in_flight(task, max(1, len(task.x_BCHW) // places))
+    """The batch, split into as many requests as OpenVINO chooses to run at a time."""
+    parallel = _requests(_in_openvino(task, "THROUGHPUT", 1))
+    return _in_flight(task, max(1, len(task.x_BCHW) // parallel))
 
 
 def _in_flight(task: Task, request_images: int) -> Work:
@@ -224,7 +214,7 @@ def _in_flight(task: Task, request_images: int) -> Work:
 
     network = _in_openvino(task, "THROUGHPUT", request_images)
     queue = openvino.AsyncInferQueue(network, _requests(network))
-    places, x_BCHW = len(queue), task.x_BCHW
+    parallel, x_BCHW = len(queue), task.x_BCHW
     parts = [x_BCHW[at : at + request_images] for at in range(0, len(x_BCHW), request_images)]
     parts = [part for part in parts if len(part) == request_images]
 
@@ -235,7 +225,7 @@ def _in_flight(task: Task, request_images: int) -> Work:
 
     queue.set_callback(keep)
     for at in range(0, len(x_BCHW), request_images):
-        begin = min(at, len(x_BCHW) - request_images)  # the last part may overlap the one before it
+        begin = min(at, len(x_BCHW) - request_images)  # the last part may overlap the part before it
         queue.start_async({0: x_BCHW[begin : begin + request_images]}, begin)
     queue.wait_all()
     queue.set_callback(lambda request, at: None)
@@ -246,14 +236,14 @@ def _in_flight(task: Task, request_images: int) -> Work:
         queue.wait_all()
 
     begin_s = time.perf_counter()
-    burst(places)
-    turns = max(2, round(min(BURST_S, task.seconds) / (time.perf_counter() - begin_s)))
-    how = f"{places} requests of {request_images} image{'s' * (request_images > 1)} at a time"
-    return Work(lambda: burst(turns * places), turns * places * request_images, logits_BK, how)
+    burst(parallel)
+    bursts = max(2, round(min(BURST_S, task.workload.seconds) / (time.perf_counter() - begin_s)))
+    how = f"{parallel} requests of {request_images} image{'s' * (request_images > 1)} at a time"
+    return Work(lambda: burst(bursts * parallel), bursts * parallel * request_images, logits_BK, how)
 
 
 def _in_openvino(task: Task, hint: str, batch: int) -> Any:
-    """Compiled in float32: left to itself OpenVINO takes bfloat16 where the processor has it, without a word."""
+    """Compiled in float32. By default, OpenVINO silently computes in bfloat16 if the processor supports it."""
     import openvino
 
     core = openvino.Core()
@@ -262,11 +252,14 @@ def _in_openvino(task: Task, hint: str, batch: int) -> Any:
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": hint,
-        "INFERENCE_NUM_THREADS": task.threads,
+        "INFERENCE_NUM_THREADS": task.workload.threads,
     }
     compiled = core.compile_model(network, "CPU", settings)
     taken = {name: compiled.get_property(name) for name in settings}
-    if taken["INFERENCE_PRECISION_HINT"] != openvino.Type.f32 or taken["INFERENCE_NUM_THREADS"] != task.threads:
+    if (
+        taken["INFERENCE_PRECISION_HINT"] != openvino.Type.f32
+        or taken["INFERENCE_NUM_THREADS"] != task.workload.threads
+    ):
         raise EngineError(f"OpenVINO took other settings than {settings}: {taken}")
     return compiled
 
@@ -275,7 +268,7 @@ def _requests(network: Any) -> int:
     return int(network.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
 
-CONTESTANTS: dict[str, Callable[[Task], Work]] = {
+NETWORKS: dict[str, Callable[[Task], Work]] = {
     "gmixer": _gmixer,
     "timm-eager": _timm_eager,
     "timm-compiled": _timm_compiled,

@@ -1,6 +1,6 @@
-"""Entrants that take turns, round by round, each time in a fresh process; the first one is who the others are held to.
+"""Contestants that take turns, round by round, each in a fresh process. The first contestant is the reference.
 
-A ratio is formed within a round, so that it holds where the machine's speed drifts from one round to the next.
+A ratio is formed within a round, so it holds even if the speed of the machine changes from round to round.
 """
 
 from __future__ import annotations
@@ -10,96 +10,98 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from gmixer.bench.row import Column, Row, Step, ends, figures, per_cent
-from gmixer.bench.stats import Spread, ratios
+from gmixer.bench.row import Column, Row, Step, figures, per_cent
+from gmixer.bench.stats import Spread
 from gmixer.errors import EngineError
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """Of one entrant in one round."""
+class Measurement:
+    """Of one contestant in one round."""
 
     ms: float
     peak_mib: float | None = None
     fraction: float | None = None  # of the ceiling
     ceiling_gflops: float | None = None
-    error: float | None = None  # of the logits against float64, in PyTorch's own
-    how: str = ""  # what a reader must know to understand the time, such as the number of requests
+    error: float | None = None  # of the logits against float64, in units of PyTorch's own error
+    how: str = ""  # explains the time, such as the number of requests
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
+class Contestant:
     key: str  # in JSON
     label: str
-    rival: bool = True  # whether it counts for the best peer; no: another way of gmixer's own
+    rival: bool = True  # whether it may be the best peer; False: another measurement of gmixer's own
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A fresh process that measures one entrant; or several, where they take turns within it, call by call."""
+class Run:
+    """A fresh process that measures one contestant; or several, which take turns within the process, call by call."""
 
-    entrants: Sequence[Entrant]
-    run: Callable[[], Mapping[str, Result]]  # by the entrant's key
+    contestants: Sequence[Contestant]
+    measure: Callable[[], Mapping[str, Measurement]]  # by the contestant's key
 
     @property
     def labels(self) -> str:
-        return ", ".join(entrant.label for entrant in self.entrants)
+        return ", ".join(contestant.label for contestant in self.contestants)
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    group: str  # of plan.GROUPS
-    what: str  # is done, such as "batch 16, 2 threads"
+    group: str  # of contest_plan.GROUPS
+    what: str  # such as "batch 16, 2 threads"
     title: str
-    unit: str  # of what the milliseconds are, such as "image"
-    turns: Sequence[Turn]
-    macs: int | None = None  # of a unit, where there is a ceiling to hold it to
-    remark: Callable[[Mapping[str, Sequence[float]]], str] | None = None  # on the ms of each round, by entrant
+    unit: str  # what the milliseconds are for, such as "image"
+    runs: Sequence[Run]
+    macs: int | None = None  # of a unit, if it is compared with the ceiling
+    remark: Callable[[Mapping[str, Sequence[float]]], str] | None = None  # takes the ms of each round, by contestant
 
     @property
-    def entrants(self) -> list[Entrant]:
-        return [entrant for turn in self.turns for entrant in turn.entrants]
+    def contestants(self) -> list[Contestant]:
+        return [contestant for run in self.runs for contestant in run.contestants]
 
     @property
-    def first(self) -> Entrant:
-        return self.turns[0].entrants[0]
+    def first(self) -> Contestant:
+        return self.runs[0].contestants[0]
 
     def steps(self, rounds: int) -> list[Step]:
-        """The last one gives the rows. Every other round goes the other way round, so that nobody always follows the
-        same one. Who fails is not asked again; raises what the first one raised.
+        """The last step returns the rows.
+
+        Every second round runs in reverse order, so that no contestant always follows the same other one. A peer that
+        fails is not run again. Raises the EngineError of the first contestant.
         """
-        results: dict[str, list[Result]] = {entrant.key: [] for entrant in self.entrants}
+        results: dict[str, list[Measurement]] = {contestant.key: [] for contestant in self.contestants}
         failures: dict[str, str] = {}
         steps = []
         for number in range(rounds):
-            for turn in self.turns if number % 2 == 0 else reversed(self.turns):
-                what = f"{self.what}, round {number + 1} of {rounds}: {turn.labels}"
-                steps.append(Step(what, partial(self._take, turn, results, failures)))
+            for run in self.runs if number % 2 == 0 else reversed(self.runs):
+                what = f"{self.what}, round {number + 1} of {rounds}: {run.labels}"
+                steps.append(Step(what, partial(self._take, run, results, failures)))
         return [*steps, Step(f"{self.what}: summing up", partial(self._rows, results, failures))]
 
-    def _take(self, turn: Turn, results: dict[str, list[Result]], failures: dict[str, str]) -> list[Row]:
-        if turn.entrants[0].key not in failures:
+    def _take(self, run: Run, results: dict[str, list[Measurement]], failures: dict[str, str]) -> list[Row]:
+        if run.contestants[0].key not in failures:
             try:
-                for key, result in turn.run().items():
+                for key, result in run.measure().items():
                     results[key].append(result)
             except EngineError as error:
-                if turn is self.turns[0]:
+                if run is self.runs[0]:
                     raise
-                failures |= {entrant.key: str(error) for entrant in turn.entrants}
+                failures |= {contestant.key: str(error) for contestant in run.contestants}
         return []
 
-    def _rows(self, results: dict[str, list[Result]], failures: dict[str, str]) -> list[Row]:
+    def _rows(self, results: dict[str, list[Measurement]], failures: dict[str, str]) -> list[Row]:
         ms = {key: [result.ms for result in of_key] for key, of_key in results.items()}
         rows: list[ContestRow] = []
         notes: list[Row] = []
-        for entrant in self.entrants:
-            if entrant.key in failures:
-                notes.append(Note(self, f"{entrant.label} failed: {failures[entrant.key]}", failed=True))
+        for contestant in self.contestants:
+            if contestant.key in failures:
+                notes.append(Note(self, f"{contestant.label} failed: {failures[contestant.key]}", failed=True))
                 continue
-            of_entrant = results[entrant.key]
-            rows.append(ContestRow.of(self, entrant, of_entrant, ratios(ms[entrant.key], ms[self.first.key])))
-            if how := of_entrant[0].how:
-                notes.append(Note(self, f"{entrant.label}: {how}"))
+            measured = results[contestant.key]
+            rows.append(ContestRow.of(self, contestant, measured, ratios(ms[contestant.key], ms[self.first.key])))
+            if how := measured[0].how:
+                notes.append(Note(self, f"{contestant.label}: {how}"))
         if rivals := [row for row in rows[1:] if row.rival]:
             best = min(rivals, key=lambda row: row.times.median)
             best.best_peer = True
@@ -113,12 +115,12 @@ class Contest:
 @dataclass(slots=True)
 class ContestRow:
     contest: Contest
-    entrant: str
+    contestant: str
     label: str
     rival: bool
     rounds: int
-    ms: Spread  # an image, or whatever the contest's unit is
-    times: Spread  # the first entrant's time
+    ms: Spread  # for one unit of the contest, such as an image
+    times: Spread  # the time of the first contestant
     peak_mib: float | None
     fraction: Spread | None
     ceiling_gflops: float | None
@@ -127,7 +129,9 @@ class ContestRow:
     best_peer: bool = field(default=False)
 
     @classmethod
-    def of(cls, contest: Contest, entrant: Entrant, results: Sequence[Result], times: Sequence[float]) -> ContestRow:
+    def of(
+        cls, contest: Contest, contestant: Contestant, results: Sequence[Measurement], times: Sequence[float]
+    ) -> ContestRow:
         def all_of(name: str) -> Spread | None:
             values = [getattr(result, name) for result in results]
             return None if None in values else Spread.of(values)
@@ -135,9 +139,9 @@ class ContestRow:
         peak, ceiling, error = all_of("peak_mib"), all_of("ceiling_gflops"), all_of("error")
         return cls(
             contest=contest,
-            entrant=entrant.key,
-            label=entrant.label,
-            rival=entrant.rival,
+            contestant=contestant.key,
+            label=contestant.label,
+            rival=contestant.rival,
             rounds=len(results),
             ms=Spread.of([result.ms for result in results]),
             times=Spread.of(times),
@@ -154,34 +158,34 @@ class ContestRow:
 
     @property
     def columns(self) -> Sequence[Column]:
-        """Without what the contest does not ask for."""
-        outcomes = self.contest.macs is not None
+        """Only the columns that the contest measures."""
+        has_ceiling = self.contest.macs is not None
         return [
             Column(f"n = {self.rounds}", 19, left=True),
             Column(f"ms/{self.contest.unit}", 8),
             Column("min … max", 11),
             Column("times", 5),
             Column("min … max", 11),
-            *([Column("ceiling", 7), Column("error", 5)] if outcomes else []),
+            *([Column("ceiling", 7), Column("error", 5)] if has_ceiling else []),
             *([Column("MiB", 5)] if self.peak_mib is not None else []),
         ]
 
     def cells(self) -> Sequence[str]:
-        outcomes = self.contest.macs is not None
+        has_ceiling = self.contest.macs is not None
         return [
             self.label,
             figures(self.ms.median),
             ends(self.ms),
             f"{self.times.median:.2f}",
             f"{self.times.least:.2f} … {self.times.greatest:.2f}",
-            *([per_cent(self.fraction.median) if self.fraction else "–"] if outcomes else []),
-            *([f"{self.error:.2f}" if self.error is not None else "–"] if outcomes else []),
+            *([per_cent(self.fraction.median) if self.fraction else "–"] if has_ceiling else []),
+            *([f"{self.error:.2f}" if self.error is not None else "–"] if has_ceiling else []),
             *([f"{self.peak_mib:.0f}"] if self.peak_mib is not None else []),
         ]
 
     @property
     def style(self) -> str:
-        return "bold" if self.entrant == self.contest.first.key else "bold yellow" if self.best_peer else ""
+        return "bold" if self.contestant == self.contest.first.key else "bold yellow" if self.best_peer else ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -189,7 +193,7 @@ class ContestRow:
             "group": self.contest.group,
             "what": self.contest.what,
             "unit": self.contest.unit,
-            "entrant": self.entrant,
+            "contestant": self.contestant,
             "best_peer": self.best_peer,
             "ms": self.ms.to_dict(),
             "times_first": self.times.to_dict(),
@@ -205,7 +209,7 @@ class ContestRow:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence below a contest's rows."""
+    """A sentence below the rows of a contest."""
 
     contest: Contest
     text: str
@@ -227,3 +231,12 @@ class Note:
     def to_dict(self) -> dict[str, Any]:
         where = {"group": self.contest.group, "what": self.contest.what}
         return {"row": "note", **where, "text": self.text, "failed": self.failed}
+
+
+def ratios(theirs: Sequence[float], ours: Sequence[float]) -> list[float]:
+    """Their time / our time, round by round. A machine that is slower in one round changes no ratio."""
+    return [their / our for their, our in zip(theirs, ours, strict=True)]
+
+
+def ends(spread: Spread) -> str:
+    return f"{figures(spread.least)} … {figures(spread.greatest)}"

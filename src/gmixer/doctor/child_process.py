@@ -1,6 +1,6 @@
-"""Native code that may be broken runs in a forked child: what dies or hangs there is one finding, and ends no other.
+"""Runs native code that may be broken in a forked child. A crash or a hang there fails one check, and no other.
 
-A fork costs some milliseconds, a fresh Python with numpy a fifth of a second.
+A fork takes some milliseconds; a fresh Python with numpy takes 0.2 s.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-LIMIT_S = 30  # guessed: a hundred times what the slowest check takes here
+LIMIT_S = 30  # guessed: a hundred times the time of the slowest check
 
 
 class ChildDied(Exception):
-    """The child ended without an answer; the message says by what."""
+    """The child ended without an answer. The message names the signal or the status."""
 
 
 def in_child(work: Callable[[], T], *, limit_s: int = LIMIT_S) -> T:
-    """What work() returns, computed in a forked child; it must pickle.
+    """Calls work() in a forked child, and returns its result, which must pickle.
 
-    Raises what work() raised, or ChildDied where the child was killed or was not done after limit_s seconds.
+    Raises the exception of work(). Raises ChildDied if the child was killed, or had not ended after limit_s seconds.
     """
     reader, writer = os.pipe()
     pid = os.fork()
@@ -37,7 +37,7 @@ def in_child(work: Callable[[], T], *, limit_s: int = LIMIT_S) -> T:
     finally:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code == -signal.SIGALRM:
-        raise ChildDied(f"was not done after {limit_s} seconds")
+        raise ChildDied(f"had not ended after {limit_s} seconds")
     if code:
         raise ChildDied(f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}")
     good, value = pickle.loads(answer)  # our own child wrote it
@@ -48,7 +48,7 @@ def in_child(work: Callable[[], T], *, limit_s: int = LIMIT_S) -> T:
 
 
 def _answer(work: Callable[[], Any], writer: int, limit_s: int) -> None:
-    """The child's whole life. The alarm's default action kills it, whatever lock it hangs on."""
+    """Runs in the child, and ends it. The default action of the alarm kills it even if it waits for a lock."""
     status = 1
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""A folder of JPEGs to top-5 classes and embeddings: the whole way, against timm's dataset and torch's loader.
+"""A folder of JPEGs to top-5 classes and embeddings, against timm's dataset and torch's loader.
 
 B images of a batch, K classes.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,122 +15,117 @@ from typing import Any
 
 import numpy as np
 
-from gmixer.bench.contest import Contest, Entrant, Result, Turn
+from benchmarks.contest import Contest, Contestant, Measurement, Run, ratios
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.jpegs import drawn_jpeg
 from gmixer.bench.row import Step, per_cent, threads_in_words
-from gmixer.bench.stats import Spread, ratios
-from gmixer.bench.target import Subject
+from gmixer.bench.stats import Spread
+from gmixer.bench.target import Target
+from gmixer.bench.workload import Workload
 from gmixer.errors import InputError
 
 PACKAGES = ("torch", "timm")
-COUNT = 500
 BATCH = 16
-PIECE = 8 * BATCH  # photos that one stream takes before the model alone has its turn
+CHUNK = 8 * BATCH  # gmixer and the model alone alternate after this many photos
 SIZES = ((500, 375), (375, 500), (500, 333), (500, 400), (333, 500))
-DRAWN = 50  # different ones; the others are copies
+DRAWN = 50  # different photos; the others are copies
 WORKERS = (0, 1, 2)  # of torch's loader
 
 
-def photo_steps(
-    subject: Subject, *, rounds: int, threads: int, isa: str, count: int, folder: Path | None
-) -> list[Step]:
-    """folder: the user's photographs, the first `count` of them; None: drawn ones.
+def folder_steps(target: Target, workload: Workload, folder: Path | None, count: int, rounds: int) -> list[Step]:
+    """folder: the user's photos, of which the first `count` are taken. None: drawn ones.
 
-    Raises InputError for a folder without any.
+    Raises InputError for a folder without JPEGs.
     """
-    photos = subject.scratch / "photos" / "all"  # timm takes a folder's subfolders for classes
+    photos = target.scratch / "photos" / "all"  # for timm, a subfolder is a class
     photos.mkdir(parents=True)
     found = _draw(photos, count) if folder is None else _link(folder, photos, count)
     paths = sorted(map(str, photos.iterdir()))
-    of_whom = "drawn here" if folder is None else "the user's own"
+    origin = "drawn here" if folder is None else "the user's own"
     what = f"{found} JPEGs"
-
-    def ours() -> dict[str, Result]:
-        return _measure(measure_ours, {**subject.weights, "paths": paths, "threads": threads, "isa": isa}, found)
-
-    def theirs(workers: int) -> dict[str, Result]:
-        return _measure(
-            measure_timm,
-            {**subject.weights, "folder": str(photos.parent), "threads": threads, "workers": workers},
-            found,
-        )
+    ours = {"workload": asdict(workload), "paths": paths}
+    theirs = {"workload": asdict(workload), "folder": str(photos.parent)}
 
     contest = Contest(
         group="photos",
         what=what,
-        title=f"{what} ({of_whom}) to top-5 classes and embeddings, {threads_in_words(threads)}",
+        title=f"{what} ({origin}) to top-5 classes and embeddings, {threads_in_words(workload.threads)}",
         unit="image",
-        turns=[
-            Turn([Entrant("gmixer", "gmixer"), Entrant("gmixer-model", "gmixer, model alone", False)], ours),
+        runs=[
+            Run(
+                [Contestant("gmixer", "gmixer"), Contestant("gmixer-model", "gmixer, model alone", rival=False)],
+                partial(_measure, measure_ours, ours, found),
+            ),
             *(
-                Turn(
-                    [Entrant(f"timm-{workers}-workers", f"timm, {workers} worker{'s' * (workers != 1)}")],
-                    partial(theirs, workers),
+                Run(
+                    [Contestant(f"timm-{workers}-workers", f"timm, {workers} worker{'s' * (workers != 1)}")],
+                    partial(_measure, measure_timm, theirs | {"workers": workers}, found),
                 )
                 for workers in WORKERS
             ),
         ],
-        remark=_part_of_the_models_rate,
+        remark=_rate_remark,
     )
     return contest.steps(rounds)
 
 
-def _part_of_the_models_rate(ms: Mapping[str, Sequence[float]]) -> str:
+def _rate_remark(ms: Mapping[str, Sequence[float]]) -> str:
     part = Spread.of(ratios(ms["gmixer-model"], ms["gmixer"]))
     spread = f"{per_cent(part.least)} … {per_cent(part.greatest)}, n = {part.n}"
     return f"with decoding and resizing gmixer reaches {per_cent(part.median)} ({spread}) of the model's own rate"
 
 
-def _measure(function: Callable[..., dict[str, float]], arguments: dict[str, Any], images: int) -> dict[str, Result]:
+def _measure(
+    function: Callable[..., dict[str, float]], arguments: dict[str, Any], images: int
+) -> dict[str, Measurement]:
     answer = in_fresh_process(function, arguments)
     return {
-        key: Result(ms=seconds * 1e3 / images, peak_mib=answer.peak_bytes / 2**20)
+        key: Measurement(ms=seconds * 1e3 / images, peak_mib=answer.peak_bytes / 2**20)
         for key, seconds in answer.value.items()
     }
 
 
-def measure_ours(source: str, variant: str | None, paths: list[str], threads: int, isa: str) -> dict[str, float]:
-    """In a process of its own: seconds for all from their files, and what the model alone takes for as many that are
-    tensors already, a piece of one after a piece of the other, since the machine's speed drifts.
+def measure_ours(workload: dict[str, Any], paths: list[str]) -> dict[str, float]:
+    """Runs in a fresh process. Returns the seconds from files to results, and those of the model alone.
+
+    The model alone gets as many images, as tensors. The two alternate chunk by chunk, because the speed of the machine
+    changes. Raises InputError for a photo that cannot be read.
     """
     import gmixer
-    from gmixer.bench.forward import drawn_images
+    from gmixer.bench.workload import drawn_images
 
-    predictor = gmixer.load(source, name=variant, threads=threads, isa=isa)
+    predictor = Workload(**workload).load_predictor()
     x_BCHW = drawn_images(predictor.model, BATCH)
     for _ in predictor.stream(paths[:BATCH]):
         pass
     seconds = {"gmixer": 0.0, "gmixer-model": 0.0}
-    for begin in range(0, len(paths), PIECE):
-        piece = paths[begin : begin + PIECE]
+    for begin in range(0, len(paths), CHUNK):
+        chunk = paths[begin : begin + CHUNK]
         start = time.perf_counter()
-        for result in predictor.stream(piece, k=5):
+        for result in predictor.stream(chunk, k=5):
             if isinstance(result, gmixer.ImageError):
                 raise InputError(f"{result}; leave it out of --photos: timm would stop at it")
         between = time.perf_counter()
-        for size in _batches(len(piece)):
+        for size in _batches(len(chunk)):
             predictor.forward(x_BCHW[:size])
         seconds["gmixer"] += between - start
         seconds["gmixer-model"] += time.perf_counter() - between
     return seconds
 
 
-def measure_timm(source: str, variant: str | None, folder: str, threads: int, workers: int) -> dict[str, float]:
-    """In a process of its own: ImageDataset, DataLoader, eager; seconds for all, loader's start included."""
+def measure_timm(workload: dict[str, Any], folder: str, workers: int) -> dict[str, float]:
+    """Runs in a fresh process: ImageDataset, DataLoader, eager. Returns the seconds, with the start of the loader."""
     import torch
     from timm.data.dataset import ImageDataset
     from timm.data.transforms_factory import create_transform
     from torch.utils.data import DataLoader
 
-    from gmixer.bench.contestants import timm_model
-    from gmixer.options import WeightsSource
-    from gmixer.weights import find_checkpoint
+    from benchmarks.networks import timm_model
 
-    torch.set_num_threads(threads)
-    model, config = timm_model(source, variant)
-    data = find_checkpoint(source, WeightsSource(name=variant)).data
-    transform = create_transform(**data.to_timm(), is_training=False)
+    load = Workload(**workload)
+    torch.set_num_threads(load.threads)
+    model, config = timm_model(load)
+    transform = create_transform(**load.checkpoint().data.to_timm(), is_training=False)
     dataset = ImageDataset(folder, transform=transform)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         model(torch.zeros(BATCH, config.in_chans, config.image_px, config.image_px))

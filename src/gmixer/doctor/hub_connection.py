@@ -1,5 +1,7 @@
-"""Whether the Hub can be reached. This is the one check that touches the network, and what it finds wrong is a warning:
-the embedded model and those in the cache work without it."""
+"""Whether the Hub can be reached: the only check that uses the network.
+
+Every problem is a warning, because the embedded model and the models in the cache work without the Hub.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ TIMEOUT_S = 3.0  # to connect, and again to answer
 
 
 def hub() -> Outcome:
-    """Asks for the head of the preferred model's weights, as a download would first; HF_HUB_OFFLINE forbids it."""
+    """Sends the first request of a download of the preferred model: HEAD. Sends none if HF_HUB_OFFLINE is set."""
     from huggingface_hub import constants
 
     if constants.is_offline_mode():
@@ -36,20 +38,20 @@ def hub() -> Outcome:
         fact = f"{endpoint} answered {status} {HTTPStatus(status).phrase}"
         if status in (401, 403) and get_token():
             return warning(
-                f"{fact}: it refuses your token, and with it every download",
-                "set HF_TOKEN to a valid token, or unset it and run `hf auth logout`: public models need none",
+                f"{fact}: it refuses your token, and so every download",
+                "set HF_TOKEN to a valid token, or unset it and run `hf auth logout`: public models need no token",
             )
         if status in (401, 403, 404):
             return warning(
                 f"{fact} when asked for {PREFERRED_MODEL}",
-                "check HF_ENDPOINT: this Hub does not have the model, or not for everyone",
+                "check HF_ENDPOINT: this Hub does not have the model, or it is not public",
             )
-        return warning(fact, "try again in a few minutes; what is on this machine works meanwhile")
-    except Exception as error:  # of the library, its HTTP client, the resolver: to the user they are one thing
+        return warning(fact, "try again in a few minutes; models on this machine work meanwhile")
+    except Exception as error:  # of the library, its HTTP client or the resolver; the user's remedy is the same
         words = " ".join(str(error).split()) or type(error).__name__
         return warning(
             f"{endpoint} cannot be reached: {words}",
-            "check the connection, the proxy (HTTPS_PROXY) and HF_ENDPOINT; what is on this machine works without",
+            "check the connection, the proxy (HTTPS_PROXY) and HF_ENDPOINT; models on this machine work without it",
         )
     if not file.commit_hash or not file.size:
         return warning(f"{endpoint} does not answer as a Hub does", "check HF_ENDPOINT and the proxy")
@@ -59,9 +61,9 @@ def hub() -> Outcome:
 
 
 def _within(limit_s: float, ask: Callable[[], Any]) -> Any:
-    """What ask() returns or raises, or TimeoutError after limit_s: no client limits how long a name's look-up takes.
+    """Returns or raises what ask() does, or raises TimeoutError after limit_s. No HTTP client limits a DNS look-up.
 
-    The thread that hangs is left behind, and ends with the process.
+    A thread that hangs is not stopped. It ends with the process.
     """
     answers: list[Any] = []
     errors: list[Exception] = []

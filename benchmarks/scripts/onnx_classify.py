@@ -1,4 +1,4 @@
-"""What a person would write with ONNX Runtime: python onnx_classify.py PICTURE MODEL.onnx RESIZE CROP MEAN,… STD,…"""
+"""What a person would write with ONNX Runtime: python onnx_classify.py IMAGE MODEL.onnx RESIZE CROP MEAN,… STD,…"""
 
 import sys
 
@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-picture, network, resize, crop, mean, std = sys.argv[1:]
+path, network, resize, crop, mean, std = sys.argv[1:]
 side, crop_px = int(resize), int(crop)
-image = Image.open(picture).convert("RGB")
+image = Image.open(path).convert("RGB")
 scale = side / min(image.size)
 image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
 left, top = (image.width - crop_px) // 2, (image.height - crop_px) // 2
