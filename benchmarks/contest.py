@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from gmixer.bench.row import Column, Row, Step, figures, per_cent
+from gmixer.bench.row import Row, Step, figures, per_cent
 from gmixer.bench.stats import Spread
 from gmixer.errors import EngineError
+from gmixer.rows.table import Column
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from gmixer.bench.row import Column, Step, figures, tenths, threads_in_words
+from gmixer.bench.row import Step, figures, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import SLICE_S, ceiling_meter
+from gmixer.rows.table import Column
 
 MIN_SLICES = 3
 

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 from gmixer.bench.fresh import in_fresh_process
-from gmixer.bench.row import Column, Step, figures, per_cent, tenths, threads_in_words
+from gmixer.bench.row import Step, figures, per_cent, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload, drawn_images
+from gmixer.rows.table import Column
 
 WARM_UP = 16  # images: the engine cuts a larger batch into passes of at most this size
 

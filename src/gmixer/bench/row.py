@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gmixer.bench.stats import Spread
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    heading: str
-    width: int
-    left: bool = False
+from gmixer.rows.table import Column
 
 
 class Row(Protocol):

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from gmixer.bench.forward import WARM_UP
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
-from gmixer.bench.row import Column, Step, figures, per_cent, tenths, threads_in_words
+from gmixer.bench.row import Step, figures, per_cent, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import MIN_CALLS, ceiling_meter
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload, drawn_images, native_engine
+from gmixer.rows.table import Column
 
 PIXEL_STAGES = ("decode", "resize")  # of one JPEG, on one thread; resize is everything from pixels to the tensor
 

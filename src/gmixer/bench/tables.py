@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from gmixer.bench.row import Column, Row, Step
+from gmixer.bench.row import Row, Step
 from gmixer.bench.target import Target
+from gmixer.rows.progress import progress_bar
+from gmixer.rows.table import fitted
+from gmixer.rows.view import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gmixer.bench.machine import Machine
 
-GAP = "  "
 WIDEST_COLUMNS = 120
 
 
@@ -24,39 +25,20 @@ def open_report(*, as_json: bool) -> Report:
     """as_json: JSON lines. Otherwise tables, if stdout is a terminal; else tab-separated lines."""
     if as_json:
         return JsonLines()
-    return Tables(_console(sys.stdout)) if sys.stdout.isatty() else Lines()
+    return Tables(terminal(sys.stdout)) if sys.stdout.isatty() else Lines()
 
 
 def measure(steps: Sequence[Step], report: Report) -> list[Row]:
     """Runs the steps, reports each row, and returns all rows. A terminal also shows which step runs."""
-    console = report.console if isinstance(report, Tables) else _console(sys.stderr) if sys.stderr.isatty() else None
     rows = []
-    with _progress(console, len(steps)) as show:
+    console = report.console if isinstance(report, Tables) else None
+    with progress_bar("", len(steps), console=console, bar_columns=24) as bar:
         for number, step in enumerate(steps):
-            show(number, step.what)
+            bar.update(number, text=step.what)
             for row in step.run():
                 report.row(row)
                 rows.append(row)
     return rows
-
-
-@contextmanager
-def _progress(console: Console | None, steps: int) -> Iterator[Callable[[int, str], None]]:
-    if console is None:
-        yield lambda number, what: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=steps)
-        yield lambda number, what: bar.update(task, completed=number, description=what)
-
-
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    return Console(file=stream, highlight=False)
 
 
 class Report(Protocol):
@@ -111,18 +93,8 @@ class Tables:
             self._title = row.title
             self.console.print()
             self._print(row.title, "bold")
-            self._print(self._line(row.columns, [column.heading for column in row.columns]), "dim")
-        self._print(self._line(row.columns, row.cells()), row.style)
-
-    def _line(self, columns: Sequence[Column], cells: Sequence[str]) -> str:
-        line = ""
-        for column, cell in zip(columns, cells, strict=True):
-            cell = cell.ljust(column.width) if column.left else cell.rjust(column.width)
-            longer = f"{line}{GAP}{cell}" if line else cell
-            if line and len(longer) > self._width:
-                break
-            line = longer
-        return line.rstrip()
+            self._print(fitted(row.columns, [column.heading for column in row.columns], self._width), "dim")
+        self._print(fitted(row.columns, row.cells(), self._width), row.style)
 
     def _print(self, text: str, style: str) -> None:
         from rich.text import Text
