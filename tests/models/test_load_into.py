@@ -64,10 +64,10 @@ def test_read_only_arrays_and_unknown_tensors(tensors: dict[str, NDArray[np.floa
     ("change", "words"),
     [
         ({"norm.bias": None, "head.weight": None}, r"x.pth: lacks norm.bias, head.weight; leave out the option"),
-        ({"norm.bias": np.zeros(1, np.float32)}, r"x.pth: norm.bias is \(1,\); this model wants \(48,\)"),
+        ({"norm.bias": np.zeros(1, np.float32)}, r"x.pth: norm.bias is \(1,\); wanted \(48,\), as in this model"),
         (
             {"head.weight": np.zeros((3, 48), np.float32)},
-            r"x.pth: head.weight is \(3, 48\); this model wants \(10, 48\)",
+            r"x.pth: head.weight is \(3, 48\); wanted \(10, 48\)",
         ),
     ],
     ids=["missing", "another shape", "another head"],
