@@ -1,7 +1,7 @@
-"""The Hub as tests need it: its cache on disk, and a server on loopback that speaks its protocol.
+"""A Hub for tests: its cache on disk, and a server on loopback that speaks its protocol.
 
-The server answers what huggingface_hub asks for when it downloads (HEAD and GET of `/org/model/resolve/revision/file`)
-and when it uploads (create, preupload, the LFS batch, PUT of a large file, the commit).
+The server answers the requests of huggingface_hub for a download (HEAD and GET of `/org/model/resolve/revision/file`)
+and for an upload (create, preupload, the LFS batch, PUT of a large file, the commit).
 Source of the protocol: huggingface_hub 2.4, file_download.py, hf_api.py, _commit_api.py and utils/_http.py.
 """
 
@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+from huggingface_hub import constants
+
 COMMIT = "c0ffee" + "0" * 34
 
 
@@ -34,7 +37,7 @@ def hub_cache(folder: Path, repo_id: str, weights: Path) -> Path:
 
 
 def client_environment(hub: Hub, cache: Path) -> dict[str, str]:
-    """What makes huggingface_hub in a fresh process talk to this server, and to nobody else."""
+    """The environment that makes huggingface_hub in a new process use only this server."""
     return os.environ | {
         "HF_ENDPOINT": hub.endpoint,
         "HF_HUB_CACHE": str(cache),
@@ -44,13 +47,26 @@ def client_environment(hub: Hub, cache: Path) -> dict[str, str]:
     }
 
 
+def use_in_this_process(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for this process, which has imported huggingface_hub already. A new process would import torch first."""
+    for name, value in {
+        "ENDPOINT": hub.endpoint,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(cache),
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_HUB_DISABLE_XET": True,
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+
+
 @dataclass
 class Hub:
-    """What the server holds, how it misbehaves, and what it was asked.
+    """The files on the server, its faults, and the requests to it.
 
-    refuse: called with the method and the path before anything is answered; a status, with X-Error-Code or "", or None.
+    refuse: called with the method and the path before each response; (status, X-Error-Code or ""), or None to accept.
     spoil: called with each body before it is sent.
-    cut_after: the first GET of a large file ends after so many bytes, the connection with it.
+    cut_after: the first GET of a large file stops after this many bytes, and closes the connection.
     """
 
     endpoint: str

@@ -41,9 +41,7 @@ def timm_mixer(config: ModelConfig, **options: Any) -> MlpMixer:
 
 def drawn_mixer(config: ModelConfig, seed: int = 0) -> MlpMixer:
     """Weights N(0, 1/fan_in), biases and LayerNorm's β N(0, 0.2), γ U(0.5, 1.5); gates and head alike."""
-    with torch.device("meta"):  # timm's own draw would be overwritten, and takes longer than this one
-        model = timm_mixer(config)
-    model.to_empty(device="cpu")
+    model = timm_mixer(config, device="meta").to_empty(device="cpu")  # its initial weights would take time
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

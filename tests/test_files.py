@@ -1,7 +1,8 @@
-"""writing.py: a file is whole, or not there."""
+"""files.py: a file has the old content or the new content, never a part."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,23 @@ def test_what_was_there_stays_until_the_new_one_is_whole(shared: bool, tmp_path:
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
-def test_what_nobody_wrote_is_told(tmp_path: Path) -> None:
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "file"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_file_has_the_permissions_that_the_umask_gives(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_write(tmp_path / "file") as unfinished:
+            unfinished.touch(mode=0o600)  # as safetensors does
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+    finally:
+        os.umask(before)
+
+
+def test_a_folder_that_does_not_exist_is_an_error_before_the_block(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "absent" / "file"):
+        pytest.fail("the block ran")

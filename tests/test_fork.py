@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import EngineError
 from gmixer.images.decode import decode
 from gmixer.runtimes import Engine

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Precision
 from gmixer.results import Result

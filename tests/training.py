@@ -24,7 +24,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gmixer.config import VARIANTS, DataConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig
 from gmixer.datasets import LabeledImages, SoftLabels
 from gmixer.errors import Interrupted
 from gmixer.models.mixer import Mixer

@@ -5,7 +5,7 @@ another, in half the bytes.
     python tools/make_embedded.py DATA RUN/model/model.safetensors OLDER.safetensors …
 
 DATA's held-out part gives the accuracy. Why the average, and which older ones: docs/training.md. Afterwards:
-tools/make_golden.py, the card (README.md beside the weights), and top1 in config.py; tests/test_find.py and
+tools/make_golden.py, the card (README.md beside the weights), and top1 in catalogue.py; tests/test_find.py and
 tests/test_doctor.py tell what was forgotten.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 import gmixer
-from gmixer.config import EMBEDDED_MODEL, VARIANTS
+from gmixer.catalogue import EMBEDDED_MODEL, VARIANTS
 from gmixer.evaluate.validate import validate
 from gmixer.files import atomic_write
 

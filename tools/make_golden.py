@@ -1,9 +1,10 @@
-"""Write src/gmixer/doctor/golden.json: what timm and torch make of `gmixer doctor`'s picture with the embedded weights.
+"""Write src/gmixer/doctor/golden.json: the result of timm and torch for `gmixer doctor`'s image and embedded weights.
 
     python tools/make_golden.py > src/gmixer/doctor/golden.json
 
-The transform is timm's, the network timm's MlpMixer in float64; only the picture's formula, the architecture and the
-weights are gmixer's. Needed anew when the embedded weights or the picture change; tests/test_doctor.py says so.
+The transform is timm's, and the network is timm's MlpMixer in float64. gmixer provides only the formula of the image,
+the architecture and the weights. Run it again after a change of the embedded weights or of the image;
+tests/doctor/test_doctor.py fails until then.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from timm.layers import GluMlp
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
-from gmixer.config import EMBEDDED_MODEL
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.doctor.embedded import FEATURES, PIXELS, png
 from gmixer.weights import find_checkpoint
 
 
 def timm_model() -> MlpMixer:
-    """gmixer_8_64 as timm builds it, with the embedded weights."""
+    """timm's MlpMixer with the widths of gmixer_8_64 and the embedded weights."""
     checkpoint = find_checkpoint(EMBEDDED_MODEL)
     c = checkpoint.model
     model = MlpMixer(
@@ -61,7 +62,7 @@ def main() -> None:
         "made_with": {"timm": timm.__version__, "torch": torch.__version__.split("+")[0], "pillow": PIL.__version__},
         "tensor": np.round(x_BCHW[0].numpy()[PIXELS].astype(np.float64), 6).tolist(),
         "features": np.round(features_C[FEATURES], 9).tolist(),
-        "features_fp32_error": float(f"{errors[0]:.2e}"),  # PyTorch's float32 from float64, the worst element
+        "features_fp32_error": float(f"{errors[0]:.2e}"),  # largest difference of PyTorch's float32 from float64
         "top5": [[int(i), round(float(log_probability_K[i]), 9)] for i in np.argsort(-logits_K)[:5]],
         "logits_fp32_error": float(f"{errors[1]:.2e}"),
     }

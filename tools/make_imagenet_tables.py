@@ -1,14 +1,14 @@
-"""Write the tables in src/gmixer/data: what ImageNet's classes are called, and what WordNet has above them.
+"""Write the tables in src/gmixer/labels: the words for ImageNet's classes, and their parent categories in WordNet.
 
     python tools/make_imagenet_tables.py [FOLDER]
 
 imagenet_1k.tsv   the classes of ILSVRC 2012
-imagenet_21k.tsv  the classes of the larger ImageNet, as Google's and MIIL's weights have them
-hypernyms.tsv     every class of both and everything above it
+imagenet_21k.tsv  the classes of ImageNet-21k in Google's and MIIL's weights
+hypernyms.tsv     every class of both, and all its parent categories
 
-Which synset stands at which index: data/_info of the installed timm, or --timm. All words are WordNet 3.0's. A synset
-id is "n" and the place of its line, in bytes, in WordNet's data.noun: Debian's package wordnet-base. The format of that
-line: `man 5WN wndb`.
+The order of the synsets comes from data/_info of the installed timm, or from --timm. All words come from WordNet 3.0. A
+synset id is "n" and the offset in bytes of its line in WordNet's data.noun (Debian's package wordnet-base). For the
+format of the line see `man 5WN wndb`.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class WordNet:
         start = int(synset[1:])
         line = self._nouns[start : self._nouns.index(b"\n", start)].decode("ascii")
         if not line.startswith(synset[1:]):
-            raise SystemExit(f"{synset}: WordNet has no noun there; is this version 3.0?")
+            raise SystemExit(f"{synset}: WordNet has no noun at this offset; wanted WordNet 3.0")
         data, gloss = line.split(" | ", 1)
-        # Offset, file, type, number of words (hex), word and sense id of each; number of pointers, symbol, offset, type
-        # and places of each.
+        # Offset, file, type, number of words (hex), word and sense id of each word; number of pointers, then symbol,
+        # offset, type and positions of each pointer.
         fields = data.split(" ")
         pointers = 4 + 2 * int(fields[3], 16)
         lemmas = (word.replace("_", " ") for word in fields[4:pointers:2])
@@ -64,7 +64,7 @@ class WordNet:
             for symbol, offset in zip(fields[pointers + 1 :: 4], fields[pointers + 2 :: 4], strict=True)
             if symbol in ("@", "@i")
         )
-        definition = re.split('[;:] "', gloss, maxsplit=1)[0]  # what follows are examples of use
+        definition = re.split('[;:] "', gloss, maxsplit=1)[0]  # examples of use follow
         return Noun(tuple(lemmas), definition.strip(" ;"), tuple(above))
 
 
@@ -83,7 +83,7 @@ def write(path: Path, header: str, rows: Iterable[tuple[str, ...]]) -> None:
 def main() -> None:
     timm = find_spec("timm")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=DATA, help="where to write")
+    parser.add_argument("folder", type=Path, nargs="?", default=DATA, help="the folder to write to")
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder with data.noun")
     parser.add_argument(
         "--timm",
@@ -99,7 +99,7 @@ def main() -> None:
     google = read_ids(args.timm / "imagenet21k_goog_synsets.txt", 21843)
     miil = set(read_ids(args.timm / "imagenet21k_miil_synsets.txt", 11221))
     if not miil < set(google):
-        raise SystemExit("MIIL's classes are not among Google's: one table cannot hold both")
+        raise SystemExit("some of MIIL's classes are not among Google's; one table cannot hold both")
 
     above: dict[str, tuple[str, ...]] = {}
     waiting = [*small, *google]

@@ -1,52 +1,52 @@
 """Every error gmixer raises on purpose.
 
     GmixerError
-    ├── ImageError        a picture cannot be had: .kind, .reason, .source
-    ├── WeightsError      a weights file does not fit: names the file, says got, wanted and the way out
-    ├── UnknownModelError no such model or tag; names what exists (also a RuntimeError, as timm's)
+    ├── ImageError        an image cannot be read: .kind, .reason, .source
+    ├── WeightsError      a weights file is missing, damaged, or does not fit the model
+    ├── UnknownModelError no such model or tag; lists the closest names (also a RuntimeError, as in timm)
     ├── InputError        an argument has the wrong type, shape or value (also a ValueError)
-    ├── EngineError       a runtime cannot run as asked: instruction set, threads, a device
+    ├── EngineError       a runtime cannot use the instruction set, the threads or the device
     ├── MissingExtraError a package of one of gmixer's extras is not installed (also an ImportError)
-    └── Interrupted       a training run was asked to stop, and can go on
+    └── Interrupted       a training run was stopped, and can be resumed
 
-A message says what came in, what was wanted, and the way out.
+A message has three parts: what gmixer got, what it wanted, and the way out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, get_args
 
 ImageErrorKind = Literal[
-    "missing",  # no such file
+    "missing",  # the file does not exist
     "unreadable",  # the operating system refused: permissions, a folder, an I/O error
-    "empty",  # zero bytes
-    "not_image",  # the first bytes are of no image format
-    "unsupported",  # an image, but in a form that gmixer does not read
-    "too_large",  # more bytes, pixels, frames or pieces than the limits allow; known before decoding
-    "corrupt",  # the decoder gave up: truncated or damaged
-    "refused",  # gmixer will not read from there: a private address, a link inside an archive
+    "empty",  # the file has zero bytes
+    "not_image",  # the first bytes belong to no image format
+    "unsupported",  # an image in a form that gmixer does not read
+    "too_large",  # more bytes, pixels, frames or structure than the limits allow; found before decoding
+    "corrupt",  # the decoder failed: the file is truncated or damaged
+    "refused",  # gmixer does not read from that place: a private address, a link inside an archive
     "timeout",  # fetching or decoding took longer than the limit
-    "crashed",  # the decoder's process died (isolate)
+    "crashed",  # the decoding process died (isolate)
 ]
 IMAGE_ERROR_KINDS: tuple[str, ...] = get_args(ImageErrorKind)
 
 
 class GmixerError(Exception):
-    """The root: `except gmixer.GmixerError` catches everything gmixer raises on purpose."""
+    """The base class: `except gmixer.GmixerError` catches every error that gmixer raises on purpose."""
 
 
 class ImageError(GmixerError):
-    """A picture cannot be had.
+    """An image cannot be read.
 
     kind: one of IMAGE_ERROR_KINDS.
-    reason: one sentence without the file's name.
-    source: the path as given, or "<bytes>", "<stdin>", ….
+    reason: one sentence without the name of the file.
+    source: the path as the caller gave it, or "<bytes>", "<stdin>", ….
     """
 
     def __init__(self, kind: ImageErrorKind, reason: str, source: str) -> None:
-        super().__init__(kind, reason, source)  # the arguments themselves, so that it pickles
+        super().__init__(kind, reason, source)  # these three arguments, so that the error can be pickled
         self.kind: ImageErrorKind = kind
         self.reason = reason
         self.source = source
@@ -56,11 +56,11 @@ class ImageError(GmixerError):
 
 
 class WeightsError(GmixerError):
-    """A weights file is missing, damaged, or not of the architecture asked for."""
+    """A weights file is missing, damaged, or has another architecture than the model."""
 
 
 class UnknownModelError(GmixerError, RuntimeError):
-    """No model or tag of that name."""
+    """No model and no tag has that name."""
 
 
 class InputError(GmixerError, ValueError):
@@ -68,27 +68,39 @@ class InputError(GmixerError, ValueError):
 
 
 class EngineError(GmixerError):
-    """A runtime, native or torch, cannot run as asked; or no process to decode in can be started (isolate)."""
+    """A runtime, native or torch, cannot run as requested; or no decoding process can be started (isolate)."""
 
 
 class MissingExtraError(GmixerError, ImportError):
-    """A package is not installed that comes with one of gmixer's extras; the message has the pip command."""
+    """A package of one of gmixer's extras is not installed. The message has the pip command."""
 
 
 class Interrupted(GmixerError):
-    """A training run was asked to stop; its checkpoint is written."""
+    """A training run was stopped. Its checkpoint is written."""
 
 
-def missing_extra(what: str, package: str, extra: str) -> MissingExtraError:
-    return MissingExtraError(f"{what} needs {package}: pip install 'gmixer[{extra}]'")
+def missing_extra(what: str, package: str, extra: str | None) -> MissingExtraError:
+    """The error for a missing package. what: the function or option that needs it; extra: None for no extra."""
+    install = f"'gmixer[{extra}]'" if extra else package
+    return MissingExtraError(f"{what} needs {package}: pip install {install}")
 
 
 @contextmanager
-def require_torch(what: str) -> Iterator[None]:
-    """Around an import: a missing torch or torchvision becomes the MissingExtraError that says `what` needs it."""
+def require(what: str, extra: str | None, packages: Collection[str]) -> Iterator[None]:
+    """Wraps an import. Where one of `packages` is not installed, the block raises MissingExtraError.
+
+    what: the function or option that needs the import. extra: gmixer's extra with the package; None: no extra has it.
+    A missing module of another package stays a ModuleNotFoundError.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision"):
+        package = (error.name or "").partition(".")[0]
+        if package not in packages:
             raise
-        raise missing_extra(what, error.name, "torch") from error
+        raise missing_extra(what, package, extra) from error
+
+
+def require_torch(what: str) -> AbstractContextManager[None]:
+    """`require` for the extra gmixer[torch]."""
+    return require(what, "torch", ("torch", "torchvision"))

@@ -1,4 +1,4 @@
-"""A file that is written is whole, or not there."""
+"""Writing a file so that the file is always whole: either the old content or the new content, never a part."""
 
 from __future__ import annotations
 
@@ -10,15 +10,30 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Gives a path beside `path` to write to, which takes its place once the block ends. Where the block raises,
-    nothing of it is left, and what was there before stays.
+    """Yields a path in the same folder. The block writes a file there; when the block ends, that file becomes `path`.
 
-    shared: another process may be writing the same file.
+    If the block raises, the new file is deleted, and the old file stays. The new file gets the permissions that the
+    umask gives every new file, even if the block wrote a private temporary file, as safetensors does.
+    shared: other processes may write the same `path` at the same time.
+
+    Raises OSError where the folder cannot be written to, before the block runs; FileNotFoundError where the block wrote
+    nothing.
     """
     unfinished = path.with_name(f".{path.name}.{f'{os.getpid()}.' if shared else ''}unfinished")
     try:
+        mode = _mode_of_new_file(unfinished)
         yield unfinished
+        if os.stat(unfinished).st_mode != mode:
+            os.chmod(unfinished, mode & 0o777)
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _mode_of_new_file(path: Path) -> int:
+    """The mode that a new file at this path gets. os.umask cannot tell it without changing it, for all threads."""
+    with open(path, "wb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+    path.unlink()
+    return mode

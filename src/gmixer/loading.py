@@ -65,9 +65,7 @@ def load(
         fast_decode=fast_decode,
     )
     check_offered(runtime_options)  # before a download
-    checkpoint = find_checkpoint(
-        model, name=weights.name, from_hub=weights.fetch, allow_pickle=weights.allow_pickle
-    ).adapted(image_px=image_px, in_chans=in_chans)
+    checkpoint = find_checkpoint(model, weights).adapted(image_px=image_px, in_chans=in_chans)
     opened = open_runtime(checkpoint, runtime_options)
     isa_of_resize = runtime_options.isa if isinstance(runtime_options, Native) else None
     preprocess = Preprocess(

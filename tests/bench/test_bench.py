@@ -16,7 +16,7 @@ from PIL import Image
 
 import gmixer
 from command import GMIXER, run, run_in_terminal
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.isa import available_isas
 from gmixer.runtimes import default_threads
 

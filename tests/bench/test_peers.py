@@ -30,9 +30,11 @@ from gmixer.bench.plan import isas_from
 from gmixer.bench.row import Step
 from gmixer.bench.start import start_steps
 from gmixer.bench.target import Subject, subject
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError
 from gmixer.isa import available_isas
+from gmixer.options import WeightsSource
 from gmixer.weights import find_checkpoint
 from mixers import drawn_mixer
 
@@ -179,7 +181,7 @@ def test_a_model_without_classes_has_nothing_to_compare(tmp_path: Path) -> None:
 
 def test_drawn_weights_are_the_same_for_everybody() -> None:
     with subject(MODEL) as measured:
-        checkpoint = find_checkpoint(measured.source, name=measured.variant)
+        checkpoint = find_checkpoint(measured.source, WeightsSource(name=measured.variant))
         model, config = contestants.timm_model(measured.source, measured.variant)
         assert checkpoint.model == config == measured.config and measured.drawn
         state = model.state_dict()

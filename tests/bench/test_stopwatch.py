@@ -9,7 +9,7 @@ import pytest
 from gmixer import _native
 from gmixer.bench import stopwatch
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import EngineError
 from gmixer.isa import available_isas
 from mixers import drawn_images, drawn_mixer, engine_of

@@ -24,8 +24,8 @@ from typer.testing import CliRunner
 
 import gmixer
 from command import GMIXER, run, run_in_terminal
+from gmixer.catalogue import VARIANTS
 from gmixer.cli import app
-from gmixer.config import VARIANTS
 from gmixer.weights.find import EMBEDDED_WEIGHTS
 from mixers import drawn_mixer
 

@@ -25,7 +25,8 @@ from PIL import Image
 from timm.data import create_transform
 
 from drawn_pixels import CONFIGS, noise
-from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from gmixer.data import Preprocess, preprocess
 from gmixer.data import create_transform as our_transform
 from gmixer.errors import ImageError, InputError

@@ -29,8 +29,8 @@ from typer.testing import CliRunner
 import gmixer
 from command import run, run_in_terminal
 from gmixer import doctor
+from gmixer.catalogue import VARIANTS
 from gmixer.cli import app, options
-from gmixer.config import VARIANTS
 from gmixer.data import preprocess
 from gmixer.doctor import CHECKS, Finding, core, embedded, examine, install
 from gmixer.doctor import hub_access as hub

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from gmixer.config import find_model
+from gmixer.catalogue import find_model
 from gmixer.evaluate.published import _PUBLISHED, SetName, published
 
 

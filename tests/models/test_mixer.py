@@ -20,7 +20,8 @@ from timm.models.mlp_mixer import MlpMixer
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
 from mixers import drawn_images, drawn_mixer, engine_of, timm_mixer, timm_stages

@@ -1,4 +1,4 @@
-"""The model card that goes with weights: what it says, and that it says nothing that nobody told."""
+"""The model card beside the weights: its content, and that a missing statement is never invented."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import ModelCard
 
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.models.model_card import About, model_card
 
 GMIXER = VARIANTS["gmixer_24_224"]

@@ -14,7 +14,8 @@ import timm
 import torch
 
 import gmixer
-from gmixer.config import VARIANTS, DataConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.models.saving import save_model
 from gmixer.timm_compat.bridge import register_with_timm
@@ -87,7 +88,7 @@ def test_another_size_and_half_precision(tmp_path: Path) -> None:
 def test_what_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"this Linear: holds no MLP-Mixer"):
         save_model(torch.nn.Linear(2, 2), tmp_path)
-    with pytest.raises(InputError, match=r"3 blocks of 256 channels are no variant that timm could be told of"):
+    with pytest.raises(InputError, match=r"3 blocks of 256 channels are no variant, so config.json cannot name it"):
         save_model(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=3)), tmp_path)
     with pytest.raises(InputError, match=r"class_names holds 2 names; wanted 1000"):
         save_model(drawn_mixer(VARIANTS["gmixer_8_64"].model), tmp_path, class_names=["a", "b"])
@@ -127,7 +128,7 @@ def test_the_callers_data_config_is_written_for_the_models_channels(tmp_path: Pa
     assert written["input_size"] == [1, 64, 64] and len(written["mean"]) == len(written["std"]) == 1
 
 
-def test_whoever_may_read_the_config_may_read_the_weights(tmp_path: Path) -> None:
+def test_weights_and_config_have_the_same_permissions(tmp_path: Path) -> None:
     folder = save_model(gmixer.create_model("gmixer_8_64", num_classes=2), tmp_path)
     config, weights = ((folder / name).stat().st_mode for name in ("config.json", "model.safetensors"))
     assert config == weights

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from gmixer import _native
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
 from gmixer.isa import available_isas, check_isa
 from gmixer.runtimes import Engine

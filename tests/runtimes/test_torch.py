@@ -14,7 +14,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
 from gmixer.options import Precision, Torch
 from gmixer.runtimes import Engine, Output

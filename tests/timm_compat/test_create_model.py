@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from timm.models._features import FeatureGetterNet
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.models.saving import save_model
 from gmixer.timm_compat.create_model import create_model
@@ -215,7 +215,7 @@ def test_overlay_dtype_and_harmless_keywords() -> None:
         ({"model_name": "local-dir:nowhere"}, WeightsError, "nowhere"),
         ({"global_pool": "max"}, InputError, "global_pool is 'max'"),
         ({"model_name": "gmixer_8_64", "pretrained": True, "img_size": 100}, InputError, "not a multiple .* take 96"),
-        ({"model_name": "gmixer_8_64", "pretrained": True, "img_size": 8000}, InputError, "at most 4,096 are allowed"),
+        ({"model_name": "gmixer_8_64", "pretrained": True, "img_size": 8000}, InputError, "wanted at most 4,096"),
         ({"pretrained_cfg_overlay": {"crop": 1.0}}, TypeError, "no 'crop'; did you mean 'crop_pct'"),
         ({"pretrained_cfg_overlay": {"input_size": (3, 64, 96)}}, InputError, "of a square"),
         ({"pretrained_cfg": "ra3_in1k"}, UnknownModelError, "mixer_s32_224 has no weights tagged 'ra3_in1k'"),

@@ -10,7 +10,7 @@ import torch
 from timm.data.imagenet_info import infer_imagenet_subset as timm_infer
 from timm.models import PretrainedCfg
 
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.data import ImageNetInfo, infer_imagenet_subset
 from gmixer.errors import InputError
 from gmixer.labels import labels_for
@@ -80,9 +80,11 @@ def test_has_label(index):
 
 
 def test_unknown_synset():
-    with pytest.raises(InputError, match="'tabby' is no class of imagenet-1k; wanted a synset such as 'n01440764'"):
+    with pytest.raises(InputError, match="'tabby' is not a class of imagenet-1k; wanted a synset such as 'n01440764'"):
         OURS.label_name_to_description("tabby")
-    with pytest.raises(InputError, match="'n99' is no class of imagenet-21k-miil; wanted a synset such as 'n00005787'"):
+    with pytest.raises(
+        InputError, match="'n99' is not a class of imagenet-21k-miil; wanted a synset such as 'n00005787'"
+    ):
         ImageNetInfo("ImageNet 21k MIIL").label_name_to_description("n99")
 
 
@@ -98,7 +100,7 @@ def test_spellings_of_the_subset(subset):
 
 @pytest.mark.parametrize("subset", ["imagenet-22k", "imagenet-22k-ms", "imagenet-12k", "imagenet", "", None, 1000])
 def test_other_subsets(subset):
-    with pytest.raises(InputError, match=r"no ImageNet subset .*; there is imagenet-1k, .*-21k-goog, .*-21k-miil"):
+    with pytest.raises(InputError, match=r"no ImageNet subset .*; wanted one of imagenet-1k, .*-21k-goog, .*-21k-miil"):
         ImageNetInfo(subset)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import timm
 
-from gmixer.config import EMBEDDED_MODEL, find_model, model_names
+from gmixer.catalogue import EMBEDDED_MODEL, find_model, model_names
 from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import find_checkpoint
 

@@ -13,7 +13,7 @@ import pytest
 import timm
 
 import gmixer
-from gmixer.config import DEPRECATED, VARIANTS
+from gmixer.catalogue import DEPRECATED, VARIANTS
 from gmixer.errors import UnknownModelError
 from gmixer.timm_compat import registry
 

@@ -12,7 +12,8 @@ import torch
 from timm.data import create_transform
 from timm.data import resolve_model_data_config as timm_resolve
 
-from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, VARIANTS, DataConfig, model_names
+from gmixer.catalogue import VARIANTS, model_names
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from gmixer.data import create_transform as our_transform
 from gmixer.data import resolve_model_data_config
 from gmixer.errors import InputError, UnknownModelError
@@ -135,8 +136,8 @@ def test_where_timm_asserts(args):
 
 
 @pytest.mark.parametrize("model", [object(), Holder({"mean": 0.5}), None, 3], ids=["object", "Holder", "None", "3"])
-def test_says_nothing_about_pictures(model):
-    with pytest.raises(InputError, match="does not say how it wants its pictures"):
+def test_a_model_without_a_data_config(model):
+    with pytest.raises(InputError, match="has no data config; wanted the name of a model"):
         resolve_model_data_config(model)
 
 
@@ -185,7 +186,7 @@ def test_args_go_before_the_models_channels():
     ]:
         got = resolve_model_data_config(model, args)
         assert {key: got[key] for key in want} == want
-    with pytest.raises(InputError, match="each of 1 channels"):
+    with pytest.raises(InputError, match="wanted one number, or 1, one per channel"):
         resolve_model_data_config(model, {"mean": (0.5, 0.5, 0.5)})
 
 

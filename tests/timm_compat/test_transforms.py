@@ -17,7 +17,8 @@ import timm.data
 import torch
 from PIL import Image
 
-from gmixer.config import VARIANTS, DataConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig
 from gmixer.data import Preprocess, create_transform, resolve_model_data_config
 from gmixer.errors import ImageError, InputError
 from gmixer.timm_compat import transforms as ours
@@ -36,17 +37,17 @@ def noise(height: int, width: int, mode: str = "RGB", seed: int = 0) -> Image.Im
     return Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode)
 
 
-PICTURES = [noise(*size, seed=seed) for seed, size in enumerate(SIZES)]
+IMAGES = [noise(*size, seed=seed) for seed, size in enumerate(SIZES)]
 REAL = [
     Image.open(Path(skimage.__file__).parent / "data" / name).convert("RGB")
     for name in ("chelsea.png", "rocket.jpg", "coins.png")
 ]
 
 
-def seeded(transform, picture, seed: int) -> torch.Tensor:
+def seeded(transform, image, seed: int) -> torch.Tensor:
     random.seed(seed)
     torch.manual_seed(seed)
-    return transform(picture)
+    return transform(image)
 
 
 def assert_same(got: torch.Tensor, want: torch.Tensor) -> None:
@@ -55,12 +56,12 @@ def assert_same(got: torch.Tensor, want: torch.Tensor) -> None:
     assert torch.equal(got.view(as_bits), want.view(as_bits))
 
 
-def assert_as_timm(kwargs: dict, pictures: list[Image.Image], seeds: range = range(1)) -> None:
+def assert_as_timm(kwargs: dict, images: list[Image.Image], seeds: range = range(1)) -> None:
     mine, theirs = create_transform(**kwargs), timms(**kwargs)
-    for picture, seed in product(pictures, seeds):
-        got, draws_after = seeded(mine, picture, seed), (random.random(), torch.rand(1))
-        assert_same(got, seeded(theirs, picture, seed))
-        assert draws_after == (random.random(), torch.rand(1))  # so the next picture is the same too
+    for image, seed in product(images, seeds):
+        got, draws_after = seeded(mine, image, seed), (random.random(), torch.rand(1))
+        assert_same(got, seeded(theirs, image, seed))
+        assert draws_after == (random.random(), torch.rand(1))  # so the next image is the same too
 
 
 # ---- evaluation --------------------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ def assert_as_timm(kwargs: dict, pictures: list[Image.Image], seeds: range = ran
 @pytest.mark.parametrize("crop_mode", ["center", "squash", "border", None])
 def test_eval(crop_mode, interpolation):
     kwargs = SMALL | {"crop_mode": crop_mode, "interpolation": interpolation}
-    pictures = PICTURES if crop_mode != "border" else [p for p in PICTURES if p.height > 1]
+    images = IMAGES if crop_mode != "border" else [p for p in IMAGES if p.height > 1]
     for change in (
         {},
         {"input_size": (3, 48, 80), "crop_pct": None},
@@ -78,22 +79,22 @@ def test_eval(crop_mode, interpolation):
         {"crop_pct": 1.2},
         {"normalize": False},
     ):
-        assert_as_timm(kwargs | change, pictures + REAL[:1])
+        assert_as_timm(kwargs | change, images + REAL[:1])
 
 
 @pytest.mark.parametrize("name", ["gmixer_24_224.ra3_in1k", "mixer_b16_224.miil_in21k", "gmixer_8_64.distill_in1k"])
 def test_eval_of_the_models_on_real_photos(name):
     config = resolve_model_data_config(name)
     assert_as_timm(config | {"is_training": False}, REAL)
-    for picture in REAL:
-        x_CHW = Preprocess(DataConfig.from_timm(config))(picture)
-        assert_same(create_transform(**config)(picture), torch.from_numpy(x_CHW))
+    for image in REAL:
+        x_CHW = Preprocess(DataConfig.from_timm(config))(image)
+        assert_same(create_transform(**config)(image), torch.from_numpy(x_CHW))
 
 
 @pytest.mark.parametrize("input_size", [64, (64, 64), [64, 48], (3, 64, 48), [3, 64, 64]], ids=str)
 @pytest.mark.parametrize("training", [{}, {"is_training": True}, {"is_training": True, "no_aug": True}], ids=str)
 def test_forms_of_input_size(input_size, training):
-    assert_as_timm({"input_size": input_size} | training, PICTURES[:4])
+    assert_as_timm({"input_size": input_size} | training, IMAGES[:4])
 
 
 def test_the_defaults_are_timms():
@@ -120,7 +121,7 @@ def test_the_defaults_are_timms():
         {"no_aug": True},
         {"scale": (0.3, 0.9), "ratio": (0.5, 2.0)},
         {"scale": [0.9, 1.0], "ratio": [3.0, 4.0]},  # seldom fits: the central fallback
-        {"scale": [0.9, 1.0], "ratio": [0.2, 0.3]},  # the same, for pictures that are too wide
+        {"scale": [0.9, 1.0], "ratio": [0.2, 0.3]},  # the same, for images that are too wide
         {"hflip": 0.0, "vflip": 0.7},
         {"hflip": 0.3, "vflip": 0.7},
         {"hflip": 1.0, "vflip": 1.0, "color_jitter": None},
@@ -137,14 +138,14 @@ def test_the_defaults_are_timms():
     ids=str,
 )
 def test_training(change):
-    assert_as_timm(SMALL | {"is_training": True} | change, [*PICTURES[:4], REAL[0]], range(6))
+    assert_as_timm(SMALL | {"is_training": True} | change, [*IMAGES[:4], REAL[0]], range(6))
 
 
 def test_training_of_the_card():
     assert_as_timm(CARD | {"is_training": True}, REAL, range(4))
 
 
-def test_tiny_pictures_train_where_timm_fails():
+def test_tiny_images_train_where_timm_fails():
     transform = create_transform(16, is_training=True)
     for seed in range(30):
         assert seeded(transform, noise(1, 2), seed).shape == (3, 16, 16)
@@ -155,23 +156,23 @@ def test_tiny_pictures_train_where_timm_fails():
 
 @pytest.mark.parametrize("mode", ["RGBA", "L", "LA", "P", "1", "CMYK", "YCbCr"])
 def test_any_mode_is_read_as_timms_dataset_reads_it(mode):
-    picture = noise(50, 40, "RGBA").convert(mode) if mode != "LA" else noise(50, 40, "LA")
+    image = noise(50, 40, "RGBA").convert(mode) if mode != "LA" else noise(50, 40, "LA")
     for training in (False, True):
         kwargs = SMALL | {"is_training": training}
-        want = seeded(timms(**kwargs), picture.convert("RGB"), 1)
-        assert_same(seeded(create_transform(**kwargs), picture, 1), want)
+        want = seeded(timms(**kwargs), image.convert("RGB"), 1)
+        assert_same(seeded(create_transform(**kwargs), image, 1), want)
 
 
 def test_alpha_is_dropped_and_exif_ignored(tmp_path):
-    picture = noise(50, 40)
-    transparent = picture.copy()
+    image = noise(50, 40)
+    transparent = image.copy()
     transparent.putalpha(noise(50, 40, "L", 1))
     transform = create_transform(**SMALL)
-    assert_same(transform(transparent), transform(picture))
+    assert_same(transform(transparent), transform(image))
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn by 90°
-    picture.save(tmp_path / "turned.png", exif=exif)
-    assert_same(transform(Image.open(tmp_path / "turned.png")), transform(picture))
+    image.save(tmp_path / "turned.png", exif=exif)
+    assert_same(transform(Image.open(tmp_path / "turned.png")), transform(image))
 
 
 @pytest.mark.parametrize("crop_mode", ["center", "border", "squash"])
@@ -184,13 +185,13 @@ def test_other_channels(mode, channels, crop_mode):
 
 def test_one_channel_reads_colour_as_grey():
     kwargs = {"input_size": (1, 32, 32), "mean": (0.4,), "std": (0.3,)}
-    picture = noise(50, 40)
-    assert_same(create_transform(**kwargs)(picture), timms(**kwargs)(picture.convert("L")))
-    assert timms(**kwargs)(picture).shape[0] == 3  # which a model of one channel then refuses
+    image = noise(50, 40)
+    assert_same(create_transform(**kwargs)(image), timms(**kwargs)(image.convert("L")))
+    assert timms(**kwargs)(image).shape[0] == 3  # which a model of one channel then refuses
 
 
 def test_one_number_serves_all_channels():
-    assert_as_timm(SMALL | {"mean": (0.5,), "std": [0.2], "crop_mode": "border"}, PICTURES[:4])
+    assert_as_timm(SMALL | {"mean": (0.5,), "std": [0.2], "crop_mode": "border"}, IMAGES[:4])
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -204,14 +205,14 @@ def test_a_tensor_passes_as_in_timm(training):
 
 
 @pytest.mark.parametrize("thing", ["cat.jpg", np.zeros((4, 4, 3), np.uint8), None])
-def test_what_is_no_picture(thing):
+def test_what_is_not_an_image(thing):
     with pytest.raises(InputError, match="wanted a PIL image"):
         create_transform(64)(thing)
 
 
 def test_too_few_channels():
     transform = create_transform((4, 32, 32), mean=(0.5,), std=(0.5,))
-    with pytest.raises(InputError, match="the picture is RGB, 3 channels; the transform was made for 4"):
+    with pytest.raises(InputError, match="the image is RGB, 3 channels; the transform was made for 4"):
         transform(noise(40, 40))
 
 
@@ -225,7 +226,7 @@ def test_too_elongated_for_a_border():
 
 
 def test_steps_are_in_timms_places():
-    """So that the idiom of `transform.transforms[0] = …` (DeiT, for 32-pixel pictures) works."""
+    """So that the idiom of `transform.transforms[0] = …` (DeiT, for 32-pixel images) works."""
     for kwargs in ({}, {"crop_mode": "border"}, {"is_training": True, "re_prob": 0.5}, {"input_size": (3, 8, 16)}):
         mine, theirs = create_transform(**kwargs), timms(**kwargs)
         names = [[type(step).__name__.removeprefix("Maybe") for step in t.transforms] for t in (mine, theirs)]
@@ -237,7 +238,7 @@ def test_steps_are_in_timms_places():
 
 def test_repr():
     assert repr(create_transform(**CARD, is_training=True, re_prob=0.25)) == (
-        "PictureTransform(channels=3,\n"
+        "ImageTransform(channels=3,\n"
         "    RandomResizedCropAndInterpolation(size=(224, 224), scale=(0.08, 1.0), ratio=(0.75, 1.3333333333333333), "
         "interpolation='bicubic')\n"
         "    RandomHorizontalFlip(p=0.5)\n"

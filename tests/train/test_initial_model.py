@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.datasets import SoftLabels
 from gmixer.errors import InputError, UnknownModelError
 from gmixer.labels.imagenet import imagenet_1k

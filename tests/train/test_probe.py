@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import InputError
 from gmixer.train.probe import PENALTIES, embed_all, fit_head, fit_probe
 from training import Drawn, Watching

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.datasets import UNKNOWN, LabeledImages, Split
 from gmixer.errors import ImageError
 from gmixer.evaluate.outcomes import Outcomes, answers

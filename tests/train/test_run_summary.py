@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.datasets import SoftLabels, Split, open_split
 from gmixer.evaluate.outcomes import answers
 from gmixer.models.mixer import Mixer

@@ -17,8 +17,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import gmixer
+from gmixer.catalogue import VARIANTS, Variant
 from gmixer.cli import app
-from gmixer.config import VARIANTS, ModelConfig, Variant
+from gmixer.config import ModelConfig
 
 HELD_OUT = 360
 NARROW = ModelConfig(image_px=64, patch_px=8, channels=128, blocks=2, token_hidden=64, channel_hidden=256, mlp="swiglu")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
 from gmixer.train.initial_model import InitialModel

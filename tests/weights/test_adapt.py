@@ -1,4 +1,4 @@
-"""Tensors for pictures of another size or with other channels. O trained patches, P wanted ones."""
+"""Tensors for another image size or number of channels. O trained patches, P wanted patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from timm.models._manipulate import adapt_input_conv
 
 import gmixer
-from gmixer.config import VARIANTS
+from gmixer.catalogue import VARIANTS
 from gmixer.errors import InputError
 from gmixer.weights import find_checkpoint
 from gmixer.weights.adapt import adapt_stem, adapted, grid_matrix

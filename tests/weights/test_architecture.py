@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import WeightsError
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
 from gmixer.weights.tensor_file import TensorFile

@@ -17,8 +17,10 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 import gmixer
-from gmixer.config import IMAGENET_MEAN, VARIANTS
+from gmixer.catalogue import VARIANTS
+from gmixer.config import IMAGENET_MEAN
 from gmixer.errors import InputError, UnknownModelError, WeightsError
+from gmixer.options import WeightsSource
 from gmixer.weights.find import EMBEDDED_WEIGHTS, find_checkpoint
 from mixers import drawn_mixer
 
@@ -100,17 +102,17 @@ def test_timm_folder_with_its_own_classes_channels_and_size(tmp_path: Path) -> N
             "model.safetensors: head.weight is 1000×384, .* wants 10×384; set num_classes to 1000|head.bias is 1000",
         ),
         ({"global_pool": "", "model_args": {}}, "global_pool is ''; gmixer pools by the mean"),
-        ({"model_args": {"stem_norm": True}}, "model_args 'stem_norm' mean nothing"),
+        ({"model_args": {"stem_norm": True}}, "does not know the model_args 'stem_norm'"),
         ({"architecture": "gmixer_24_224"}, "model.safetensors: lacks blocks.12.norm1.weight"),
-        ({"pretrained_cfg": {"mean": [0.5]}}, "mean is .* and std .*; wanted 3 numbers each"),
+        ({"pretrained_cfg": {"mean": [0.5]}}, "mean is .* and std is .*; wanted 3 numbers in each"),
         ({"pretrained_cfg": {"crop_pct": 2}}, "crop_fraction is 2"),
-        ({"pretrained_cfg": {"crop_pct": 1e-9}}, "crop_fraction is 1e-09; wanted 0.0625 to 1"),
+        ({"pretrained_cfg": {"crop_pct": 1e-9}}, "crop_fraction is 1e-09; wanted a number from 0.0625 to 1"),
         ({"pretrained_cfg": None}, "config.json: .*wanted timm's config.json"),
         ({"model_args": {"num_blocks": 10**9}}, "a model of 1,000,000,000 blocks .* wanted at most 1,000 blocks"),
         ({"model_args": {"img_size": 2**40}}, "wanted at most .* parameters"),
         ({"num_classes": 10**12, "model_args": {}}, "wanted at most .* parameters"),
-        ({"label_names": "x" * 1000}, "label_names is no list of texts"),
-        ({"label_names": list(range(1000))}, "label_names is no list of texts"),
+        ({"label_names": "x" * 1000}, "label_names is not a list of strings"),
+        ({"label_names": list(range(1000))}, "label_names is not a list of strings"),
     ],
 )
 def test_a_config_that_does_not_fit(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -134,14 +136,14 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"config.json: holds [\d,]+ bytes, more than 16,777,216"):
         find_checkpoint(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(WeightsError, match=r"holds no config.json; .*pass the path of the .safetensors file"):
+    with pytest.raises(WeightsError, match=r"holds no config.json; .*or the path of the .safetensors file"):
         find_checkpoint(folder)
     (folder / "config.json").write_text(text)
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model.safetensors: no such file"):
         find_checkpoint(folder)
     with pytest.raises(InputError, match=r"is for a bare .safetensors file"):
-        find_checkpoint(folder, name="gmixer_12_224")
+        find_checkpoint(folder, WeightsSource(name="gmixer_12_224"))
 
 
 def test_a_bare_file_needs_no_config(tmp_path: Path) -> None:
@@ -159,14 +161,15 @@ def test_a_bare_file_of_an_ambiguous_shape_warns_and_can_be_told(tmp_path: Path)
     path = tmp_path / "b16.safetensors"
     shapes = VARIANTS["mixer_b16_224"].model.tensor_shapes()
     save_file({name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes.items()}, path)
-    with pytest.warns(UserWarning, match=r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*Say which by name="):
+    candidates = r"goog_in21k_ft_in1k or mixer_b16_224.miil_in21k_ft_in1k.*Choose another by name="
+    with pytest.warns(UserWarning, match=candidates):
         assert find_checkpoint(path).data.mean == (0.5, 0.5, 0.5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        told = find_checkpoint(path, name="mixer_b16_224.miil_in21k_ft_in1k")
+        told = find_checkpoint(path, WeightsSource(name="mixer_b16_224.miil_in21k_ft_in1k"))
     assert (told.name, told.data.interpolation) == ("mixer_b16_224.miil_in21k_ft_in1k", "bilinear")
     with pytest.raises(WeightsError, match=r"b16.safetensors: lacks blocks.12"):
-        find_checkpoint(path, name="gmixer_24_224.ra3_in1k")
+        find_checkpoint(path, WeightsSource(name="gmixer_24_224.ra3_in1k"))
 
 
 def test_a_bare_file_of_no_known_shape_is_refused(tmp_path: Path) -> None:
@@ -205,7 +208,7 @@ def test_folder_mean_is_taken_from_config(tmp_path: Path) -> None:
     assert find_checkpoint(folder).data.crop_mode == "squash"
 
 
-def test_a_network_of_another_size_feeds_its_pictures_at_that_size(tmp_path: Path) -> None:
+def test_a_network_of_another_size_is_fed_images_of_that_size(tmp_path: Path) -> None:
     """timm writes the size it was made with to model_args, and leaves the pretrained one in pretrained_cfg."""
     model = timm.create_model("mixer_s32_224", img_size=96)
     save_for_hf(model, tmp_path, model_args={"img_size": 96}, safe_serialization=True)
@@ -219,7 +222,7 @@ def test_a_bare_file_of_other_channels_and_size_is_fed_so(tmp_path: Path, in_cha
     config = replace(VARIANTS["gmixer_8_64"].model, in_chans=in_chans, image_px=96)
     save_file(drawn_mixer(config).state_dict(), tmp_path / "other.safetensors")
     for name in (None, "gmixer_8_64"):
-        checkpoint = find_checkpoint(tmp_path / "other.safetensors", name=name)
+        checkpoint = find_checkpoint(tmp_path / "other.safetensors", WeightsSource(name=name))
         assert checkpoint.model == config
         assert (checkpoint.data.in_chans, checkpoint.data.image_px) == (in_chans, 96)
         assert checkpoint.data.mean == pytest.approx(means)

@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import timm
+import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors.numpy import save_file
 from timm.models import save_for_hf
 
 import gmixer
-from gmixer.config import find_model
+from gmixer.catalogue import find_model
 from gmixer.errors import InputError, WeightsError
+from gmixer.options import WeightsSource
 from gmixer.weights.find import find_checkpoint
 from gmixer.weights.hub import Repo, cached
-from hub import COMMIT, Hub, client_environment, hub_cache, hub_server
+from hub import COMMIT, Hub, client_environment, hub_cache, hub_server, use_in_this_process
 
 SMALL = "hf-hub:someone/small"
 # The library waits seconds between its tries: not in a test.
@@ -97,7 +99,7 @@ def test_offline_and_cold_is_one_sentence(run, hub: Hub, photos: list[Path], tmp
     assert (done.returncode, done.stdout, hub.requests) == (2, "", [])
     assert done.stderr == (
         f"gmixer: {SMALL}: config.json is not on this machine (looked in {tmp_path / 'cache'}), and HF_HUB_OFFLINE "
-        f"forbids to fetch it; unset it and run gmixer pull {SMALL}, or pass the folder or the .safetensors file that "
+        f"forbids fetching; unset it and run gmixer pull {SMALL}, or pass the folder or the .safetensors file that "
         f"holds it\n"
     )
 
@@ -109,7 +111,8 @@ def test_wrong_bytes_of_the_right_size_are_refused_and_deleted(
     hub.spoil = lambda body: body[:-1] + b"?" if body == repository[spoilt] else body
     done = run("pull", SMALL)
     assert done.returncode == 2
-    assert f"{spoilt} arrived damaged, with checksum" in done.stderr and "was deleted; fetch it again" in done.stderr
+    assert f"{spoilt} arrived damaged, and was deleted: its checksum is" in done.stderr
+    assert "fetch it again: gmixer pull" in done.stderr
     assert not list((tmp_path / "cache").rglob(spoilt))
     hub.spoil = lambda body: body
     assert run("pull", SMALL).returncode == 0
@@ -151,8 +154,8 @@ def test_a_hub_that_asks_for_patience_gets_it(method: str, run, hub: Hub) -> Non
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        ((401, "GatedRepo"), "its owner lets in who has asked: ask at {hub}/someone/small, then set HF_TOKEN"),
-        ((403, "GatedRepo"), "its owner lets in who has asked: ask at {hub}/someone/small, then set HF_TOKEN"),
+        ((401, "GatedRepo"), "access needs the owner's permission: ask at {hub}/someone/small, then set HF_TOKEN"),
+        ((403, "GatedRepo"), "access needs the owner's permission: ask at {hub}/someone/small, then set HF_TOKEN"),
         ((401, "RepoNotFound"), "{hub} has no such repository, or a private one; check the name, or set HF_TOKEN"),
         ((401, ""), "{hub} answered 401 Unauthorized when asked for config.json; set HF_TOKEN to a valid token"),
         ((403, ""), "{hub} answered 403 Forbidden when asked for config.json; set HF_TOKEN to a token that may read"),
@@ -171,13 +174,13 @@ def test_refusals(refusal: tuple[int, str], words: str, run, hub: Hub) -> None:
 def test_what_is_not_there(run, hub: Hub) -> None:
     assert f"someone/else: {hub.endpoint} has no such repository" in run("pull", "hf-hub:someone/else").stderr
     no_revision = run("pull", f"{SMALL}@dev").stderr
-    assert f"{SMALL}@dev: {hub.endpoint} has no revision 'dev' of it; leave out @dev" in no_revision
+    assert f"{SMALL}@dev: {hub.endpoint} has no revision 'dev' of it; correct @dev, or leave it out" in no_revision
     del hub.files["someone/small"]["model.safetensors"]
-    assert f"it holds no model.safetensors on {hub.endpoint}; take another" in run("pull", SMALL).stderr
+    assert f"the repository holds no model.safetensors on {hub.endpoint}; take another" in run("pull", SMALL).stderr
     assert run("pull", SMALL).returncode == 2
 
 
-def test_nobody_answers(run, hub: Hub) -> None:
+def test_no_server_answers(run, hub: Hub) -> None:
     done = run("pull", SMALL, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 2
     assert "config.json could not be fetched from http://127.0.0.1:9" in last_line(done)
@@ -202,10 +205,10 @@ def test_a_branch_and_one_that_moves_on_meanwhile(run, hub: Hub, tmp_path: Path)
     assert run("pull", f"{SMALL}@dev").returncode == 0
     weights = [path for method, path in hub.requests if path.endswith(".safetensors")]
     assert weights == [f"/someone/small/resolve/{COMMIT}/model.safetensors"] * 2
-    checkpoint = find_checkpoint(f"{SMALL}@dev", cache_dir=tmp_path / "cache")
+    checkpoint = find_checkpoint(f"{SMALL}@dev", WeightsSource(cache_dir=tmp_path / "cache"))
     assert (checkpoint.name, checkpoint.class_names) == (f"{SMALL}@dev", ("ant", "bee", "cat"))
     with pytest.raises(WeightsError, match=f"{SMALL}: config.json is not on this machine .* gmixer pull {SMALL}"):
-        find_checkpoint(SMALL, cache_dir=tmp_path / "cache")
+        find_checkpoint(SMALL, WeightsSource(cache_dir=tmp_path / "cache"))
 
 
 def test_the_cache_is_read_as_the_library_reads_it(run, tmp_path: Path) -> None:
@@ -217,23 +220,23 @@ def test_the_cache_is_read_as_the_library_reads_it(run, tmp_path: Path) -> None:
             assert (str(ours) if ours else None) == (theirs if isinstance(theirs, str) else None)
 
 
-def test_create_model_is_timms_from_the_same_repository(hub: Hub, tmp_path: Path) -> None:
+def test_create_model_is_timms_from_the_same_repository(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without pretrained=True only the configuration is fetched."""
-    script = """
-import gmixer, timm, torch
-assert gmixer.create_model("hf-hub:someone/small").num_classes == 3
-ours = gmixer.create_model("HF_hub:someone/small", pretrained=True).eval()
-theirs = timm.create_model("hf-hub:someone/small", pretrained=True).eval()
-x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-assert torch.equal(ours(x), theirs(x))
-same = {key: ours.pretrained_cfg[key] for key in ("hf_hub_id", "source", "num_classes", "input_size", "architecture")}
-assert same == {key: theirs.pretrained_cfg[key] for key in same}, (same, theirs.pretrained_cfg)
-assert list(ours.pretrained_cfg["label_names"]) == list(theirs.pretrained_cfg["label_names"]) == ["ant", "bee", "cat"]
-row = {"hf_hub_id": "someone/small", "num_classes": 3}
-assert gmixer.create_model("gmixer_12_224", pretrained_cfg_overlay=row).num_classes == 3
-"""
-    environment = client_environment(hub, tmp_path / "cache")
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=120)
+    use_in_this_process(hub, tmp_path / "cache", monkeypatch)
+    assert gmixer.create_model("hf-hub:someone/small").num_classes == 3
+    ours = gmixer.create_model("HF_hub:someone/small", pretrained=True).eval()
+    theirs = timm.create_model("hf-hub:someone/small", pretrained=True).eval()
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ours(x), theirs(x))
+    keys = ("hf_hub_id", "source", "num_classes", "input_size", "architecture")
+    assert {key: ours.pretrained_cfg[key] for key in keys} == {key: theirs.pretrained_cfg[key] for key in keys}
+    assert (
+        list(ours.pretrained_cfg["label_names"]) == list(theirs.pretrained_cfg["label_names"]) == ["ant", "bee", "cat"]
+    )
+    row = {"hf_hub_id": "someone/small", "num_classes": 3}
+    assert gmixer.create_model("gmixer_12_224", pretrained_cfg_overlay=row).num_classes == 3
     assert asked(hub)[:2] == [("HEAD", "config.json"), ("GET", "config.json")]
     assert [file for method, file in asked(hub) if method == "GET"] == ["config.json", "model.safetensors"]
 
@@ -275,13 +278,13 @@ def test_auto_takes_the_better_model_where_it_is_cached_and_never_asks(
 
 def test_load_by_name_finds_the_cache(preferred: Path, tmp_path: Path) -> None:
     cache = hub_cache(tmp_path, "timm/gmixer_24_224.ra3_in1k", preferred)
-    assert find_checkpoint("gmixer_24_224", cache_dir=cache).name == "gmixer_24_224.ra3_in1k"
+    assert find_checkpoint("gmixer_24_224", WeightsSource(cache_dir=cache)).name == "gmixer_24_224.ra3_in1k"
 
 
 def test_pull_of_what_needs_none(run, hub: Hub, tmp_path: Path) -> None:
     built_in = run("pull", "gmixer_8_64")
     assert built_in.stdout == "gmixer_8_64.distill_in1k is inside this package; there is nothing to fetch\n"
-    assert "would be hf-hub:someone/small" in run("pull", "someone/small").stderr
+    assert "for the repository on the Hub say hf-hub:someone/small" in run("pull", "someone/small").stderr
     assert "never published with weights" in run("pull", "gmixer_12_224").stderr
     assert hub.requests == []
 

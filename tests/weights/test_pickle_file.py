@@ -20,6 +20,7 @@ from timm.models import load_checkpoint
 
 import gmixer
 from gmixer.errors import WeightsError
+from gmixer.options import WeightsSource
 from gmixer.weights import find_checkpoint
 from gmixer.weights.pickle_file import PickleFile, is_pickle
 
@@ -86,9 +87,9 @@ def test_a_folder_of_timm_with_a_pickle_alone(state: Any, tmp_path: Path) -> Non
     timm.models.save_for_hf(model, tmp_path, safe_serialization=False)
     with pytest.raises(WeightsError, match=r"pytorch_model.bin: is a pickle"):
         find_checkpoint(tmp_path)
-    assert find_checkpoint(tmp_path, allow_pickle=True).path.name == "pytorch_model.bin"
+    assert find_checkpoint(tmp_path, WeightsSource(allow_pickle=True)).path.name == "pytorch_model.bin"
     timm.models.save_for_hf(model, tmp_path, safe_serialization=True)
-    assert find_checkpoint(tmp_path, allow_pickle=True).path.name == "model.safetensors"
+    assert find_checkpoint(tmp_path, WeightsSource(allow_pickle=True)).path.name == "model.safetensors"
 
 
 def test_nothing_is_read_without_leave(state: Any, tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_the_command_says_it_in_one_line(state: Any, tmp_path: Path, photos: lis
     attacked = run("classify", photos[0], "--model", "attack.pth", "--allow-pickle")
     assert (attacked.returncode, attacked.stdout) == (2, "")
     assert attacked.stderr.startswith(
-        "gmixer: attack.pth: was refused: it asks for posix.system, which no weights need"
+        "gmixer: attack.pth: was refused: it asks for posix.system, which weights do not need"
     )
     assert attacked.stderr.count("\n") == 1 and not (tmp_path / "made").exists()
     refused = run("classify", photos[0], "--model", "good.pth")
@@ -214,10 +215,10 @@ def test_damage(state: Any, tmp_path: Path) -> None:
 def test_dtypes_and_shapes_are_held_to_the_architecture(state: Any, tmp_path: Path) -> None:
     torch.save(state | {"norm.bias": state["norm.bias"].double()}, tmp_path / "x.pth")
     with pytest.raises(WeightsError, match=r"norm.bias is stored as float64; wanted F32, F16 or BF16"):
-        find_checkpoint(tmp_path / "x.pth", allow_pickle=True)
+        find_checkpoint(tmp_path / "x.pth", WeightsSource(allow_pickle=True))
     torch.save({name: t for name, t in state.items() if name != "norm.bias"}, tmp_path / "x.pth")
     with pytest.raises(WeightsError, match=r"x.pth: lacks norm.bias"):
-        find_checkpoint(tmp_path / "x.pth", allow_pickle=True)
+        find_checkpoint(tmp_path / "x.pth", WeightsSource(allow_pickle=True))
     torch.save(state | {"norm.bias": torch.full((384,), torch.nan)}, tmp_path / "x.pth")
     with pytest.raises(WeightsError, match=r"x.pth: norm.bias holds"):
         gmixer.load(tmp_path / "x.pth", allow_pickle=True)

@@ -20,6 +20,7 @@ from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
+from gmixer.options import WeightsSource
 from gmixer.weights import find_checkpoint
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def measure(
     seconds: float,
 ) -> dict[str, Any]:
     """In a process of its own: ms an image, the fraction of the ceiling, the error of the logits."""
-    config = find_checkpoint(source, name=variant).model
+    config = find_checkpoint(source, WeightsSource(name=variant)).model
     task = Task(source, variant, Path(folder), threads, isa, drawn_images(config, batch), seconds)
     work = CONTESTANTS[contestant](task)
     time.sleep(SETTLE_S)
@@ -131,7 +132,7 @@ def timm_model(source: str, variant: str | None) -> tuple[MlpMixer, ModelConfig]
     from timm.models.mlp_mixer import MlpMixer
     from torch import nn
 
-    checkpoint = find_checkpoint(source, name=variant)
+    checkpoint = find_checkpoint(source, WeightsSource(name=variant))
     config = checkpoint.model
     # timm cuts ratio * channels to a whole number: a half more keeps rounding out of it.
     fc1_per_channel = ((config.token_fc1 + 0.5) / config.channels, (config.channel_fc1 + 0.5) / config.channels)

@@ -123,11 +123,12 @@ def measure_timm(source: str, variant: str | None, folder: str, threads: int, wo
     from torch.utils.data import DataLoader
 
     from gmixer.bench.contestants import timm_model
+    from gmixer.options import WeightsSource
     from gmixer.weights import find_checkpoint
 
     torch.set_num_threads(threads)
     model, config = timm_model(source, variant)
-    data = find_checkpoint(source, name=variant).data
+    data = find_checkpoint(source, WeightsSource(name=variant)).data
     transform = create_transform(**data.to_timm(), is_training=False)
     dataset = ImageDataset(folder, transform=transform)  # type: ignore[no-untyped-call]
     with torch.inference_mode():

@@ -16,8 +16,9 @@ from gmixer.bench.peers import export_step
 from gmixer.bench.row import Step, ends
 from gmixer.bench.stats import Spread
 from gmixer.bench.target import Subject
-from gmixer.config import EMBEDDED_MODEL
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.errors import EngineError
+from gmixer.options import WeightsSource
 from gmixer.weights import find_checkpoint
 
 PACKAGES = ("torch", "timm", "onnx", "onnxruntime")
@@ -111,7 +112,7 @@ def _timm(subject: Subject, picture: Path) -> list[str]:
 
 
 def _onnx(subject: Subject, picture: Path, network: Path) -> list[str]:
-    data = find_checkpoint(subject.source, name=subject.variant).data
+    data = find_checkpoint(subject.source, WeightsSource(name=subject.variant)).data
     numbers = [
         str(data.resize_px),
         str(data.image_px),

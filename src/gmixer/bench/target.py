@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gmixer.config import VARIANTS, ModelConfig, find_model
+from gmixer.catalogue import VARIANTS, find_model
+from gmixer.config import ModelConfig
 from gmixer.doctor.reference import drawn_tensors
 from gmixer.weights import find_checkpoint
 

@@ -11,7 +11,8 @@ import typer
 from gmixer.cli import options
 
 if TYPE_CHECKING:
-    from gmixer.config import DataConfig, ModelConfig, Pretrained
+    from gmixer.catalogue import Pretrained
+    from gmixer.config import DataConfig, ModelConfig
     from gmixer.labels import Label
     from gmixer.weights import Checkpoint
 
@@ -32,10 +33,11 @@ def info(
     debug: options.Debug = False,
 ) -> None:
     """Show what a model is, where its weights lie, and what this machine runs it on."""
+    from gmixer.catalogue import find_model
     from gmixer.cli.report import printable
-    from gmixer.config import find_model
     from gmixer.errors import WeightsError
     from gmixer.labels import labels_for
+    from gmixer.options import WeightsSource
     from gmixer.weights import find_checkpoint, is_path, preferred_model
     from gmixer.weights.hub import Repo
 
@@ -45,7 +47,7 @@ def info(
         return
     facts: list[tuple[str, str]] = []
     try:
-        checkpoint = find_checkpoint(name, allow_pickle=allow_pickle)
+        checkpoint = find_checkpoint(name, WeightsSource(allow_pickle=allow_pickle))
     except WeightsError as error:
         if is_path(name) or Repo.parse(name):
             raise
@@ -78,13 +80,14 @@ def info(
 
 
 def _to_cite(name: str, allow_pickle: bool) -> str:
-    from gmixer.citation import bibtex
-    from gmixer.config import find_model
+    from gmixer.catalogue import find_model
+    from gmixer.models.citation import bibtex
+    from gmixer.options import WeightsSource
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 
     if is_path(name) or Repo.parse(name):
-        return bibtex(find_checkpoint(name, allow_pickle=allow_pickle).model)
+        return bibtex(find_checkpoint(name, WeightsSource(allow_pickle=allow_pickle)).model)
     full_name, variant, _ = find_model(name)
     return bibtex(variant.model, tag=full_name.partition(".")[2])
 

@@ -16,7 +16,7 @@ def models(
     debug: options.Debug = False,
 ) -> None:
     """List the models gmixer knows, with their size, input and accuracy."""
-    from gmixer.config import EMBEDDED_MODEL, find_model, model_names
+    from gmixer.catalogue import EMBEDDED_MODEL, find_model, model_names
     from gmixer.errors import UnknownModelError
 
     names = [name for name in model_names() if fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(name, f"{pattern}.*")]

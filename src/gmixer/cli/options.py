@@ -26,7 +26,7 @@ def debug_wanted() -> bool:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    from gmixer.config import model_names
+    from gmixer.catalogue import model_names
 
     return [name for name in model_names() if name.startswith(incomplete)]
 
@@ -148,7 +148,7 @@ def open_predictor(
 
 def _taken(name: str) -> str:
     """One line: which model answers, how good both are, and the way to the better one."""
-    from gmixer.config import EMBEDDED_MODEL, find_model
+    from gmixer.catalogue import EMBEDDED_MODEL, find_model
     from gmixer.weights.find import PREFERRED_MODEL
 
     small, large = (find_model(model)[2] for model in (EMBEDDED_MODEL, PREFERRED_MODEL))

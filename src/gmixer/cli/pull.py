@@ -23,7 +23,7 @@ def pull(
 
     HF_TOKEN opens private repositories, HF_ENDPOINT names another Hub, HF_HUB_CACHE another cache.
     """
-    from gmixer.config import EMBEDDED_MODEL
+    from gmixer.catalogue import EMBEDDED_MODEL
     from gmixer.weights import pull
 
     checkpoint = pull(model)

@@ -72,7 +72,7 @@ def train(
 
     from gmixer.cli.terminal import own_stderr
     from gmixer.cli.watch import listener
-    from gmixer.errors import Interrupted, missing_extra
+    from gmixer.errors import Interrupted, require
     from gmixer.train import RunOptions, read_recipe
 
     if probe and config:
@@ -89,9 +89,14 @@ def train(
         raise typer.BadParameter(f"a probe takes no steps, so {', '.join(idle)} would do nothing", param_hint="--probe")
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
-        from gmixer.train import train as train_on
+        with require("gmixer train", "train", EXTRA):
+            from gmixer.train import train as train_on
 
-        with own_stderr(), listener(speaks=os.environ.get("RANK", "0") == "0") as watch:
+        with (
+            require("gmixer train", "train", EXTRA),
+            own_stderr(),
+            listener(speaks=os.environ.get("RANK", "0") == "0") as watch,
+        ):
             trained = train_on(
                 data,
                 recipe,
@@ -104,11 +109,6 @@ def train(
                 ),
             )
         watch.ends(trained)  # without the bar, which would break long lines
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in EXTRA:
-            raise
-        raise missing_extra("gmixer train", package, "train") from error
     except Interrupted as stopped:
         typer.echo(f"gmixer: {stopped}", err=True)
         raise typer.Exit(128 + signal.SIGINT) from stopped

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Parts
 from gmixer.datasets.splits import split_word, splits_of
-from gmixer.errors import InputError, missing_extra
+from gmixer.errors import InputError, require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,12 +129,8 @@ def _paths(data: Any, image: str) -> pa.ChunkedArray:
 
 
 def _library() -> Any:
-    try:
+    with require("reading a data set of Hugging Face", "train", ["datasets"]):
         import datasets
-    except ModuleNotFoundError as error:
-        if error.name != "datasets":
-            raise
-        raise missing_extra("reading a data set of Hugging Face", "datasets", "train") from error
     return datasets
 
 

@@ -16,7 +16,7 @@ from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.dataset_base import DatasetBase, Parts
 from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.splits import by_column, split_word_in, splits_of
-from gmixer.errors import ImageError, InputError, missing_extra
+from gmixer.errors import ImageError, InputError, require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -244,10 +244,8 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
 
 def _parquet_file(file: str, metadata: Any = None) -> Any:
     """metadata: the file's own, where it was parsed before."""
-    try:
+    with require("reading Parquet", "train", ["pyarrow"]):
         import pyarrow.parquet as pq
-    except ModuleNotFoundError as error:
-        raise missing_extra("reading Parquet", "pyarrow", "train") from error
     try:
         return pq.ParquetFile(file, memory_map=True, metadata=metadata)
     except (OSError, ValueError) as error:

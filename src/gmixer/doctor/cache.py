@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from gmixer.config import EMBEDDED_MODEL, find_model, model_names
+from gmixer.catalogue import EMBEDDED_MODEL, find_model, model_names
 from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.errors import WeightsError
 from gmixer.weights.find import PREFERRED_MODEL, find_checkpoint, hub_repo, preferred_model

@@ -9,7 +9,8 @@ from functools import cache, partial
 
 import numpy as np
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.doctor.forked import ChildDied, in_child
 from gmixer.doctor.install import REINSTALL

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.config import EMBEDDED_MODEL
+from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.doctor.finding import Outcome, failed, ok
 from gmixer.doctor.forked import in_child
 from gmixer.doctor.install import REINSTALL
@@ -73,7 +73,7 @@ def transform() -> Outcome:
     """Decoding, resizing, cropping and normalising, against timm's."""
     from PIL import __version__ as pillow
 
-    from gmixer.config import find_model
+    from gmixer.catalogue import find_model
     from gmixer.data import Preprocess
     from gmixer.isa import available_isas
 

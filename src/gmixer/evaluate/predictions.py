@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gmixer.errors import InputError, missing_extra
+from gmixer.errors import InputError, require
 from gmixer.evaluate.validate import Validated
 from gmixer.files import atomic_write
 from gmixer.prefetch import batches
@@ -99,9 +99,7 @@ def _valid(text: str | None) -> str | None:
 
 
 def _parquet() -> tuple[Any, Any]:
-    try:
+    with require("a Parquet file", "train", ["pyarrow"]):
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
-        raise missing_extra("a Parquet file", "pyarrow", "train") from error
     return pyarrow, pyarrow.parquet

@@ -2,15 +2,15 @@
 
     image ─stem─▶ one vector of C channels per patch ─blocks─▶ ─norm─▶ tokens ─mean─▶ features ─head─▶ logits
 
-A block mixes along the patches, then along the channels: two MLPs, each behind a LayerNorm and inside a residual sum.
-The plain Mixer's MLPs have a GELU, the g-mixer's a SwiGLU gate.
+A block mixes along the patches, then along the channels. It has two MLPs, each after a LayerNorm and inside a residual
+sum. The MLPs of Mixer have a GELU, those of G-Mixer a SwiGLU gate.
 
-B images, N patches, C channels, K classes; G×G the grid of patches, N = G²; D the width that an MLP mixes (N or C),
-H its hidden width.
+B images, N patches, C channels, K classes. G×G is the grid of patches, N = G². D is the width that an MLP mixes (N or
+C), H its hidden width.
 
 Sources: Mixer https://arxiv.org/abs/2105.01601; SwiGLU https://arxiv.org/abs/2002.05202; stochastic depth
-https://arxiv.org/abs/1603.09382; timm 1.0.31, mlp_mixer.py: names of the tensors, initial values and order of every
-random draw are its own, so that one seed gives the same network in both.
+https://arxiv.org/abs/1603.09382; timm 1.0.31, mlp_mixer.py. The names of the tensors, their initial values and the
+order of all random draws are timm's. So one seed gives the same network in both.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        # torch._assert, unlike `if … raise`, is understood by torch.export and torch.fx.
+        # torch.export and torch.fx support torch._assert, but not `if … raise`.
         torch._assert(height == self.image_px, f"Input height ({height}) doesn't match model ({self.image_px}).")
         torch._assert(width == self.image_px, f"Input width ({width}) doesn't match model ({self.image_px}).")
         x_BCGG = self.proj(x)
@@ -54,7 +54,7 @@ class PatchEmbed(nn.Module):
 
 
 class MixerMlp(nn.Module):
-    """Linear, nonlinearity, linear, along the last dimension: (…, D) → (…, H) → (…, D)."""
+    """Linear, nonlinearity, linear along the last dimension: (…, D) → (…, H) → (…, D)."""
 
     def __init__(
         self, D: int, *, hidden: int, mlp: Mlp, drop: float, device: Device, dtype: torch.dtype | None
@@ -72,7 +72,7 @@ class MixerMlp(nn.Module):
         for fc in (self.fc1, self.fc2):
             nn.init.xavier_uniform_(fc.weight)
             nn.init.normal_(fc.bias, std=1e-6)
-        if self.gated:  # each gate starts as silu(1), whatever the input
+        if self.gated:  # each gate starts as silu(1), independent of the input
             nn.init.ones_(self.fc1.bias[self.hidden :])
             nn.init.normal_(self.fc1.weight[self.hidden :], std=1e-6)
 
@@ -87,7 +87,7 @@ class MixerMlp(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, zeroes an image's whole branch at this rate and scales the kept ones up."""
+    """Stochastic depth: in training, sets an image's whole branch to zero at this rate, and scales the others up."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -133,15 +133,15 @@ class MixerBlock(nn.Module):
 class Mixer(nn.Module):
     """The network of a ModelConfig, with timm's methods, attributes, tensors and initial weights.
 
-    global_pool: 'avg' averages the tokens before the head, '' gives every token to it.
-    drop_rate: dropout before the head. proj_drop_rate: dropout inside the MLPs, after either linear layer.
-    drop_path_rate: stochastic depth, the same in every block.
-    nlhb: the head's bias starts at -log K instead of 0 ("negative log head bias").
-    stem_norm: a LayerNorm after the stem.
-    norm_eps: of every LayerNorm; 1e-6 is timm's, and what the native engine computes with.
+    global_pool: 'avg' averages the tokens before the head; '' applies the head to every token.
+    drop_rate: dropout before the head. proj_drop_rate: dropout inside the MLPs, after each linear layer.
+    drop_path_rate: stochastic depth, equal in all blocks.
+    nlhb: the bias of the head starts at -log K instead of 0 ("negative log head bias").
+    stem_norm: adds a LayerNorm after the stem.
+    norm_eps: of every LayerNorm. timm and the native engine use 1e-6.
 
-    config: the architecture; follows reset_classifier and prune_intermediate_layers.
-    pretrained_cfg = default_cfg: set by gmixer.create_model; a bare Mixer has none, as in timm.
+    config: the architecture. reset_classifier and prune_intermediate_layers update it.
+    pretrained_cfg = default_cfg: set by gmixer.create_model. As in timm, a Mixer made directly has none.
     """
 
     pretrained_cfg: dict[str, Any]
@@ -188,7 +188,7 @@ class Mixer(nn.Module):
 
     @torch.no_grad()
     def init_weights(self, nlhb: bool = False) -> None:
-        """Draws all weights anew; LayerNorms keep the ones and zeros they are made with."""
+        """Draws all weights again. LayerNorms keep their initial ones and zeros."""
         _lecun_normal_(self.stem.proj.weight)
         assert self.stem.proj.bias is not None
         nn.init.zeros_(self.stem.proj.bias)
@@ -200,11 +200,11 @@ class Mixer(nn.Module):
             nn.init.constant_(self.head.bias, -math.log(self.num_classes) if nlhb else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_chans, image_px, image_px) → logits (B, K); (B, C) without classes; (B, N, …) with global_pool ''."""
+        """(B, in_chans, image_px, image_px) → logits (B, K); without classes (B, C); with global_pool '' (B, N, …)."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """(B, in_chans, image_px, image_px) → tokens (B, N, C), after the last norm."""
+        """(B, in_chans, image_px, image_px) → tokens (B, N, C) after the last norm."""
         x_BNC = self.stem(x)
         for block in self.blocks:
             x_BNC = self._run(block, x_BNC)
@@ -212,16 +212,16 @@ class Mixer(nn.Module):
         return tokens_BNC
 
     def forward_head(self, x_BNC: Tensor, pre_logits: bool = False) -> Tensor:
-        """Tokens (B, N, C) → logits (B, K), or the features (B, C) before them; global_pool '' keeps N."""
+        """Tokens (B, N, C) → logits (B, K); with pre_logits → features (B, C). global_pool '' keeps N."""
         x: Tensor = self.head_drop(x_BNC.mean(dim=1) if self.global_pool == "avg" else x_BNC)
         if not pre_logits:
             x = self.head(x)
         return x
 
     def stages(self, x: Tensor) -> dict[str, Tensor]:
-        """What `gmixer.Engine.stages` gives: stem, block_0 …, tokens (B, N, C), features (B, C), logits (B, K).
+        """The same as `gmixer.Engine.stages`: stem, block_0 …, tokens (B, N, C), features (B, C), logits (B, K).
 
-        Like the engine, it averages the tokens whatever global_pool says; without classes K is 0.
+        As in the engine, the tokens are always averaged, also with global_pool ''. Without classes K is 0.
         """
         stages = {"stem": self.stem(x)}
         x_BNC = stages["stem"]
@@ -233,7 +233,7 @@ class Mixer(nn.Module):
         return stages
 
     def _run(self, block: nn.Module, x_BNC: Tensor) -> Tensor:
-        """One block; with grad_checkpointing its inside is computed again in the backward pass, not kept."""
+        """One block. With grad_checkpointing the backward pass computes its activations again."""
         out_BNC: Tensor = checkpoint(block, x_BNC, use_reentrant=False) if self.grad_checkpointing else block(x_BNC)
         return out_BNC
 
@@ -246,12 +246,13 @@ class Mixer(nn.Module):
         output_fmt: Literal["NCHW", "NLC"] = "NCHW",
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
-        """The outputs of some blocks, in the order of the blocks, and the tokens (B, N, C): (tokens, intermediates).
+        """(tokens, intermediates): the tokens (B, N, C), and the outputs of some blocks, in the order of the blocks.
 
-        indices: the last n blocks if a number, all if None, these if a list; negative ones count from the end.
-        norm: apply the last norm to the intermediates as well.
-        stop_early: skip the blocks after the last one asked for; the tokens are then the norm of that block's output.
-        output_fmt: 'NCHW' gives maps (B, C, G, G), 'NLC' (B, N, C).
+        indices: a number takes the last n blocks, None all blocks, a list these blocks. Negative indices count from the
+            end.
+        norm: apply the last norm to the intermediates too.
+        stop_early: skip the blocks after the last index. The tokens are then the norm of that block's output.
+        output_fmt: 'NCHW' returns maps (B, C, G, G), 'NLC' returns (B, N, C).
         """
         if output_fmt not in ("NCHW", "NLC"):
             raise InputError(f"output_fmt is {output_fmt!r}; wanted 'NCHW' or 'NLC'")
@@ -270,10 +271,10 @@ class Mixer(nn.Module):
     def prune_intermediate_layers(
         self, indices: int | Sequence[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Drops what the intermediates at `indices` do not need; returns the indices, counted from 0.
+        """Removes the parts that the intermediates at `indices` do not need. Returns the indices, counted from 0.
 
-        indices: as in forward_intermediates; the blocks after the last one go.
-        prune_head: num_classes becomes 0, global_pool ''.
+        indices: as in forward_intermediates. The blocks after the last index are removed.
+        prune_head: num_classes becomes 0, and global_pool ''.
         """
         taken = _absolute_indices(indices, blocks=len(self.blocks))
         self.blocks = self.blocks[: max(taken) + 1]
@@ -289,28 +290,31 @@ class Mixer(nn.Module):
         return self.head
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """A new head, freshly drawn (nn.Linear's own initial weights); none if num_classes is 0."""
+        """Replaces the head by a new one with nn.Linear's initial weights. With num_classes 0 the head is removed."""
         config = replace(self.config, num_classes=num_classes)
         pool = self.global_pool if global_pool is None else _checked_pool(global_pool)
         self.config, self.num_classes, self.global_pool = config, num_classes, pool
-        weight = self.stem.proj.weight  # not the head's: it may be an Identity
+        weight = self.stem.proj.weight  # not of the head, which may be an Identity
         self.head = nn.Identity()
         if num_classes:
             self.head = nn.Linear(config.channels, num_classes, device=weight.device, dtype=weight.dtype)
         self.head.train(self.training)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Less memory in training, for about one more forward pass."""
+        """Saves memory in training, and costs about one more forward pass."""
         self.grad_checkpointing = enable
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Patterns by which timm sorts parameters by depth (layer-wise learning rates); `coarse` changes nothing."""
+        """timm's patterns that group parameters by depth, for layer-wise learning rates. `coarse` changes nothing."""
         return {"stem": r"^stem", "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]}
 
 
 def _lecun_normal_(weight: Tensor) -> None:
-    """Normal, cut at ±2σ, of variance 1 / fan_in. By the inverse of the distribution as timm does it: one uniform draw
-    a weight, where nn.init.trunc_normal_ of torch ≥ 2.10 draws normals until they fit."""
+    """A normal distribution of variance 1 / fan_in, cut at ±2σ.
+
+    As in timm, one uniform draw per weight goes through the inverse of the distribution. nn.init.trunc_normal_ of torch
+    ≥ 2.10 instead draws normals until they are inside.
+    """
     std_of_cut = 0.87962566103423978  # of a standard normal cut at ±2
     bound = math.erf(2 / math.sqrt(2))
     std = math.sqrt(1 / weight[0].numel()) / std_of_cut
@@ -324,7 +328,7 @@ def _checked_pool(global_pool: str) -> str:
 
 
 def _absolute_indices(indices: int | Sequence[int] | None, *, blocks: int) -> list[int]:
-    """None: all; a number: the last n; a list: these, negative ones counted from the end."""
+    """None takes all blocks, a number the last n, a list these. Negative indices count from the end."""
     if indices is None:
         return list(range(blocks))
     if isinstance(indices, int):

@@ -1,4 +1,4 @@
-"""The model card that goes with weights: README.md with the metadata that the Hub reads."""
+"""The model card beside the weights: README.md with the metadata that the Hub reads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gmixer.citation import bibtex
-from gmixer.config import EMBEDDED_MODEL, DataConfig, ModelConfig
+from gmixer.catalogue import EMBEDDED_MODEL
+from gmixer.config import DataConfig, ModelConfig
+from gmixer.models.citation import bibtex
 
 CLASSES_SHOWN = 20
 _NOT_SAID = "The author of the model did not say."
@@ -19,11 +20,11 @@ _NOT_SAID = "The author of the model did not say."
 class About:
     """What only the author of a model knows.
 
-    summary: what it is for, in a sentence or two.
-    trained_on: which data, and how.
-    accuracy: what was measured, such as "top-1 on my-val", and how much of it in %.
-    intervals: of some of these, the 95 % interval in %.
-    limits: what it cannot do.
+    summary: the purpose of the model, in one or two sentences.
+    trained_on: the data and the training.
+    accuracy: value in % by measurement, such as {"top-1 on my-val": 93.1}.
+    intervals: the 95 % interval in %, by measurement; a measurement may have none.
+    limits: what the model cannot do.
     """
 
     summary: str = ""
@@ -44,9 +45,9 @@ def model_card(
     license: str | None,
     about: About,
 ) -> str:
-    """Markdown with a YAML head. What was not said is said to be so, never guessed.
+    """Markdown with a YAML head. A missing statement is listed as missing, and never guessed.
 
-    name: the repository on the Hub; or what the model is called that lies in `folder`, a path as a user would type it.
+    name: the repository on the Hub, or the name of the model in `folder`. folder: a path as a user would type it.
     """
     activation = {"swiglu": "SwiGLU", "gelu": "GELU"}[model.mlp]
     rows = (f"| {what} | {percent:g} %{_interval(about, what)} |" for what, percent in about.accuracy.items())
@@ -57,7 +58,7 @@ def model_card(
 - {architecture}: an MLP-Mixer with {activation}, {model.blocks} blocks of {model.channels} channels, \
 {model.patches} patches of {model.patch_px} px
 - {model.parameters / 1e6:.2f} M parameters, {model.macs_with_norms / 1e9:.2f} GMACs
-- pictures: {model.in_chans} × {model.image_px} × {model.image_px}, {data.interpolation} to {data.resize_px} px, \
+- images: {model.in_chans} × {model.image_px} × {model.image_px}, {data.interpolation} to {data.resize_px} px, \
 {data.crop_mode} crop; mean {_listed(data.mean)}, std {_listed(data.std)}
 - {_classes(model.num_classes, class_names)}""",
         "Data": about.trained_on or _NOT_SAID,
@@ -74,7 +75,7 @@ def model_card(
 
 
 def snippets(name: str, folder: str | None, architecture: str, model: ModelConfig) -> list[tuple[str, str]]:
-    """How a model is used: (language, code) of the shell, gmixer and timm. name, folder: as in model_card."""
+    """How to use a model: (language, code) for the shell, gmixer and timm. name, folder: as in model_card."""
     shell_name = shlex.quote(one_line(folder)) if folder else f"hf-hub:{name}"
     ours = _python_text(folder or f"hf-hub:{name}")
     timms = _python_text(f"local-dir:{folder}" if folder else f"hf-hub:{name}")
@@ -90,12 +91,12 @@ def snippets(name: str, folder: str | None, architecture: str, model: ModelConfi
 
 
 def one_line(text: str) -> str:
-    """A file's name or a class's may hold line breaks or halves of characters: shown escaped."""
+    """The text on one line. A line break or a lone surrogate, as in the name of a file or class, is escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def plain(text: str) -> str:
-    """On one line, and without a meaning in Markdown."""
+    """The text on one line, with Markdown's special characters escaped."""
     return re.sub(r"([\\`*_\[\]<>&#|~])", r"\\\1", one_line(text))
 
 
@@ -109,7 +110,7 @@ def _metadata(name: str, license: str | None, about: About, *, in_timm: bool) ->
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type="custom",  # the library counts results of one type as one data set
+            dataset_type="custom",  # the library merges results of one type into one data set
             dataset_name="the author's own",
             metric_type="accuracy",
             metric_name=what,

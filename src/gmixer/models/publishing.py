@@ -1,4 +1,4 @@
-"""A torch Mixer → a repository on the Hub: the folder that save_model writes, and a model card."""
+"""A torch Mixer → a repository on the Hub, with the folder from save_model and a model card."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ def push_to_hub(
     token: str | None = None,
     message: str = "Upload by gmixer",
 ) -> str:
-    """Makes the repository if there is none, puts weights, config.json and a model card into it, returns its address.
+    """Uploads weights, config.json and a model card to the repository, and returns its address.
 
+    A missing repository is created.
     model: gmixer's Mixer or timm's MlpMixer. data, class_names, license: see save_model.
-    summary, trained_on, accuracy, limits: what the card says of it (see gmixer.models.model_card.About); accuracy in %,
-        by what was measured: {"top-1 on my-val": 93.1}.
-    private: None is the account's default. token: None takes HF_TOKEN or the one that the Hub's login stored.
+    summary, trained_on, accuracy, limits: statements for the card (see gmixer.models.model_card.About). accuracy is in
+        %, by measurement: {"top-1 on my-val": 93.1}.
+    private: None takes the account's default. token: None takes HF_TOKEN, or the token from the Hub's login.
 
-    Raises InputError and WeightsError: as save_model, and where the Hub refuses.
+    Raises InputError and WeightsError as save_model does, and WeightsError if the Hub refuses.
     """
     repo = Repo.of(repo_id)
     about = About(summary=summary, trained_on=trained_on, accuracy=accuracy or {}, limits=limits)

@@ -1,19 +1,20 @@
-"""A torch Mixer → a folder that timm loads by `local-dir:`, and gmixer as it is: config.json and model.safetensors."""
+"""A torch Mixer → a folder with config.json and model.safetensors, which timm and gmixer load (timm: `local-dir:`)."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmixer.config import VARIANTS, DataConfig, ModelConfig
+from gmixer.catalogue import VARIANTS, Variant
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import InputError
 from gmixer.files import atomic_write
-from gmixer.timm_compat.resolve import resolve_model_data_config
 from gmixer.weights.architecture import infer_architecture, variants_of
+from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE
+from gmixer.weights.timm_config import TimmConfig, data_of_pretrained_cfg, timm_config_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,87 +28,51 @@ def save_model(
     class_names: Sequence[str] | None = None,
     license: str | None = None,
 ) -> Path:
-    """Writes the folder, and returns it. Each file is whole or not there.
+    """Writes the folder, and returns its path. Each file is written whole, or not at all.
 
     model: gmixer's Mixer or timm's MlpMixer of one of the variants, with any number of classes, channels or pixels.
-    data: how its pictures are fed; None: as its `pretrained_cfg` says, else as the variant's table row does.
-    class_names: one a class; they travel in config.json, where timm finds them as label_names. None: those that the
-        model's `pretrained_cfg` brings, while the number of classes is theirs.
+    data: how images are fed to it. None takes its `pretrained_cfg`, else the variant's row in the table.
+    class_names: one name per class, in the order of the logits. config.json keeps them as timm's label_names. None
+        takes the names in the model's `pretrained_cfg`, if their number is the model's number of classes.
 
-    Raises WeightsError for another network, InputError for one that is no variant or names that do not fit, OSError
-    where the disk is full or refuses; what was there before is then still there.
+    Raises WeightsError for another network. Raises InputError for a network that is no variant, and for names that do
+    not fit. Raises OSError if the disk is full or cannot be written to; the older files are then unchanged.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     config = infer_architecture(shapes, source=f"this {type(model).__name__}")
-    architecture = _variant_name(config)
+    variant = _variant_of(config)
+    pretrained_cfg: Mapping[str, Any] = getattr(model, "pretrained_cfg", None) or {}
     if class_names is None:
-        own_names = (getattr(model, "pretrained_cfg", None) or {}).get("label_names") or ()
+        own_names = pretrained_cfg.get("label_names") or ()
         class_names = own_names if len(own_names) == config.num_classes else None
     elif len(class_names) != config.num_classes:
-        raise InputError(f"class_names holds {len(class_names)} names; wanted {config.num_classes}, one a class")
-    data = (data or _data_of(model, architecture)).adapted(image_px=config.image_px, in_chans=config.in_chans)
-    global_pool = str(getattr(model, "global_pool", "avg"))
+        raise InputError(f"class_names holds {len(class_names)} names; wanted {config.num_classes}, one per class")
+    if data is None:
+        data = data_of_pretrained_cfg(pretrained_cfg) if pretrained_cfg else variant.data
+    described = TimmConfig(
+        model=config,
+        data=data.adapted(image_px=config.image_px, in_chans=config.in_chans),
+        class_names=None if class_names is None else tuple(class_names),
+        license=license,
+    )
+    content = timm_config_json(described, global_pool=str(getattr(model, "global_pool", "avg")))
 
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    description = _timm_config(architecture, config, data, global_pool, class_names, license)
-    _write_weights(path / "model.safetensors", state)
-    with atomic_write(path / "config.json") as unfinished:
-        unfinished.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    # safetensors lets nobody else read what it writes: a server run by another user could not load the model.
-    shutil.copymode(path / "config.json", path / "model.safetensors")
+    _write_weights(path / WEIGHTS_FILE, state)
+    with atomic_write(path / CONFIG_FILE) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
 
 
-def _variant_name(config: ModelConfig) -> str:
+def _variant_of(config: ModelConfig) -> Variant:
     if fitting := variants_of(config):
-        return fitting[0]
+        return VARIANTS[fitting[0]]
     raise InputError(
-        f"{config.blocks} blocks of {config.channels} channels are no variant that timm could be told of "
-        f"({', '.join(VARIANTS)}); save its state dict with safetensors.torch.save_file instead"
+        f"{config.blocks} blocks of {config.channels} channels are no variant, so config.json cannot name it; wanted "
+        f"one of {', '.join(VARIANTS)}; save the state dict with safetensors.torch.save_file instead"
     )
-
-
-def _data_of(model: nn.Module, architecture: str) -> DataConfig:
-    if getattr(model, "pretrained_cfg", None):
-        return DataConfig.from_timm(resolve_model_data_config(model))
-    return VARIANTS[architecture].data
-
-
-def _timm_config(
-    architecture: str,
-    config: ModelConfig,
-    data: DataConfig,
-    global_pool: str,
-    class_names: Sequence[str] | None,
-    license: str | None,
-) -> dict[str, Any]:
-    """Source of the keys: timm 1.0.31, models/_hub.py `save_config_for_hf`."""
-    description: dict[str, Any] = {
-        "architecture": architecture,
-        "num_classes": config.num_classes,
-        "num_features": config.channels,
-        "global_pool": global_pool,
-        "model_args": {
-            "num_classes": config.num_classes,
-            "in_chans": config.in_chans,
-            "img_size": config.image_px,
-            "global_pool": global_pool,
-        },
-        "pretrained_cfg": data.to_timm()
-        | {
-            "fixed_input_size": True,
-            "num_classes": config.num_classes,
-            # timm would convert a stem of other than three channels once more, and give up: nothing to convert.
-            "first_conv": "stem.proj" if config.in_chans == 3 else None,
-            "classifier": "head",
-            "license": license,
-        },
-    }
-    if class_names is not None:
-        description["label_names"] = list(class_names)
-    return description
 
 
 def _write_weights(path: Path, state: dict[str, Any]) -> None:
@@ -117,5 +82,5 @@ def _write_weights(path: Path, state: dict[str, Any]) -> None:
     try:
         with atomic_write(path) as unfinished:
             save_file(state, unfinished, metadata={"format": "pt"})
-    except SafetensorError as error:  # how it says that a write failed
+    except SafetensorError as error:  # safetensors raises this for a failed write
         raise OSError(f"{path}: {error}") from error

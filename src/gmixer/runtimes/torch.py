@@ -53,7 +53,7 @@ class TorchEngine:
         self,
         config: ModelConfig,
         tensors: Iterable[tuple[str, Float32]],
-        options: Torch = Torch(),  # noqa: B008 - immutable
+        options: Torch = Torch(),
         *,
         source: str = "the weights given",
     ) -> None:

@@ -1,13 +1,15 @@
-"""timm's names, keywords and answers, built on the rooms before this one.
+"""timm's functions, with timm's keywords and results.
 
-registry.py        list_models and the like: queries on the table of models; no torch
-pretrained_cfg.py  a row of the table in timm's words; no torch
-create_model.py    create_model, with timm's keywords
-feature_maps.py    a Mixer as a backbone: features_only=True
-bridge.py          tells timm of gmixer_8_64
-resolve.py         resolve_model_data_config: how a model wants its images
-transforms.py      create_transform: evaluation and training transforms in torch
-imagenet_info.py   ImageNetInfo, infer_imagenet_subset
+registry.py          list_models and other queries on the table of models; no torch
+pretrained_cfg.py    a row of the table as timm's PretrainedCfg; no torch
+create_model.py      create_model, with timm's keywords
+feature_maps.py      a Mixer as a backbone: features_only=True
+bridge.py            register_with_timm: adds gmixer_8_64 to timm's registry
+resolve.py           resolve_model_data_config: how images are fed to a model
+transforms.py        create_transform: the transform from a PIL image to a tensor
+evaluation_steps.py  its steps for evaluation
+training_steps.py    its random steps for training
+imagenet_info.py     ImageNetInfo, infer_imagenet_subset
 
-Nothing is imported here, so that the queries cost no torch.
+Nothing is imported here, so that the queries need no torch.
 """

@@ -10,14 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gmixer.config import ModelConfig, find_model
+from gmixer.catalogue import find_model
+from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
+from gmixer.models.load_into import load_into
 from gmixer.models.mixer import Device, Mixer
+from gmixer.options import WeightsSource
 from gmixer.timm_compat.feature_maps import FeatureMaps
 from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
@@ -27,7 +28,6 @@ from gmixer.weights.find import LOCAL_PREFIX, find_in_repo, open_weights
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
 from gmixer.weights.state_dict import read_state_dict
 from gmixer.weights.timm_config import TimmConfig, read_timm_config
-from gmixer.weights.weights_file import WeightsFile
 
 _CLASS_VALUED = ("block_layer", "mlp_layer", "norm_layer", "act_layer")
 _OF_THE_VARIANT = ("patch_size", "num_blocks", "embed_dim", "mlp_ratio")
@@ -60,29 +60,33 @@ def create_model(
     allow_pickle: bool = False,
     **unknown: object,
 ) -> nn.Module:
-    """The model of a name (`variant` or `variant.tag`), of a repository on the Hub (`hf-hub:organization/model`, with
-    `@revision` or without) or of a folder (`local-dir:PATH`), as timm makes it.
+    """The model of this name, as timm makes it.
 
-    pretrained: load its weights, fetched from the Hub where its cache lacks them; a head of other classes stays as
-        drawn; for other channels the stem, for another img_size the token mixing is made to fit (gmixer.weights.adapt),
-        which timm cannot do.
-    pretrained_cfg: a tag, or what to take instead of the name's own pretrained cfg.
-    pretrained_cfg_overlay: changes to it, in timm's keys: {"file": "my.safetensors"} loads other weights.
-    checkpoint_path: a .safetensors file to load after building, which must fit whole.
+    model_name: a name of the table (`variant` or `variant.tag`), a repository on the Hub
+        (`hf-hub:organization/model[@revision]`), or a folder (`local-dir:PATH`).
+    pretrained: load the weights. They are fetched from the Hub if its cache lacks them. With another num_classes the
+        head stays as drawn. With another in_chans the stem is adapted. With another img_size the token mixing is
+        adapted, which timm cannot do (gmixer.weights.adapt).
+    pretrained_cfg: a tag, or a pretrained cfg that replaces the model's own.
+    pretrained_cfg_overlay: changes to the pretrained cfg, in timm's keys: {"file": "my.safetensors"} loads other
+        weights.
+    checkpoint_path: a .safetensors file. It is loaded last, and must fit the model, its head included.
     cache_dir: the Hub's cache; None: the user's own.
-    allow_pickle: let the files named above be `.pth`, which torch then reads with weights_only=True.
-    scriptable, exportable, no_jit: accepted and without effect: the model is always exportable.
-    features_only: maps (B, C, G, G) of the blocks at out_indices (default: the last three) instead of logits.
-    The rest: see Mixer. None means the model's own.
+    allow_pickle: also accept `.pth` files, which torch then reads with weights_only=True.
+    scriptable, exportable, no_jit: accepted without effect. The model is always exportable.
+    features_only: return maps (B, C, G, G) of the blocks at out_indices instead of logits. The default is the last
+        three blocks.
+    The other keywords: see Mixer. None keeps the model's own value.
 
     Raises TypeError for an unknown keyword, UnknownModelError, WeightsError, InputError.
     """
     if unknown:
         _refuse(next(iter(unknown)))
+    weights = WeightsSource(allow_pickle=allow_pickle, cache_dir=cache_dir, fetch=True)
     if model_name.lower().startswith(LOCAL_PREFIX) or Repo.parse(model_name):
         if pretrained_cfg is not None:
             raise InputError(f"{model_name} brings its own pretrained cfg; change it by pretrained_cfg_overlay")
-        own, cfg = _from_config(model_name, cache_dir)
+        own, cfg = _from_config(model_name, weights)
     else:
         own, cfg = _from_table(model_name, pretrained_cfg)
     cfg = _overlaid(cfg, pretrained_cfg_overlay or {})
@@ -93,9 +97,9 @@ def create_model(
         in_chans=channels if in_chans is None else in_chans,
         image_px=side if img_size is None else img_size,
     )
-    fitting: Checkpoint | None = None  # before anything is drawn, so that what cannot be loaded fails at once
+    checkpoint: Checkpoint | None = None  # found before the model is drawn, so that missing weights fail early
     if pretrained and not cfg.state_dict:
-        fitting = _weights_of(cfg, cache_dir, allow_pickle).adapted(image_px=config.image_px, in_chans=config.in_chans)
+        checkpoint = _find_weights(cfg, weights).adapted(image_px=config.image_px, in_chans=config.in_chans)
     model = Mixer(
         config,
         global_pool="avg" if global_pool is None else global_pool,
@@ -110,16 +114,19 @@ def create_model(
     model.pretrained_cfg = model.default_cfg = cfg.to_dict()
     if pretrained and cfg.state_dict:
         _load_state(model, cfg.state_dict)
-    if fitting:
-        _copy_in(model, fitting.tensors(), num_classes=fitting.model.num_classes, source=str(fitting.path))
+    if checkpoint:
+        new_head = checkpoint.model.num_classes != model.num_classes
+        load_into(model, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path))
     if checkpoint_path:
-        _load_whole(model, open_weights(Path(checkpoint_path), allow_pickle=allow_pickle))
+        file = open_weights(Path(checkpoint_path), weights)
+        check_file(file, model.config)
+        load_into(model, file.tensors(), new_head=False, source=str(file.path))
     return FeatureMaps(model, 3 if out_indices is None else out_indices) if features_only else model
 
 
 def _refuse(keyword: str) -> NoReturn:
     if keyword in _CLASS_VALUED:
-        raise TypeError(f"{keyword} is not offered: gmixer builds Mixer and G-Mixer as they were published; use timm")
+        raise TypeError(f"{keyword} is not offered: gmixer builds Mixer and G-Mixer as published; use timm for others")
     if keyword in _OF_THE_VARIANT:
         raise TypeError(f"{keyword} belongs to the variant; build gmixer.models.mixer.Mixer from a ModelConfig instead")
     keywords = inspect.signature(create_model).parameters
@@ -145,10 +152,10 @@ def _from_table(
     return variant.model, cfg
 
 
-def _from_config(model_name: str, cache_dir: str | os.PathLike[str] | None) -> tuple[ModelConfig, PretrainedCfg]:
-    """As the config.json of a folder or of a repository on the Hub says."""
+def _from_config(model_name: str, weights: WeightsSource) -> tuple[ModelConfig, PretrainedCfg]:
+    """From the config.json of a folder, or of a repository on the Hub."""
     if repo := Repo.parse(model_name):
-        described = read_timm_config(find_in_repo(repo, CONFIG_FILE, from_hub=True, cache_dir=cache_dir))
+        described = read_timm_config(find_in_repo(repo, CONFIG_FILE, weights))
         cfg = PretrainedCfg(hf_hub_id=model_name.partition(":")[2], source="hf-hub")
     else:
         folder = Path(model_name[len(LOCAL_PREFIX) :])
@@ -181,45 +188,25 @@ def _overlaid(cfg: PretrainedCfg, changes: Mapping[str, Any]) -> PretrainedCfg:
     return cfg
 
 
-def _weights_of(cfg: PretrainedCfg, cache_dir: str | os.PathLike[str] | None, allow_pickle: bool) -> Checkpoint:
-    """A file goes before the Hub's repository, as in timm."""
+def _find_weights(cfg: PretrainedCfg, weights: WeightsSource) -> Checkpoint:
+    """As in timm, `file` precedes the repository on the Hub."""
     if cfg.source == "hf-hub":
-        return find_checkpoint(f"hf-hub:{cfg.hf_hub_id}", from_hub=True, cache_dir=cache_dir)
+        return find_checkpoint(f"hf-hub:{cfg.hf_hub_id}", weights)
     if cfg.source == "local-dir":
-        return find_checkpoint(f"{LOCAL_PREFIX}{cfg.file}", allow_pickle=allow_pickle)
+        return find_checkpoint(f"{LOCAL_PREFIX}{cfg.file}", weights)
     if cfg.file:
         path = Path(cfg.file)
     elif cfg.hf_hub_id:
-        path = find_in_repo(
-            Repo.of(cfg.hf_hub_id), cfg.hf_hub_filename or WEIGHTS_FILE, from_hub=True, cache_dir=cache_dir
-        )
+        path = find_in_repo(Repo.of(cfg.hf_hub_id), cfg.hf_hub_filename or WEIGHTS_FILE, weights)
     else:
         raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
-    return find_checkpoint(path.absolute(), name=cfg.architecture, allow_pickle=allow_pickle)
+    return find_checkpoint(path.absolute(), replace(weights, name=cfg.architecture))
 
 
 def _load_state(model: Mixer, state: Mapping[str, Tensor]) -> None:
-    """A state dict of the caller's."""
+    """Loads a state dict that the caller gave."""
     source = "the state_dict given"
     stored, tensors = read_state_dict(state, source=source)
     wanted = replace(model.config, num_classes=stored.num_classes)
-    fitting = adapted(tensors, stored=stored, wanted=wanted)
-    _copy_in(model, fitting, num_classes=stored.num_classes, source=source)
-
-
-def _load_whole(model: Mixer, file: WeightsFile) -> None:
-    check_file(file, model.config)
-    _copy_in(model, file.tensors(), num_classes=model.num_classes, source=str(file.path))
-
-
-def _copy_in(
-    model: Mixer, tensors: Iterable[tuple[str, NDArray[np.float32]]], *, num_classes: int, source: str
-) -> None:
-    """num_classes: of the tensors; a head of other classes than the model's stays as drawn."""
-    new_head = num_classes != model.num_classes
-    state = {
-        name: torch.from_numpy(values.copy()) for name, values in tensors if not (new_head and name.startswith("head."))
-    }
-    missing = model.load_state_dict(state, strict=False).missing_keys
-    if lacking := [name for name in missing if not (new_head and name.startswith("head."))]:
-        raise WeightsError(f"{source}: lacks {', '.join(lacking)}; leave out what adds them, such as stem_norm")
+    new_head = stored.num_classes != model.num_classes
+    load_into(model, adapted(tensors, stored=stored, wanted=wanted), new_head=new_head, source=source)

@@ -1,4 +1,4 @@
-"""A Mixer as a backbone: the maps of some of its blocks instead of logits. What `features_only=True` makes."""
+"""A Mixer as a backbone, for `features_only=True`: it returns maps of some blocks instead of logits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gmixer.models.mixer import Mixer
 
 
 class FeatureMaps(nn.Module):
-    """Gives the maps (B, C, G, G) of the blocks at out_indices; what they do not need is pruned.
+    """Returns the maps (B, C, G, G) of the blocks at out_indices. The parts that the maps do not need are removed.
 
-    out_indices: the last n blocks if a number, these if a list; negative ones count from the end.
+    out_indices: a number takes the last n blocks, a list these blocks. Negative indices count from the end.
     """
 
     def __init__(self, model: Mixer, out_indices: int | Sequence[int]) -> None:
@@ -35,7 +35,7 @@ class FeatureMaps(nn.Module):
 
 
 class FeatureInfo:
-    """What each map is, by timm's names. Without `idx` of the maps at out_indices, with it of those blocks."""
+    """Facts about each map, by timm's keys. Without `idx` the methods answer for the blocks at out_indices."""
 
     def __init__(self, blocks: Sequence[dict[str, Any]], out_indices: Sequence[int]) -> None:
         self.info = [{**block, "index": i} for i, block in enumerate(blocks)]
@@ -53,7 +53,7 @@ class FeatureInfo:
         return [self.info[i][key] for i in (self.out_indices if idx is None else idx)]
 
     def get_dicts(self, keys: Sequence[str] | None = None, idx: int | Sequence[int] | None = None) -> Any:
-        """The chosen keys, or all of them, of each."""
+        """A dict of the chosen keys per block; None chooses all keys."""
         indices = [idx] if isinstance(idx, int) else list(self.out_indices if idx is None else idx)
         dicts = [{key: self.info[i][key] for key in (keys or self.info[i])} for i in indices]
         return dicts[0] if isinstance(idx, int) else dicts
@@ -63,7 +63,7 @@ class FeatureInfo:
         return self.get("num_chs", idx)
 
     def reduction(self, idx: int | Sequence[int] | None = None) -> Any:
-        """How many pixels of the image one of the map stands for, along a side."""
+        """Pixels of the image per element of the map, along one side."""
         return self.get("reduction", idx)
 
     def module_name(self, idx: int | Sequence[int] | None = None) -> Any:

@@ -1,7 +1,7 @@
-"""ImageNet's classes behind timm's names: `timm.data.ImageNetInfo`, built on labels.py.
+"""ImageNet's classes with timm's interface: `timm.data.ImageNetInfo`, built on gmixer.labels.
 
-Source of the names, signatures and results: timm 1.0.31, data/imagenet_info.py and data/dataset_info.py. timm's asserts
-and KeyErrors are InputErrors here.
+Source of the names, signatures and results: timm 1.0.31, data/imagenet_info.py and data/dataset_info.py. An assert or
+KeyError of timm's is an InputError here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _SUBSET_OF_COUNT = {1000: "imagenet-1k", 11221: "imagenet-21k-miil", 21843: "ima
 class ImageNetInfo:
     """Class index → synset, such as n02123045, and synset → words.
 
-    subset: "imagenet-1k", the 1,000 classes of ILSVRC 2012; "imagenet-21k-goog" or "imagenet-21k", the 21,843 of
-        Google's weights; "imagenet-21k-miil", the 11,221 of MIIL's. Capitals, "-", "_" and spaces do not count. timm's
-        other subsets are not here. Raises InputError for them.
+    subset: "imagenet-1k" has the 1,000 classes of ILSVRC 2012. "imagenet-21k-goog" or "imagenet-21k" has the 21,843
+        classes of Google's weights, "imagenet-21k-miil" the 11,221 of MIIL's. Case, "-", "_" and spaces are ignored.
+
+    Raises InputError for timm's other subsets.
     """
 
     def __init__(self, subset: str = "imagenet-1k") -> None:
@@ -40,15 +41,15 @@ class ImageNetInfo:
         return len(self._labels)
 
     def label_names(self) -> list[str]:
-        """The synsets in the order of the logits; the caller's own list."""
+        """The synsets in the order of the logits, in a new list."""
         return [label.synset for label in self._labels]
 
     def label_indices(self) -> tuple[int, ...]:
-        """Every class index that has a name."""
+        """Every class index."""
         return tuple(range(self.num_classes()))
 
     def has_label(self, index: SupportsInt) -> bool:
-        """Whether there is such a class index."""
+        """Whether the subset has this class index."""
         return 0 <= int(index) < self.num_classes()
 
     @overload
@@ -58,24 +59,24 @@ class ImageNetInfo:
     @overload
     def label_descriptions(self, detailed: bool, as_dict: Literal[True]) -> dict[str, str]: ...
     def label_descriptions(self, detailed: bool = False, as_dict: bool = False) -> list[str] | dict[str, str]:
-        """What every class is called, in the order of the logits; as_dict: by synset."""
+        """The words of every class, in the order of the logits. as_dict: by synset."""
         if as_dict:
             return {label.synset: _describe(label, detailed) for label in self._labels}
         return [_describe(label, detailed) for label in self._labels]
 
     def index_to_label_name(self, index: SupportsIndex) -> str:
-        """Class index → synset. Raises InputError for what is no class index."""
+        """Class index → synset. Raises InputError for any other value."""
         return self._at(index).synset
 
     def index_to_description(self, index: SupportsIndex, detailed: bool = False) -> str:
-        """Class index → "tabby, tabby cat"; detailed: ": " and WordNet's definition after it. Raises InputError."""
+        """Class index → "tabby, tabby cat". detailed: WordNet's definition follows after ": ". Raises InputError."""
         return _describe(self._at(index), detailed)
 
     def label_name_to_description(self, label: str, detailed: bool = False) -> str:
-        """Synset → as index_to_description. Raises InputError for a synset that is none of the subset's classes."""
+        """Synset → the same as index_to_description. Raises InputError for a synset outside the subset."""
         if label not in self._by_name:
             raise InputError(
-                f"{label!r} is no class of {self._subset}; wanted a synset such as {self._labels[0].synset!r}"
+                f"{label!r} is not a class of {self._subset}; wanted a synset such as {self._labels[0].synset!r}"
             )
         return _describe(self._by_name[label], detailed)
 
@@ -90,10 +91,10 @@ class ImageNetInfo:
 
 
 def infer_imagenet_subset(model_or_cfg: object) -> str | None:
-    """The subset that ImageNetInfo takes for this model, by its class count; None where it has none.
+    """The name of the subset with the model's number of classes, for ImageNetInfo. None: no subset has this number.
 
-    model_or_cfg: a class count, a dict or anything else with num_classes, or, where that is missing or 0, anything with
-        a pretrained_cfg that has it. Differs from timm: None also for the subsets that are not here.
+    model_or_cfg: a number of classes, or a dict or object with num_classes. If that is missing or 0, the object's
+        pretrained_cfg is read. timm also returns the names of its other subsets.
     """
     if isinstance(model_or_cfg, int):
         count: object = model_or_cfg
@@ -108,7 +109,7 @@ def _subset_named(subset: str) -> str:
     for name in _SUBSETS:
         if isinstance(subset, str) and _plain(subset) == _plain(name):
             return name
-    raise InputError(f"no ImageNet subset {subset!r}; there is {', '.join(_SUBSETS)}")
+    raise InputError(f"no ImageNet subset {subset!r}; wanted one of {', '.join(_SUBSETS)}")
 
 
 def _plain(subset: str) -> str:

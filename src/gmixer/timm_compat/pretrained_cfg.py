@@ -1,23 +1,24 @@
-"""A row of the table in timm's words: what `get_pretrained_cfg` gives. No torch."""
+"""A row of the table as timm's PretrainedCfg, which `get_pretrained_cfg` returns. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gmixer.config import EMBEDDED_MODEL, IMAGENET_MEAN, IMAGENET_STD, UNTRAINED, Pretrained, Variant
+from gmixer.catalogue import EMBEDDED_MODEL, UNTRAINED, Pretrained, Variant
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD
 
 _SOURCES = ("url", "file", "hf_hub_id", "hf_hub_filename", "source")
-_TOLD_AS_NONE = ("pool_size", "first_conv", "classifier")  # None says that the model has no such part
+_KEPT_IF_NONE = ("pool_size", "first_conv", "classifier")  # None means that the model has no such part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainedCfg:
-    """Where a model's weights are, how its pictures are fed, and its parts; fields, order and defaults are timm's.
+    """The place of a model's weights, how images are fed to it, and its parts.
 
-    `url` is "": weights come from the Hub repository `hf_hub_id`, or lie in `file`. gmixer never sets state_dict,
-    source, the test sizes, the labels and the papers; neither does timm for the Mixers.
-    Source of the fields: timm 1.0.31, models/_pretrained.py `PretrainedCfg`.
+    Fields, order and defaults are timm's: timm 1.0.31, models/_pretrained.py `PretrainedCfg`. `url` is "": weights come
+    from the Hub repository `hf_hub_id`, or from `file`. The table never sets state_dict, source, the test sizes, the
+    labels and the papers, and neither does timm for its Mixers.
     """
 
     url: str | tuple[str, str] | None = None
@@ -60,29 +61,29 @@ class PretrainedCfg:
 
     @property
     def has_weights(self) -> bool:
-        """Whether it says where weights are."""
+        """Whether a place of weights is set."""
         return bool(self.url or self.file or self.hf_hub_id)
 
     def to_dict(self, remove_source: bool = False, remove_null: bool = True) -> dict[str, Any]:
         """The fields by name.
 
-        remove_source: without those that say where the weights are (state_dict stays, as in timm).
-        remove_null: without those that are None, except pool_size, first_conv and classifier.
+        remove_source: leave out the place of the weights. state_dict stays, as in timm.
+        remove_null: leave out fields that are None, except pool_size, first_conv and classifier.
         """
         return {
             key: value
             for key, value in asdict(self).items()
             if not (remove_source and key in _SOURCES)
-            and not (remove_null and value is None and key not in _TOLD_AS_NONE)
+            and not (remove_null and value is None and key not in _KEPT_IF_NONE)
         }
 
 
 def pretrained_cfg_of(full_name: str, variant: Variant, pretrained: Pretrained | None) -> PretrainedCfg:
-    """What timm says, or would say, of this row; the arguments are as `find_model` gives them."""
+    """timm's PretrainedCfg of this row. The arguments are the result of `find_model`."""
     architecture, _, tag = full_name.partition(".")
     file = hub_id = None
     if full_name == EMBEDDED_MODEL:
-        from gmixer.weights.find import EMBEDDED_WEIGHTS  # here, as it costs numpy
+        from gmixer.weights.find import EMBEDDED_WEIGHTS  # imported here, because it imports numpy
 
         file = str(EMBEDDED_WEIGHTS)
     elif pretrained:

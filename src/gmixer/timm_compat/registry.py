@@ -1,8 +1,8 @@
-"""Which models there are: queries on the table of config.py, with timm's names, parameters and order. No torch.
+"""Queries on the table in catalogue.py, with timm's names, parameters and order. No torch.
 
-Source of the semantics: timm 1.0.31, models/_registry.py. What timm refuses with a RuntimeError or a KeyError is an
-UnknownModelError here, which is a RuntimeError too. Deprecated names exist for is_model, is_model_in_modules and
-model_entrypoint; no list holds them, and they have no pretrained cfg.
+Source of the semantics: timm 1.0.31, models/_registry.py. A RuntimeError or KeyError of timm's is an UnknownModelError
+here, which is also a RuntimeError. is_model, is_model_in_modules and model_entrypoint accept deprecated names. The
+lists do not contain deprecated names, and deprecated names have no pretrained cfg.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gmixer.config import DEPRECATED, UNTRAINED, VARIANTS, find_model, no_variant
+from gmixer.catalogue import DEPRECATED, UNTRAINED, VARIANTS, find_model, no_variant
 from gmixer.errors import UnknownModelError
 from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-MODULE = "mlp_mixer"  # the one of timm's modules that holds them all
+MODULE = "mlp_mixer"  # the module of timm's that holds all Mixers
 
 OneOrMore = str | Iterable[str] | None
 
@@ -35,12 +35,12 @@ def list_models(
 ) -> list[str]:
     """Model names in natural order (12 before 24).
 
-    filter, exclude_filters: one or more patterns as in a shell ("gmixer*"); exclusion goes last. With tags, a pattern
-        without one stands for all tags.
-    module: one or more of list_modules(); of any other there are no models.
-    pretrained: only those published with weights.
-    name_matches_cfg: accepted and without effect: every model has a pretrained cfg of its name.
-    include_tags: `variant.tag` instead of `variant`; None: as `pretrained`.
+    filter, exclude_filters: one or more shell patterns ("gmixer*"). Exclusion is applied last. With tags, a pattern
+        without a tag matches all tags.
+    module: one or more of list_modules(). Any other module has no models.
+    pretrained: only models with published weights.
+    name_matches_cfg: accepted without effect. Every model has a pretrained cfg of its name.
+    include_tags: `variant.tag` instead of `variant`; None: the value of `pretrained`.
     """
     modules = _strings(module)
     if modules and MODULE not in modules:
@@ -57,37 +57,37 @@ def list_models(
 
 
 def list_pretrained(filter: OneOrMore = "", exclude_filters: OneOrMore = "") -> list[str]:
-    """Every `variant.tag` published with weights."""
+    """Every `variant.tag` with published weights."""
     return list_models(filter, pretrained=True, exclude_filters=exclude_filters, include_tags=True)
 
 
 def list_modules() -> list[str]:
-    """timm's names of the modules that hold models: gmixer has those of one."""
+    """timm's names of the modules that hold gmixer's models: only one."""
     return [MODULE]
 
 
 def is_model(model_name: str) -> bool:
-    """Whether a variant of that name exists, be it a deprecated one; its tag is not looked at, as in timm."""
+    """Whether a variant of this name exists. Deprecated names count; as in timm, the tag is ignored."""
     base = _base(model_name)
     return base in VARIANTS or base in DEPRECATED
 
 
 def is_model_in_modules(model_name: str, module_names: OneOrMore) -> bool:
-    """Whether one of these modules holds a variant of that name; its tag is not looked at."""
+    """Whether one of these modules holds a variant of this name. The tag is ignored."""
     return is_model(model_name) and MODULE in _strings(module_names)
 
 
 def is_model_pretrained(model_name: str) -> bool:
-    """Whether weights were published under that name, with or without a tag."""
+    """Whether weights were published under this name, with or without a tag."""
     base, dot, tag = model_name.partition(".")
     return base in VARIANTS and (tag in VARIANTS[base].pretrained if dot else bool(VARIANTS[base].pretrained))
 
 
 def model_entrypoint(model_name: str, module_filter: str | None = None) -> Callable[..., nn.Module]:
-    """What builds this variant: a call of it with (pretrained=False, **keywords) is one of create_model.
+    """The function that builds this variant. It takes (pretrained=False, **keywords), and calls create_model.
 
-    The tag is not looked at, as in timm: the weights are those of the default tag. torch is imported by the call.
-    Raises UnknownModelError where the variant does not exist, or module_filter is another than mlp_mixer.
+    As in timm, the tag is ignored: the weights are those of the default tag. Only the call imports torch.
+    Raises UnknownModelError if the variant does not exist, or if module_filter is not mlp_mixer.
     """
     base = _base(model_name)
     if not is_model(base):
@@ -98,10 +98,11 @@ def model_entrypoint(model_name: str, module_filter: str | None = None) -> Calla
 
 
 def get_pretrained_cfg(model_name: str, allow_unregistered: bool = True) -> PretrainedCfg | None:
-    """Where the weights of that name are and how its pictures are fed; a bare variant stands for its default tag.
+    """The place of the weights of this name, and how images are fed to the model.
 
-    allow_unregistered: None for a variant that does not exist, and for a deprecated name, instead of an error.
-    Raises UnknownModelError, always so for a wrong tag.
+    A bare variant takes its default tag.
+    allow_unregistered: return None for an unknown variant and for a deprecated name, instead of raising an error.
+    Raises UnknownModelError; for an unknown tag always.
     """
     base, dot, tag = model_name.partition(".")
     if base not in VARIANTS:
@@ -119,18 +120,18 @@ def get_pretrained_cfg(model_name: str, allow_unregistered: bool = True) -> Pret
 
 
 def get_pretrained_cfg_value(model_name: str, cfg_key: str) -> Any:
-    """One field of the pretrained cfg of that name; None where it has no such field. Raises UnknownModelError."""
+    """One field of the pretrained cfg of this name; None if there is no such field. Raises UnknownModelError."""
     return getattr(get_pretrained_cfg(model_name, allow_unregistered=False), cfg_key, None)
 
 
 def get_arch_pretrained_cfgs(model_name: str) -> dict[str, PretrainedCfg]:
-    """The pretrained cfg of every tag of a variant, by `variant.tag`, the default first; {} for an unknown one."""
+    """The pretrained cfgs of a variant by `variant.tag`, the default tag first; {} for an unknown variant."""
     base = _base(model_name)
     return {name: pretrained_cfg_of(*find_model(name)) for name in _tagged(base)} if base in VARIANTS else {}
 
 
 def _create(model_name: str, pretrained: bool = False, **keywords: Any) -> nn.Module:
-    from gmixer import create_model  # by its public name, which says what to install where torch is missing
+    from gmixer import create_model  # the public name: without torch it raises the error with the pip command
 
     return create_model(model_name, pretrained, **keywords)
 
@@ -140,7 +141,7 @@ def _base(model_name: str) -> str:
 
 
 def _tagged(base: str) -> list[str]:
-    """Every `variant.tag` of a variant, the default first."""
+    """Every `variant.tag` of a variant, the default tag first."""
     return [f"{base}.{tag}" for tag in VARIANTS[base].pretrained or (UNTRAINED,)]
 
 

@@ -1,9 +1,9 @@
-"""How a model wants its pictures, in timm's words.
+"""resolve_model_data_config: how images are fed to a model, in timm's keys.
 
-Source of the keys, their order and of what overrides what: timm 1.0.31, data/config.py. timm's asserts are InputErrors
-here, and a model that says nothing about its pictures is one too, where timm guesses ImageNet's mean and std.
-A model made for other than its weights' 3 channels, or for another size, is followed here; timm goes on saying what
-the weights were trained on (its #976, #2219).
+Source of the keys, their order and the precedence: timm 1.0.31, data/config.py. An assert of timm's is an InputError
+here. A model without any config is an InputError too; timm assumes ImageNet's mean and std. Here the result follows a
+model that was made for another number of channels or another image size. timm's result stays at the values of the
+pretraining (its #976, #2219).
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig, find_model, for_channels
+from gmixer.catalogue import find_model
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig, for_channels
 from gmixer.errors import InputError
-
-_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
+from gmixer.weights.timm_config import DATA_KEYS
 
 
 def resolve_model_data_config(model: object, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The data config of `model`: input_size (channels, height, width), interpolation, mean, std, crop_pct, crop_mode.
 
-    model: a model's name, anything with a DataConfig as `.data` (a Predictor), or anything with timm's
-        `.pretrained_cfg`. Where a model has another `.in_chans` (a whole number) than that says, the result is for
-        in_chans channels: for 1, mean and std are the means over the channels there were; for n they are repeated in
-        order (R, G, B, R …) and cut to n, as the pretrained stem's weights are. A gmixer model made with another
-        img_size says that size. timm 1.0.31 follows neither: its model with in_chans=1 still says input_size
-        (3, 224, 224), and three numbers for mean and std.
-    args: overrides: in_chans (or chans), input_size, img_size, interpolation, mean, std, crop_pct, crop_mode. A key
-        that is missing or None overrides nothing; in_chans counts only beside img_size, mean or std, as in timm, and is
-        the model's unless given.
-    Raises UnknownModelError for a name that the table does not know, InputError for anything else that does not fit.
+    model: the name of a model, an object with a DataConfig as `.data` (a Predictor), or an object with timm's
+        `.pretrained_cfg`. If the model has another `.in_chans` than its config, the result is for in_chans channels:
+        with 1 channel, mean and std are averaged; with n channels they are repeated in order (R, G, B, R …) and cut to
+        n, as the weights of the pretrained stem. A gmixer model made with another img_size has that size in the result.
+        timm 1.0.31 does neither: for a model with in_chans=1 it returns input_size (3, 224, 224), and three numbers
+        for mean and std.
+    args: overrides: in_chans (or chans), input_size, img_size, interpolation, mean, std, crop_pct, crop_mode. None
+        overrides nothing. As in timm, in_chans has an effect only with img_size, mean or std; its default is the
+        model's.
+
+    Raises UnknownModelError for a name that is not in the table, InputError for anything else that does not fit.
     """
     args = args or {}
     model_chans, side = _takes(model)
@@ -46,7 +47,7 @@ def resolve_model_data_config(model: object, args: Mapping[str, Any] | None = No
 
 
 def _own_config(model: object) -> Mapping[str, Any]:
-    """What the model itself says, as timm's keys."""
+    """The model's own config, in timm's keys."""
     if isinstance(model, str):
         _, variant, pretrained = find_model(model)
         return (pretrained or variant).data.to_timm()
@@ -56,16 +57,16 @@ def _own_config(model: object) -> Mapping[str, Any]:
     config = getattr(model, "pretrained_cfg", None)
     if config is None:
         raise InputError(
-            f"{type(model).__name__} does not say how it wants its pictures; wanted a model's name, "
-            f"or something with a DataConfig as .data or a timm .pretrained_cfg"
+            f"{type(model).__name__} has no data config; wanted the name of a model, or an object with a DataConfig "
+            f"as .data, or with timm's .pretrained_cfg"
         )
     if isinstance(config, Mapping):
         return config
-    return {key: getattr(config, key, None) for key in _KEYS}
+    return {key: getattr(config, key, None) for key in DATA_KEYS}
 
 
 def _follow(own: Mapping[str, Any], in_chans: int | None, side: int | None) -> Mapping[str, Any]:
-    """`own`, for a model that takes in_chans channels of side x side pixels; None: as `own` says."""
+    """`own` for a model that takes in_chans channels of side x side pixels. None keeps the value in `own`."""
     channels, height, width = own.get("input_size") or (3, 224, 224)
     if side is not None and (height, width) != (side, side):
         own = {**own, "input_size": (channels, side, side)}
@@ -82,7 +83,7 @@ def _follow(own: Mapping[str, Any], in_chans: int | None, side: int | None) -> M
 
 
 def _takes(model: object) -> tuple[int | None, int | None]:
-    """(channels, side in pixels) of the pictures that `model` is built for; None where it does not say."""
+    """(channels, side in pixels) of the images that `model` is built for; None: the model does not say."""
     config = getattr(model, "config", None)
     if isinstance(config, ModelConfig):
         return config.in_chans, config.image_px
@@ -91,7 +92,7 @@ def _takes(model: object) -> tuple[int | None, int | None]:
 
 
 def _input_size(args: Mapping[str, Any], own: Mapping[str, Any], *, default_chans: int) -> tuple[Any, int]:
-    """(input_size, the number of channels that mean and std must have)."""
+    """(input_size, number of channels for mean and std)."""
     in_chans = next((args[key] for key in ("in_chans", "chans") if args.get(key) is not None), default_chans)
     size, side = args.get("input_size"), args.get("img_size")
     if size is not None:
@@ -108,10 +109,10 @@ def _input_size(args: Mapping[str, Any], own: Mapping[str, Any], *, default_chan
 
 
 def _per_channel(key: str, args: Mapping[str, Any], in_chans: int) -> tuple[float, ...] | None:
-    """args[key] as one number a channel; a single number serves them all. None where args has none."""
+    """args[key] as one number per channel. A single number is repeated. None if args lacks the key."""
     if args.get(key) is None:
         return None
     numbers = tuple(args[key])
     if len(numbers) not in (1, in_chans):
-        raise InputError(f"{key} is {numbers!r}; wanted one number, or one for each of {in_chans} channels")
+        raise InputError(f"{key} is {numbers!r}; wanted one number, or {in_chans}, one per channel")
     return numbers * in_chans if len(numbers) == 1 else numbers

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gmixer.config import VARIANTS, DataConfig, ModelConfig, find_model
+from gmixer.catalogue import VARIANTS, find_model
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.datasets import LabeledImages, counts_by_place, same_classes
-from gmixer.errors import InputError, WeightsError
+from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
+from gmixer.models.load_into import load_into
 from gmixer.models.mixer import Mixer
+from gmixer.options import WeightsSource
 from gmixer.train.recipe import Recipe
 from gmixer.weights import find_checkpoint
 from gmixer.weights.architecture import variants_of
@@ -57,7 +60,7 @@ def start(recipe: Recipe, train: LabeledImages, val: LabeledImages) -> InitialMo
         model = Mixer(replace(variant.model, num_classes=K))
         name = full_name.partition(".")[0]  # the tag is of weights that are not taken
         return InitialModel(model, variant.data, name, _own_names(K, train.classes), new_head=True, drawn=True)
-    checkpoint = find_checkpoint(recipe.model, from_hub=True)
+    checkpoint = find_checkpoint(recipe.model, WeightsSource(fetch=True))
     _check_variant(checkpoint.model, checkpoint.name)
     had = known_classes(checkpoint.model.num_classes, checkpoint.class_names)
     if train.classes is None:  # numbers are not taken for names, unless the recipe says that they are theirs
@@ -67,12 +70,7 @@ def start(recipe: Recipe, train: LabeledImages, val: LabeledImages) -> InitialMo
         fits = had is not None and same_classes(train.classes, had)
     new_head = checkpoint.model.num_classes != K or not fits
     model = Mixer(replace(checkpoint.model, num_classes=K))
-    weights = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.tensors()}
-    if new_head:
-        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")}
-    missing = model.load_state_dict(weights, strict=False).missing_keys
-    if unknown := [name for name in missing if not (new_head and name.startswith("head."))]:
-        raise WeightsError(f"{checkpoint.path} lacks {', '.join(unknown)}")
+    load_into(model, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path))
     class_names = _own_names(K, train.classes) if new_head else checkpoint.class_names
     return InitialModel(model, checkpoint.data, checkpoint.name, class_names, new_head)
 

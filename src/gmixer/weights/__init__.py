@@ -1,16 +1,16 @@
 """A name, file or folder → a checkpoint: checked against its architecture, read one tensor at a time.
 
-    find.py            embedded, the Hub, `.safetensors` file or timm's folder → Checkpoint
-    hub.py             repositories on the Hub, its cache, and fetching
-    adapt.py           tensors for pictures of another size or with other channels
-    architecture.py    the architecture that tensor names and shapes tell; comparison with the one wanted
-    timm_config.py     timm's config.json
+    find.py            a name, a repository, a file or a folder → Checkpoint
+    hub.py             repositories on the Hub, its cache, fetching, uploading
+    adapt.py           tensors for another image size or number of channels
+    architecture.py    the architecture of tensors, from their names and shapes; the check of a file
+    timm_config.py     timm's config.json, read and written
     state_dict.py      a torch state dict: its architecture, and its tensors as float32
-    weights_file.py    what every kind of weights file tells
-    tensor_file.py     a safetensors file: header first, then one tensor at a time as float32
-    pickle_file.py     a .pth file, where the caller allows pickles
+    weights_file.py    the base class of the two kinds of weights files
+    tensor_file.py     a safetensors file: the header first, then one tensor at a time as float32
+    pickle_file.py     a .pth file, if the caller allows pickles
 
-Nothing unpickles unless it is told to.
+No pickle is read unless the caller allows it.
 """
 
 from gmixer.weights.find import Checkpoint, find_checkpoint, is_path, preferred_model, pull

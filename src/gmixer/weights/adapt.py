@@ -1,15 +1,15 @@
-"""A checkpoint's tensors, made to fit pictures of another size or with other channels.
+"""Adapts the tensors of a checkpoint to another image size or another number of channels.
 
-Only two kinds of tensors know the picture. The stem's weights have a plane for each channel; timm's rule serves them.
-The token MLP has a weight for each patch; nobody else resizes it. Here it becomes the same MLP behind a change of
-grid: the new grid's tokens are interpolated onto the grid that the weights were trained on, mixed there, and the
-answer is interpolated back. Interpolation is linear, so both ways fold into the weights, once, at load:
+Only two kinds of tensors depend on the image. The weight of the stem has one plane per channel; timm's rule adapts it.
+The token MLP has one weight per patch. Here the new grid's tokens are first interpolated onto the trained grid. There
+the trained MLP mixes them, and the result is interpolated back. Interpolation is linear, so both interpolations are
+folded into the weights, once, at load:
 
     fc1(D·x) = (W1·D)·x + b1        D: new grid → trained grid
     U·fc2(h) = (U·W2)·h + U·b2      U: trained grid → new grid
 
-Chosen by measurement (docs/image-size.md): bicubic both ways kept the features closest; interpolating W1 like an
-image and scaling it by N_old/N_new was a little worse, and unscaled it was of no use at all.
+Measurements in docs/image-size.md: bicubic in both directions kept the features closest. Interpolating W1 like an
+image, scaled by N_old/N_new, was a little worse; without the scale it was useless.
 
 N patches, H hidden width, G×G the grid of patches; O is the trained grid's N (old), P the wanted one's (new).
 """
@@ -31,7 +31,7 @@ Float64 = NDArray[np.float64]
 def adapted(
     tensors: Iterable[tuple[str, Float32]], *, stored: ModelConfig, wanted: ModelConfig
 ) -> Iterator[tuple[str, Float32]]:
-    """The tensors of `stored` as those of `wanted`, which differs in image_px and in_chans only."""
+    """The tensors of `stored`, adapted to `wanted`. The two configs differ only in image_px and in_chans."""
     old_side, new_side = (config.image_px // config.patch_px for config in (stored, wanted))
     for name, values in tensors:
         if name == "stem.proj.weight" and stored.in_chans != wanted.in_chans:
@@ -42,8 +42,11 @@ def adapted(
 
 
 def adapt_stem(weight: Float32, in_chans: int) -> Float32:
-    """(C, c, p, p) → (C, in_chans, p, p), as timm's adapt_input_conv: one channel takes the sum of all, more take them
-    in turn (R, G, B, R …), scaled so that the response to grey stays what it was."""
+    """(C, c, p, p) → (C, in_chans, p, p), as timm's adapt_input_conv.
+
+    One channel takes the sum of all. More channels take them in turn (R, G, B, R …). They are scaled so that the
+    response to grey stays equal.
+    """
     channels = weight.shape[1]
     if in_chans == 1:
         return np.asarray(weight.sum(axis=1, keepdims=True))
@@ -58,19 +61,22 @@ def _resize_token_mlp(name: str, values: Float32, *, old_side: int, new_side: in
     if ".fc2." in name:
         U_PO = grid_matrix(old_side, new_side)
         return np.asarray(U_PO @ values, np.float32)  # (O, H) → (P, H), and the bias (O,) → (P,)
-    return values  # fc1's bias lives between the two grids
+    return values  # the bias of fc1 depends on no grid
 
 
-@lru_cache(maxsize=4)  # the same two for every block
+@lru_cache(maxsize=4)  # every block uses the same two matrices
 def grid_matrix(from_side: int, to_side: int) -> Float64:
-    """(to_side², from_side²): bicubic interpolation of a map on one square grid at the points of another."""
+    """(to_side², from_side²): bicubic interpolation from one square grid to another."""
     line = _line_matrix(from_side, to_side)
     return np.asarray(np.kron(line, line), np.float64)
 
 
 def _line_matrix(from_side: int, to_side: int) -> Float64:
-    """(to_side, from_side): the same along one side. Cell centres at half-integers, the border repeated, the kernel of
-    PyTorch's and OpenCV's bicubic (Keys 1981 with a = -0.75), not widened when the grid shrinks."""
+    """(to_side, from_side): the same along one side.
+
+    Cell centres are at half-integers, and the border is repeated. The kernel is that of PyTorch's and OpenCV's bicubic
+    (Keys 1981 with a = -0.75). It is not widened when the grid shrinks.
+    """
     centre_T = (np.arange(to_side) + 0.5) * from_side / to_side - 0.5
     first_T = np.floor(centre_T).astype(int) - 1
     taken_T4 = first_T[:, None] + np.arange(4)

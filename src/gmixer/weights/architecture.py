@@ -1,4 +1,4 @@
-"""The architecture that tensor names and shapes tell, and the comparison of a file with the one it should have."""
+"""The architecture of tensors, from their names and shapes, and the check of a file against an architecture."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gmixer.config import VARIANTS, ModelConfig
+from gmixer.catalogue import VARIANTS
+from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.weights.weights_file import WeightsFile
 
 
 def infer_architecture(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> ModelConfig:
-    """The ModelConfig that tensors of these names and shapes make up.
+    """The ModelConfig of tensors with these names and shapes.
 
-    source: what an error calls them. Raises WeightsError if they are not a Mixer's.
+    source: the name of the tensors in an error. Raises WeightsError if the tensors do not belong to a Mixer.
     """
     try:
         channels, in_chans, patch_px, _ = shapes["stem.proj.weight"]
@@ -36,12 +37,12 @@ def infer_architecture(shapes: Mapping[str, tuple[int, ...]], *, source: str) ->
         some = ", ".join(list(shapes)[:3]) or "no tensors"
         raise WeightsError(
             f"{source}: holds no MLP-Mixer ({some}, …); wanted timm's names: stem.proj.weight, "
-            f"blocks.0.mlp_tokens.fc1.weight, … (other layouts are converted by timm: create the model there, save it)"
+            f"blocks.0.mlp_tokens.fc1.weight, …; timm converts other layouts: create the model there, and save it"
         ) from error
 
 
 def variants_of(config: ModelConfig) -> list[str]:
-    """The table's variants of these widths, whatever the classes, input channels and pixels."""
+    """The table's variants with these widths. The classes, the input channels and the image size may differ."""
     return [
         name
         for name, variant in VARIANTS.items()
@@ -57,7 +58,7 @@ def variants_of(config: ModelConfig) -> list[str]:
 
 
 def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
-    """Compares names, shapes and dtypes with the architecture. Raises WeightsError: got, wanted, way out."""
+    """Compares names, shapes and dtypes with the architecture. Raises WeightsError."""
     shapes = wanted.tensor_shapes()
     missing = [name for name in shapes if name not in file.headers]
     unknown = [name for name in file.headers if name not in shapes]

@@ -1,8 +1,8 @@
-"""The Hugging Face Hub: repositories by name, the cache that timm shares, and fetching what the cache lacks.
+"""The Hugging Face Hub: the names of repositories, the cache shared with timm, fetching and uploading.
 
-huggingface_hub does the network, and with it HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, the progress bar and a resumed
-connection. Ours are two things: a look into the cache without its imports, which cost a fifth of a cold start, and the
-comparison of what arrived with the checksum that the Hub gave; the library compares the sizes only.
+huggingface_hub does the networking: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, the progress bar, resumed downloads. This
+module adds two things. It reads the cache without the library's imports, which would take a fifth of a cold start. And
+it compares each fetched file with the Hub's checksum; the library compares only sizes.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from gmixer.errors import InputError, WeightsError
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 
-_PREFIX = re.compile(r"hf[-_]hub:", re.IGNORECASE)  # timm takes both spellings, in any case
+_PREFIX = re.compile(r"hf[-_]hub:", re.IGNORECASE)  # timm accepts both spellings, in upper or lower case
 
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A repository on the Hub. str() is what a user calls it, and what `gmixer pull` takes."""
+    """A repository on the Hub. str() is its name for a user, which `gmixer pull` accepts."""
 
     id: str  # organization/model
     revision: str | None = None  # branch, tag or commit; None is the main branch
-    known_as: str | None = None  # the model's name in gmixer's table, where it has one
+    known_as: str | None = None  # the model's name in the table; None: it is not in the table
 
     @classmethod
     def parse(cls, name: str) -> Repo | None:
@@ -49,46 +49,46 @@ class Repo:
 
 
 def cached(repo: Repo, filename: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Path | None:
-    """The file as the cache holds it of the repository's revision, or None. No network."""
+    """The cached file of the repository's revision, or None. Never uses the network."""
     folder = cache_folder(cache_dir) / ("models--" + repo.id.replace("/", "--"))
     revision = repo.revision or "main"
     try:
         commit = (folder / "refs" / revision).read_text(encoding="utf-8").strip()
     except OSError:
-        commit = revision  # a commit has no ref of its own
+        commit = revision  # the revision is a commit, which has no ref
     path = folder / "snapshots" / commit / filename
     return path if path.is_file() else None
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """cache_dir, or the user's own cache as HF_HUB_CACHE and HF_HOME say."""
+    """cache_dir, or the user's cache, which HF_HUB_CACHE and HF_HOME set."""
     if cache_dir is None:
-        from huggingface_hub.constants import HF_HUB_CACHE  # this module alone: 10 ms
+        from huggingface_hub.constants import HF_HUB_CACHE  # importing only this module takes 10 ms
 
         return Path(HF_HUB_CACHE)
     return Path(cache_dir)
 
 
 def fetch(repo: Repo, filename: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The file as the Hub has it now, in the cache afterwards.
+    """Fetches the Hub's current file into the cache, and returns its path.
 
-    Where the Hub cannot be reached but the cache holds the file, that one. Raises WeightsError, in one sentence.
+    If the Hub cannot be reached, the cached file is returned. Raises WeightsError, with one sentence.
     """
     from huggingface_hub import hf_hub_download
 
     folder = cache_folder(cache_dir)
     try:
         path = Path(hf_hub_download(repo.id, filename, revision=repo.revision, cache_dir=folder))
-    except Exception as error:  # of the library, its HTTP client, the file system: to the user they are one thing
+    except Exception as error:  # from the library, its HTTP client or the file system
         raise WeightsError(f"{repo}: {_why_not(error, repo, filename, folder)}") from error
     _compare_checksum(path, repo)
     return path
 
 
 def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None, message: str) -> str:
-    """Makes the repository where there is none, commits the folder's files to it, returns its address.
+    """Commits the files of the folder to the repository, and returns its address. A missing repository is created.
 
-    private, token: None is what the account and HF_TOKEN say. Raises WeightsError, in one sentence.
+    private: None is the default of the account. token: None takes HF_TOKEN. Raises WeightsError, with one sentence.
     """
     from huggingface_hub import HfApi, errors
 
@@ -101,16 +101,16 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
         refused = status in (401, 403)
         way_out = "set HF_TOKEN to a token that may write to it" if refused else "try again in a few minutes"
         words = _status_words(status)
-        raise WeightsError(f"{repo}: {hub.endpoint} answered {words} and took nothing; {way_out}") from error
-    except Exception as error:  # of the library, its HTTP client, the file system
+        raise WeightsError(f"{repo}: {hub.endpoint} answered {words}, and nothing was uploaded; {way_out}") from error
+    except Exception as error:  # from the library, its HTTP client or the file system
         words = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(f"{repo}: not uploaded to {hub.endpoint} ({words}); check the connection") from error
     return str(address)
 
 
 def _compare_checksum(path: Path, repo: Repo) -> None:
-    """The cache names a blob by the ETag: SHA-256 of a large file, and of a small one git's SHA-1."""
-    import hashlib  # with OpenSSL 5 ms that no start of the command needs
+    """The cache names a blob by its ETag: SHA-256 for a large file, git's SHA-1 for a small file."""
+    import hashlib  # 5 ms with OpenSSL, which a start of the command does not need
 
     blob = path.resolve()
     hex_digits = len(blob.name) if re.fullmatch(r"[0-9a-f]+", blob.name) else 0
@@ -121,43 +121,43 @@ def _compare_checksum(path: Path, repo: Repo) -> None:
             head = b"blob %d\0" % os.fstat(file.fileno()).st_size
             got = hashlib.sha1(head + file.read(), usedforsecurity=False).hexdigest()
         else:
-            return  # a copy, where the file system has no links: nothing here tells the checksum
+            return  # a copy: on a file system without links, the cache does not keep the checksum
     if got != blob.name:
         blob.unlink()
         path.unlink(missing_ok=True)
         raise WeightsError(
-            f"{repo}: {path.name} arrived damaged, with checksum {got[:12]}… where the Hub says "
-            f"{blob.name[:12]}…, and was deleted; fetch it again: gmixer pull {repo}"
+            f"{repo}: {path.name} arrived damaged, and was deleted: its checksum is {got[:12]}…, and the Hub's is "
+            f"{blob.name[:12]}…; fetch it again: gmixer pull {repo}"
         )
 
 
 def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> str:
     from huggingface_hub import constants, errors
 
-    if isinstance(error, errors.LocalEntryNotFoundError):  # the reason for which nothing was looked for on the Hub
+    if isinstance(error, errors.LocalEntryNotFoundError):  # its cause says why the Hub was not asked
         error = error.__cause__ or error
     hub = constants.ENDPOINT
     match error:
         case errors.OfflineModeIsEnabled():
             return (
-                f"{filename} is not on this machine (looked in {cache}), and HF_HUB_OFFLINE forbids to fetch it; unset "
+                f"{filename} is not on this machine (looked in {cache}), and HF_HUB_OFFLINE forbids fetching; unset "
                 f"it and run gmixer pull {repo}, or pass the folder or the .safetensors file that holds it"
             )
         case errors.GatedRepoError():
-            return f"its owner lets in who has asked: ask at {hub}/{repo.id}, then set HF_TOKEN to your token"
+            return f"access needs the owner's permission: ask at {hub}/{repo.id}, then set HF_TOKEN to your token"
         case errors.RevisionNotFoundError():
-            return f"{hub} has no revision {repo.revision!r} of it; leave out @{repo.revision}, or correct it"
+            return f"{hub} has no revision {repo.revision!r} of it; correct @{repo.revision}, or leave it out"
         case errors.RepositoryNotFoundError():
             return f"{hub} has no such repository, or a private one; check the name, or set HF_TOKEN to your token"
         case errors.EntryNotFoundError():
-            return f"it holds no {filename} on {hub}; take another repository or revision"
+            return f"the repository holds no {filename} on {hub}; take another repository or revision"
         case errors.HfHubHTTPError():
             status = error.response.status_code
             ways_out = {401: "set HF_TOKEN to a valid token", 403: "set HF_TOKEN to a token that may read it"}
             way_out = ways_out.get(status, "try again in a few minutes")
             return f"{hub} answered {_status_words(status)} when asked for {filename}; {way_out}"
         case errors.FileMetadataError():
-            return f"{hub} does not answer as a Hub does; check HF_ENDPOINT and the proxy"
+            return f"{hub} does not answer like a Hub; check HF_ENDPOINT and the proxy"
         case OSError(errno=int()):
             return (
                 f"{filename} could not be stored: {error.strerror}; the cache is {cache}, set HF_HUB_CACHE to another"
@@ -167,6 +167,6 @@ def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> st
 
 
 def _status_words(status: int) -> str:
-    from http import HTTPStatus  # 2 ms that no start of the command needs
+    from http import HTTPStatus  # 2 ms, which a start of the command does not need
 
     return f"{status} {HTTPStatus(status).phrase}"

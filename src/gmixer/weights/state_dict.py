@@ -1,4 +1,4 @@
-"""A torch state dict, read as the other sources of weights are: architecture from the shapes, tensors as float32."""
+"""A torch state dict as a source of weights: its architecture from the shapes, and its tensors as float32."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ if TYPE_CHECKING:
 def read_state_dict(
     state: Mapping[str, Tensor], *, source: str
 ) -> tuple[ModelConfig, Iterator[tuple[str, NDArray[np.float32]]]]:
-    """Its architecture, and its tensors one at a time. source: what an error calls it. Raises WeightsError."""
+    """Its architecture, and its tensors one at a time. source: its name in an error. Raises WeightsError."""
     config = infer_architecture({name: tuple(tensor.shape) for name, tensor in state.items()}, source=source)
     return config, ((name, tensor.detach().float().cpu().numpy()) for name, tensor in state.items())

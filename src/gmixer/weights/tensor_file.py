@@ -1,4 +1,4 @@
-"""A safetensors file, header first: names, shapes and dtypes cost no tensor's memory."""
+"""A safetensors file. The header is read first: names, shapes and dtypes need no memory for tensors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from gmixer.errors import WeightsError
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
 
-# A Mixer's takes some 30 KB. The package itself allows 100 MB, which it takes 17 s and 1.4 GB to understand.
+# The header of a Mixer takes about 30 KB. The package allows 100 MB, and parses such a header in 17 s with 1.4 GB.
 MAX_HEADER_BYTES = 4 * 2**20
 
-# safetensors' dtype → numpy's view of the stored bytes. Widening to float32 is exact for each.
+# safetensors' dtype → numpy's view of the stored bytes. Each of them widens to float32 exactly.
 _STORED: dict[str, np.dtype[np.generic]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -26,21 +26,21 @@ _STORED: dict[str, np.dtype[np.generic]] = {
 
 
 class TensorFile(WeightsFile):
-    """An opened header. Raises WeightsError where the file is missing or is not safetensors."""
+    """A file with its header read. Raises WeightsError if the file is missing or is not safetensors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         headers: dict[str, TensorHeader] = {}
         self._offsets_bytes: dict[str, int] = {}  # from the start of the file
         try:
-            # safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. So the
-            # offsets follow from the sizes; reading them ourselves spares the pages that its memory map would keep.
+            # safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. The offsets
+            # then follow from the sizes. Reading the tensors here avoids the memory that its memory map would keep.
             with open(path, "rb") as file:
                 header_bytes = int.from_bytes(file.read(8), "little")
             if MAX_HEADER_BYTES < header_bytes < os.path.getsize(path):
                 raise WeightsError(
-                    f"{path}: has a header of {header_bytes:,} bytes; wanted at most {MAX_HEADER_BYTES:,}: a Mixer's "
-                    f"tensors fit in a hundredth of that"
+                    f"{path}: has a header of {header_bytes:,} bytes; wanted at most {MAX_HEADER_BYTES:,}; the header "
+                    f"of a Mixer takes a hundredth of that"
                 )
             with safe_open(path, framework="numpy") as checked:
                 offset_bytes = 8 + header_bytes
@@ -78,7 +78,7 @@ class TensorFile(WeightsFile):
 
 
 def _bits_per_value(dtype: str) -> int:
-    """Safetensors' names say it: F32, BF16, U8, F8_E4M3; BOOL takes a byte."""
+    """From safetensors' name of the dtype: F32, BF16, U8, F8_E4M3. BOOL takes a byte."""
     digits = "".join(c for c in dtype.split("_")[0] if c.isdigit())
     return int(digits) if digits else 8
 

@@ -1,4 +1,7 @@
-"""config.json as timm writes it beside model.safetensors: what the model is, and how it wants its pictures."""
+"""timm's config.json, the file beside model.safetensors: what the model is, and how images are fed to it.
+
+gmixer reads this file and writes it. Source of its keys: timm 1.0.31, models/_hub.py `save_config_for_hf`.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gmixer.config import DataConfig, ModelConfig, find_model
+from gmixer.catalogue import find_model
+from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig
 from gmixer.errors import GmixerError, InputError, WeightsError
+from gmixer.weights.architecture import variants_of
 
-MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each are 3 MB
-MAX_BLOCKS = 1_000  # the largest published Mixer has 32, and
-MAX_PARAMETERS = 2**32  # 0.2 billion
+MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each take 3 MB
+MAX_BLOCKS = 1_000  # the largest published Mixer has 32 blocks
+MAX_PARAMETERS = 2**32  # the largest published Mixer has 0.2 billion
+DATA_KEYS = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimmConfig:
+    """What config.json says of a model. class_names: None if the file has none; license: None if not stated."""
+
     model: ModelConfig
     data: DataConfig
     class_names: tuple[str, ...] | None
@@ -26,25 +34,64 @@ class TimmConfig:
 
 
 def read_timm_config(path: Path) -> TimmConfig:
-    """Raises WeightsError where the file is missing, damaged, or of a model that gmixer does not know."""
+    """Raises WeightsError if the file is missing or damaged, or describes a model that gmixer does not know."""
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise InputError(f"holds {size:,} bytes, more than {MAX_BYTES:,}")
-        return _understand(json.loads(path.read_text(encoding="utf-8")))
+        return _parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        inner = path.parent / "model"  # of a run's folder
-        way_out = "or pass the path of the .safetensors file itself"
+        inner = path.parent / "model"  # the model's folder inside the folder of a training run
+        way_out = "pass a folder with both, or the path of the .safetensors file itself"
         if (inner / path.name).exists():
-            way_out = f"as {inner} holds: pass that"
+            way_out = f"pass {inner}, which has both"
         raise WeightsError(
-            f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors, {way_out}"
+            f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors: {way_out}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, GmixerError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WeightsError(f"{path}: {what}; wanted timm's config.json of a Mixer") from error
 
 
-def _understand(config: Mapping[str, Any]) -> TimmConfig:
+def timm_config_json(config: TimmConfig, *, global_pool: str) -> dict[str, Any]:
+    """The content of config.json for a model of one of the variants."""
+    model = config.model
+    content: dict[str, Any] = {
+        "architecture": variants_of(model)[0],
+        "num_classes": model.num_classes,
+        "num_features": model.channels,
+        "global_pool": global_pool,
+        "model_args": {
+            "num_classes": model.num_classes,
+            "in_chans": model.in_chans,
+            "img_size": model.image_px,
+            "global_pool": global_pool,
+        },
+        "pretrained_cfg": config.data.to_timm()
+        | {
+            "fixed_input_size": True,
+            "num_classes": model.num_classes,
+            # With first_conv timm would adapt the stem a second time, and fail. None tells timm not to adapt it.
+            "first_conv": "stem.proj" if model.in_chans == 3 else None,
+            "classifier": "head",
+            "license": config.license,
+        },
+    }
+    if config.class_names is not None:
+        content["label_names"] = list(config.class_names)
+    return content
+
+
+def data_of_pretrained_cfg(pretrained_cfg: Mapping[str, Any]) -> DataConfig:
+    """The DataConfig of a model's `pretrained_cfg`. A missing key takes timm's default, which is ImageNet's value.
+
+    Raises InputError for a value that gmixer does not support.
+    """
+    defaults = {"input_size": (3, 224, 224), "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    said = {key: pretrained_cfg[key] for key in DATA_KEYS if pretrained_cfg.get(key) is not None}
+    return DataConfig.from_timm(defaults | said)
+
+
+def _parse(config: Mapping[str, Any]) -> TimmConfig:
     _, variant, _ = find_model(config["architecture"])
     base = variant.model
     pretrained_cfg = config["pretrained_cfg"]
@@ -73,10 +120,10 @@ def _understand(config: Mapping[str, Any]) -> TimmConfig:
             f"and {MAX_PARAMETERS:,} parameters"
         )
     if arguments:
-        raise InputError(f"model_args {', '.join(map(repr, arguments))} mean nothing to gmixer")
+        raise InputError(f"gmixer does not know the model_args {', '.join(map(repr, arguments))}")
     return TimmConfig(
         model=model,
-        # timm leaves the size and the channels that it was pretrained with in pretrained_cfg.
+        # timm's pretrained_cfg keeps the image size and the channels of the pretraining.
         data=data.adapted(image_px=model.image_px, in_chans=model.in_chans),
         class_names=_class_names(config, model.num_classes),
         license=pretrained_cfg.get("license"),
@@ -84,7 +131,7 @@ def _understand(config: Mapping[str, Any]) -> TimmConfig:
 
 
 def _side(img_size: int | list[int]) -> int:
-    """timm writes img_size as [height, width], and takes one number for both."""
+    """timm writes img_size as [height, width], and also accepts one number for both."""
     height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
     if height != width:
         raise InputError(f"img_size is {height}x{width}; gmixer reads square inputs only")
@@ -92,7 +139,7 @@ def _side(img_size: int | list[int]) -> int:
 
 
 def _hidden(ratio: float, channels: int, gate: int) -> int:
-    """timm's mlp_ratio counts values and gates together (MixerBlock: int(ratio * dim), then GluMlp halves it)."""
+    """timm's mlp_ratio counts values and gates together: MixerBlock takes int(ratio * dim), and GluMlp halves it."""
     return math.floor(ratio * channels) // gate
 
 
@@ -101,7 +148,7 @@ def _class_names(config: Mapping[str, Any], num_classes: int) -> tuple[str, ...]
     if names is None:
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError("label_names is no list of texts")
+        raise InputError("label_names is not a list of strings")
     if len(names) != num_classes:
         raise InputError(f"label_names holds {len(names)} names for {num_classes} classes")
     descriptions = config.get("label_descriptions") or {}

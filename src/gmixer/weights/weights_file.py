@@ -1,4 +1,4 @@
-"""What every kind of weights file tells: its tensors' names, shapes and dtypes, and then the tensors one at a time."""
+"""The base class of weights files: names, shapes and dtypes of the tensors, then the tensors one at a time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class TensorHeader:
 
 
 class WeightsFile(ABC):
-    """tensor_file.py and pickle_file.py are the two kinds."""
+    """Subclasses are in tensor_file.py and pickle_file.py."""
 
     path: Path
     headers: Mapping[str, TensorHeader]
-    part: str | None = None  # which entry of a checkpoint the tensors were taken from, where it has several
+    part: str | None = None  # the entry of a checkpoint that holds the tensors; None: the file has no entries
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -30,9 +30,9 @@ class WeightsFile(ABC):
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that occur, sorted."""
+        """The dtypes in the file, sorted."""
         return tuple(sorted({header.dtype for header in self.headers.values()}))
 
     @abstractmethod
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Every tensor as float32, in file order. Each array is valid until the next one is asked for."""
+        """Every tensor as float32, in file order. Each array is valid until the next one is read."""

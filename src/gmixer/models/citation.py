@@ -1,4 +1,4 @@
-"""What to cite for a model, as BibTeX. CITATION.cff at the top of the repository says the same of gmixer itself."""
+"""What to cite for a model, as BibTeX. CITATION.cff in the repository has the same entry for gmixer itself."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ _MIIL = """\
 
 
 def bibtex(model: ModelConfig, *, tag: str = "") -> str:
-    """The entries for gmixer, timm and the papers behind a model, a blank line between two.
+    """The entries for gmixer, timm and the papers of a model, with blank lines between them.
 
-    tag: of the pretrained weights, such as "miil_in21k"; theirs may have a paper of their own.
+    tag: of the pretrained weights, such as "miil_in21k". Some weights have a paper of their own.
     """
     from gmixer import __version__
 

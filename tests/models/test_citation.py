@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 import gmixer
-from gmixer.citation import bibtex
-from gmixer.config import VARIANTS, find_model, model_names
+from gmixer.catalogue import VARIANTS, find_model, model_names
+from gmixer.models.citation import bibtex
 
-CFF = yaml.safe_load((Path(__file__).parents[1] / "CITATION.cff").read_text())
+CFF = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
 
 
 @pytest.mark.parametrize("name", list(model_names()))

@@ -1,0 +1,35 @@
+"""Tensors of a checkpoint → a torch Mixer, with the checkpoint's head or with a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gmixer.errors import WeightsError
+from gmixer.models.mixer import Mixer
+
+
+@torch.no_grad()
+def load_into(model: Mixer, tensors: Iterable[tuple[str, NDArray[np.float32]]], *, new_head: bool, source: str) -> None:
+    """Copies the tensors into the model, one at a time. A tensor that the model does not have is skipped.
+
+    new_head: keep the head of the model as it was drawn, because it has other classes than the tensors.
+    source: the name of the tensors in an error.
+
+    Raises WeightsError where a tensor of the model is missing, or has another shape.
+    """
+    state = model.state_dict()
+    missing = {name for name in state if not (new_head and name.startswith("head."))}
+    for name, values in tensors:
+        if name not in missing:
+            continue
+        if values.shape != tuple(state[name].shape):
+            raise WeightsError(f"{source}: {name} is {values.shape}; this model wants {tuple(state[name].shape)}")
+        state[name].copy_(torch.from_numpy(values if values.flags.writeable else values.copy()))
+        missing.discard(name)
+    if missing:
+        lacking = ", ".join(name for name in state if name in missing)
+        raise WeightsError(f"{source}: lacks {lacking}; leave out the option that adds them, such as stem_norm")
