@@ -91,7 +91,7 @@ def test_rollup_at_is_a_probability(predictor: gmixer.Predictor, photos: list[Pa
             ask(photos[0], rollup_at=at)
 
 
-@pytest.mark.parametrize(("classes", "reason"), [(7, "'class 0', is none of ImageNet's"), (0, "has no classes")])
+@pytest.mark.parametrize(("classes", "reason"), [(7, "'class 0', is not one of ImageNet's"), (0, "has no classes")])
 def test_rollup_needs_imagenets_classes(classes: int, reason: str, photos: list[Path], tmp_path: Path) -> None:
     model = drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, num_classes=classes))
     save_file(model.state_dict(), tmp_path / "own.safetensors")

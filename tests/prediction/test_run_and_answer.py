@@ -44,7 +44,7 @@ def test_what_cannot_be_answered_is_refused_before_any_image() -> None:
     for check in (bare.require_classes, lambda: bare.check(Ask(rollup_at=0.5))):
         with pytest.raises(InputError, match=r"bare has no classes \(num_classes 0\); it can only embed"):
             check()
-    with pytest.raises(InputError, match="is none of ImageNet's"):
+    with pytest.raises(InputError, match="is not one of ImageNet's"):
         own.check(Ask(rollup_at=0.5))
     own.check(Ask())
     result = bare(np.zeros(8, np.float32), np.zeros(0, np.float32), Ask())
