@@ -1,4 +1,4 @@
-"""Data → images whose labels are indices of a model's classes, and the rules of ImageNet's test sets.
+"""Data → images labelled with a model's class indices, and the rules of ImageNet's test sets.
 
 N images, K classes of the model.
 """
@@ -77,7 +77,7 @@ def _allowed(labels_N: NDArray[np.int64], of: SetName, source: str) -> NDArray[n
     allowed = SUBSETS[of]
     if others := np.setdiff1d(labels_N, allowed).tolist():
         raise InputError(
-            f"{source} has images of {imagenet_1k()[others[0]].synset}, none of the {len(allowed)} classes of "
+            f"{source} has images of {imagenet_1k()[others[0]].synset}, not one of the {len(allowed)} classes of "
             f"ImageNet-{of.upper()}: leave the set's name out, or pass that set"
         )
     return allowed
@@ -100,6 +100,6 @@ def _real(images: LabeledImages, path: Path, num_classes: int) -> list[list[int]
         found = _VAL_NAME.search(name)
         if found is None or not 0 < int(found[1]) <= len(by_number):
             last = f"ILSVRC2012_val_{len(by_number):08}"
-            raise InputError(f"{name} is none of ILSVRC2012_val_00000001 … {last}, the images of {path}")
+            raise InputError(f"{name} is not one of ILSVRC2012_val_00000001 … {last}, the images of {path}")
         correct.append(by_number[int(found[1]) - 1])
     return correct

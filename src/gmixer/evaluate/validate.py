@@ -1,4 +1,4 @@
-"""A model and images whose classes are known → its accuracy, beside the published figures."""
+"""A model and labelled images → the model's accuracy, beside the published figures."""
 
 from __future__ import annotations
 
