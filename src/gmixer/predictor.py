@@ -19,7 +19,7 @@ from gmixer.data import Preprocess
 from gmixer.errors import ImageError, InputError, require_torch
 from gmixer.images.decode import ImageLike
 from gmixer.labels import labels_for
-from gmixer.options import Limits, Orientation
+from gmixer.options import Limits, Orientation, Reading
 from gmixer.prefetch import batches, prefetch
 from gmixer.results import Embedding, Prediction, Result, top_k
 from gmixer.runtimes import Engine, Output, Precision, Runtime, default_threads
@@ -98,15 +98,14 @@ def load(
             compile=compile,
             source=source,
         )
-    preprocess = Preprocess(
-        checkpoint.data,
+    reading = Reading(
         limits=limits or Limits(),
         orientation=orientation,
         allow_urls=allow_urls,
         isolate=isolate,
         fast_decode=fast_decode,
     )
-    return Predictor(checkpoint, engine, preprocess)
+    return Predictor(checkpoint, engine, Preprocess(checkpoint.data, reading))
 
 
 class Predictor:

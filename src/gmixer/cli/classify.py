@@ -43,9 +43,11 @@ def classify(
 
     Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
     """
-    from gmixer.cli.inputs import Inputs
+    from functools import partial
+
     from gmixer.cli.report import open_report
     from gmixer.cli.terminal import own_stderr
+    from gmixer.sources.inputs import Inputs
 
     if as_json and as_csv:
         raise typer.BadParameter("take one of --json and --csv")
@@ -66,12 +68,12 @@ def classify(
         rollup_at = 0.5
     if rollup_at is not None:
         predictor.require_rollup(rollup_at)
-    inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
+    inputs = Inputs(paths, predictor.preprocess.reading)
     classes = min(k, predictor.model.num_classes)
     with (
         own_stderr(),
         open_report(inputs, k=classes, rollup=rollup_at is not None, as_json=as_json, as_csv=as_csv) as report,
     ):
-        for path, result in inputs.results(predictor, k, rollup_at=rollup_at):
+        for path, result in inputs.results(partial(predictor.stream, k=k, rollup_at=rollup_at)):
             report.row(path, result.prediction.above(threshold) if not isinstance(result, Exception) else result)
     raise typer.Exit(1 if inputs.failed else 0)

@@ -36,13 +36,14 @@ def embed(
     Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
     """
     import tempfile
+    from functools import partial
 
     import numpy as np
 
-    from gmixer.cli.inputs import Inputs
     from gmixer.cli.report import HANDFUL, open_progress, printable
     from gmixer.cli.terminal import own_stderr
     from gmixer.errors import ImageError
+    from gmixer.sources.inputs import Inputs
 
     if output.suffix != ".npz":
         raise typer.BadParameter(f"{output} does not end in .npz, the one format written", param_hint="--output")
@@ -69,9 +70,9 @@ def embed(
             chatty=True,
             allow_urls=True,
         )
-        inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
+        inputs = Inputs(paths, predictor.preprocess.reading)
         with own_stderr(), open_progress(inputs):
-            for path, result in inputs.results(predictor, k=1):
+            for path, result in inputs.results(partial(predictor.stream, k=1)):
                 if isinstance(result, ImageError):
                     failures.append((path, result))
                 else:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from gmixer.cli.inputs import Inputs
 from gmixer.cli.progress import counting, terminal
 from gmixer.errors import ImageError
+from gmixer.sources.inputs import Inputs
 
 if TYPE_CHECKING:
     from rich.console import Console

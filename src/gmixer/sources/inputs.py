@@ -1,111 +1,81 @@
-"""PATHS… → images in order, each with its path as typed; what was skipped and what failed is counted on the way."""
+"""The paths of a command line → images in order, each with its path as typed. Skipped files and errors are counted."""
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeAlias, TypeVar
 
 from gmixer.errors import ImageError
+from gmixer.options import Reading
+from gmixer.sources.entry import may_be_image, read
+from gmixer.sources.listing import Listing
+from gmixer.sources.local import STDIN, StandardInput
 
-if TYPE_CHECKING:
-    from gmixer.options import Limits
-    from gmixer.predictor import Predictor
-    from gmixer.results import Result
-    from gmixer.sources.listing import Found
-
-STDIN = "-"
-Answer = TypeVar("Answer", bound="Result | ImageError")
+Image: TypeAlias = str | bytes | ImageError
+Answer = TypeVar("Answer")
 
 
 class Inputs:
-    """The pictures of a command line. Holds two batches at a time, whatever the number of files."""
+    """The images of a command line; `-` is one image on standard input. Memory holds the images in flight."""
 
-    def __init__(self, paths: list[str], *, max_bytes: int) -> None:
-        self._paths = paths
-        self._max_bytes = max_bytes
-        self.answered = 0  # rows given, good and bad
+    def __init__(self, paths: Sequence[str], reading: Reading) -> None:
+        # "-" is standard input even if a file or folder has this name: that is ./-
+        self._listing = Listing([StandardInput() if path == STDIN else path for path in paths])
+        self._reading = reading
+        self.answered = 0  # rows given, with a result or an error
         self.failed = 0
         self.skipped = 0  # files in folders and archives that are no images
         self.on_progress: Callable[[int], None] = lambda files: None
 
     @cached_property
     def files(self) -> int | None:
-        """How many files there are to look at: a walk over the folders that opens none of them. None with an archive,
-        which would have to be read through for it.
-        """
-        from gmixer.sources.listing import is_archive
-
-        if any(is_archive(path) for path in self._paths if path != STDIN):
-            return None
-        return sum(1 for _ in self._found())
+        """How many files there are to look at; none is opened for this. None with an archive."""
+        return self._listing.count()
 
     def results(
-        self, predictor: Predictor, k: int, *, rollup_at: float | None = None
-    ) -> Iterator[tuple[str, Result | ImageError]]:
-        """(path as typed, its result or why there is none), in order, one for each input."""
-        paths: deque[str] = deque()  # of those in flight
+        self, stream: Callable[[Iterator[Image]], Iterable[Answer | ImageError]]
+    ) -> Iterator[tuple[str, Answer | ImageError]]:
+        """(path as typed, its result or its error), in order, one for each image.
 
-        def images() -> Iterator[str | bytes | ImageError]:
-            for path, image in self._images(predictor.preprocess.limits):
-                paths.append(path)
+        stream: takes images, and gives a result or an error for each, in order, such as Predictor.stream.
+        """
+        in_flight: deque[str] = deque()
+
+        def images() -> Iterator[Image]:
+            for path, image in self._images():
+                in_flight.append(path)
                 yield image
 
-        for result in predictor.stream(images(), k, rollup_at=rollup_at):
-            yield paths.popleft(), self._counted(result)
+        for result in stream(images()):
+            self.answered += 1
+            self.failed += isinstance(result, ImageError)
+            self.on_progress(self.answered + self.skipped)
+            yield in_flight.popleft(), result
 
     def summary(self) -> str:
-        """One line on what did not get an answer; empty where every file named got one."""
+        """One line on the files without a result; empty if every file has one."""
         parts = []
         if self.failed:
             parts.append(f"{self.failed} of {self.answered} could not be read")
         if self.skipped:
             parts.append(f"{self.skipped} {'file is' if self.skipped == 1 else 'files are'} no image and left out")
         if not self.answered and not parts:
-            parts.append("no pictures found")
+            parts.append("no images found")
         return "; ".join(parts)
 
-    def _found(self) -> Iterator[Found]:
-        from gmixer.sources.listing import Found, find_images
-
-        for path in self._paths:
-            if path == STDIN:  # even where a file or folder is called so: that is ./-
-                yield Found(STDIN, named=True)
-            else:
-                yield from find_images(path)
-
-    def _images(self, limits: Limits) -> Iterator[tuple[str, str | bytes | ImageError]]:
-        """(path as typed, what to give to the predictor or why there is nothing), images only."""
-        for found in self._found():
-            if found.error is not None:
-                yield found.path, found.error
-            elif not found.named and not self._is_image(found):
-                continue
-            elif found.member is not None:  # read at once: it is gone when the next one is asked for
+    def _images(self) -> Iterator[tuple[str, Image]]:
+        """(path as typed, the path again, bytes or an error); files that are no images are left out."""
+        for entry in self._listing:
+            if isinstance(entry, ImageError):
+                yield entry.source, entry
+            elif not entry.named and not may_be_image(entry):
+                self.skipped += 1
+            elif entry.read_at_once:
                 try:
-                    yield found.path, found.member.read(limits)
+                    yield entry.key, read(entry, self._reading.limits)
                 except ImageError as error:
-                    yield found.path, error
+                    yield entry.key, error
             else:
-                yield found.path, self._stdin() if found.path == STDIN else found.path
-
-    def _stdin(self) -> bytes:
-        if sys.stdin is None:  # closed by the shell
-            return b""
-        return sys.stdin.buffer.read(self._max_bytes + 1)  # one byte too many is refused as too large
-
-    def _is_image(self, found: Found) -> bool:
-        from gmixer.sources.listing import is_image_file
-
-        if found.member.is_image if found.member is not None else is_image_file(found.path):
-            return True
-        self.skipped += 1
-        return False
-
-    def _counted(self, result: Answer) -> Answer:
-        self.answered += 1
-        self.failed += isinstance(result, ImageError)
-        self.on_progress(self.answered + self.skipped)
-        return result
+                yield entry.key, entry.key
