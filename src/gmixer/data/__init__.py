@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gmixer.timm_compat.resolve import resolve_model_data_config as resolve_model_data_config
     from gmixer.timm_compat.transforms import create_transform as create_transform
 
-# The only exception to the rule that a room imports only from rooms before it. Nothing is imported before its first use.
+# The only exception to the rule that a room imports only from rooms before it. Each is imported at its first use.
 _PASSED_ON = {
     "ImageNetInfo": "gmixer.timm_compat.imagenet_info",
     "Label": "gmixer.labels.imagenet",

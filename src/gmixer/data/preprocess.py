@@ -140,7 +140,7 @@ class Preprocess:
 
     @cached_property
     def _normalised(self) -> NDArray[np.float32]:
-        """(C, 256): the normalised value of each byte in each channel, in float32 and torchvision's order of operations."""
+        """(C, 256): the normalised value of each byte in each channel, in float32, computed in torchvision's order."""
         scaled = np.arange(256, dtype=np.float32) / np.float32(255)
         mean = np.array(self.config.mean, np.float32)[:, None]
         std = np.array(self.config.std, np.float32)[:, None]

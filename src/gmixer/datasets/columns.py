@@ -114,7 +114,5 @@ def soft_labels(table: pa.Table, source: str) -> SoftLabels | None:
     soft.index[filled] = pc.list_flatten(index).cast(pa.int32()).to_numpy()
     soft.probability[filled] = pc.list_flatten(probability).cast(pa.float32()).to_numpy()
     if (soft.index[filled] < 0).any() or not ((soft.probability >= 0) & (soft.probability <= 1)).all():
-        raise InputError(
-            f"{source} has a teacher_index below 0 or a teacher_probability outside 0 … 1; wanted no such value"
-        )
+        raise InputError(f"{source} has a teacher_index below 0 or a teacher_probability outside 0 … 1; wanted no such")
     return soft

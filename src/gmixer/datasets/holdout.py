@@ -19,7 +19,7 @@ from gmixer.errors import InputError
 def split(images: DatasetBase, val_fraction: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The numbers of the images to train on and of those held out, in order.
 
-    Each image is drawn independently, so a class gives about val_fraction of its images. A class that would give all its
+    Each image is drawn independently, so a class gives about val_fraction of its images. A class that would give all
     images keeps one; only this image may change sides when others are added. Images without a label are all trained on:
     they cannot measure anything. Raises InputError unless 0 < val_fraction < 1.
     """

@@ -58,9 +58,7 @@ def files_at(
         raise InputError(f"{source}: row {row} has no path; wanted one in each")
     missing = [relative_path for relative_path in present if not os.path.lexists(os.path.join(root, relative_path))]
     if len(missing) == len(relative_paths):
-        raise InputError(
-            f"{source} names {abbreviate(missing)}, but no such file exists; wanted paths from {root or '.'}"
-        )
+        raise InputError(f"{source} names {abbreviate(missing)}, but none exists; wanted paths from {root or '.'}")
     if again := len(relative_paths) - len(set(relative_paths)):
         notes = (*notes, f"{again:,} rows name a file that another row names too; each row counts")
     if missing:

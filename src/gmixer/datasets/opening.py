@@ -86,7 +86,7 @@ def open_split(
 def open_held_out(
     source: Source, reading: Reading = DEFAULT_READING, *, classes: Sequence[str] | None = None
 ) -> LabeledImages:
-    """The images to measure a model on: the val split if the data has one, otherwise all. Arguments as in open_images."""
+    """The images to measure a model on: the val split if the data has one, otherwise all. See open_images."""
     splits = _splits(source, reading, classes)
     return _prepared(splits.get("val") or next(iter(splits.values())))
 
@@ -177,8 +177,8 @@ def _files_opener(files: list[str], source: str) -> Callable[[], Splits]:
 
 
 def expanded(source: str) -> list[str]:
-    """The files that a pattern matches, sorted. `*`, `?` and `[…]` match existing files; `{000..010}` is a series of files
-    that must all exist. Raises InputError if there is no file.
+    """The files that a pattern matches, sorted. `*`, `?` and `[…]` match existing files; `{000..010}` is a series of
+    files, which must all exist. Raises InputError if there is no file.
     """
     files: list[str] = []
     for pattern in _series(source):

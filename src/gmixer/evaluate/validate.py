@@ -141,7 +141,7 @@ def validate(
 
 
 def _pipeline(predictor: Predictor) -> str:
-    data, how = predictor.data, predictor.preprocess
+    data, how = predictor.data, predictor.preprocess.reading
     turned = "EXIF orientation ignored" if how.orientation == "ignore" else "turned as EXIF says"
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
