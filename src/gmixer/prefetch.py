@@ -36,9 +36,7 @@ def prefetch(function: Callable[[T], R], items: Iterable[T], *, threads: int, ah
             yield call()
         return
     calls = chain(first, calls)
-    in_flight: deque[tuple[Callable[[], R], Callable[[], R]]] = (
-        deque()
-    )  # a call, and the function that waits for its result
+    in_flight: deque[tuple[Callable[[], R], Callable[[], R]]] = deque()  # a call, and the wait for its result
     executor, process = _executor(threads), os.getpid()
     try:
         while True:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmixer.datasets import Subset, open_pictures
+from gmixer.datasets import Subset, open_images
 from labelled import picture
 
 
@@ -20,7 +20,7 @@ def test_a_subset_counts_anew_and_keeps_all_that_belongs_to_a_picture(tmp_path: 
         "teacher_probability": [[n / 8] for n in range(6)],
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    whole = open_pictures(tmp_path / "a.parquet")
+    whole = open_images(tmp_path / "a.parquet")
     abbreviate = Subset(Subset(whole, np.array([5, 3, 1])), np.array([2, 0]))
     assert len(abbreviate) == 2
     assert abbreviate.labels.tolist() == [4, 0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmixer.config import DataConfig
 from gmixer.data import Preprocess
-from gmixer.datasets import open_pictures
+from gmixer.datasets import open_images
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.evaluate.outcomes import BATCH, score_batch
 from gmixer.labels import imagenet_1k
@@ -58,7 +58,7 @@ def test_of_several_right_answers_the_best_placed_counts() -> None:
 
 def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Path) -> None:
     root = folders(tmp_path / "data", {"a": BATCH, "b": BATCH})
-    whole = open_pictures(root)
+    whole = open_images(root)
     numbers = np.arange(len(whole))
     done: list[int] = []
     sound, none = score_images(red, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
@@ -74,7 +74,7 @@ def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Pat
 
 
 def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
-    whole = open_pictures(folders(tmp_path, {"a": 20, "b": 20}))
+    whole = open_images(folders(tmp_path, {"a": 20, "b": 20}))
     among = np.array([1, 4, 8])
     found, _ = score_images(red, whole, np.arange(40), Preprocess(CONFIG), right=[[4]] * 40, among=among)
     logits = red(np.stack([Preprocess(CONFIG)(whole.read(i)) for i in range(40)]))[:, among]
@@ -93,6 +93,6 @@ def test_a_share_without_a_picture_joins_those_with_some_of_few_classes() -> Non
 
 
 def test_nothing_to_judge(tmp_path: Path) -> None:
-    whole = open_pictures(folders(tmp_path, {"a": 1, "b": 1}))
+    whole = open_images(folders(tmp_path, {"a": 1, "b": 1}))
     found, unreadable = score_images(red, whole, np.empty(0, np.int64), Preprocess(CONFIG))
     assert len(found.rank) == 0 and found.loss == 0 and not unreadable

@@ -27,7 +27,7 @@ from gmixer.errors import IMAGE_ERROR_KINDS, ImageError
 from gmixer.images import structure_limits as pieces
 from gmixer.images.decode import decode
 from gmixer.images.structure_limits import check_pieces
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 from gmixer.sources.sniff import sniff
 from handmade import LONG, RATIONAL, SHORT, Tags, chunk, encoded, flat, png, segment, segments, tiff
 
@@ -63,7 +63,7 @@ SAMPLES = {name: encoded(NOISE, name) for name in FORMATS} | {
 def outcome(data: bytes, limits: Limits = SMALL_LIMITS) -> np.ndarray | ImageError:
     """Any other exception fails the test."""
     try:
-        pixels = decode(data, limits=limits)
+        pixels = decode(data, reading=Reading(limits=limits))
     except ImageError as error:
         assert error.kind in IMAGE_ERROR_KINDS and error.reason and "\n" not in error.reason
         return error

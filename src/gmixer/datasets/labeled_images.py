@@ -17,8 +17,8 @@ UNKNOWN = -1  # the label of an image without a known class
 class SoftLabels:
     """A teacher's answers stored with the images: its k most probable classes for each image.
 
-    index: int32 (n, k), class indices, -1 if there are fewer. probability: float32 (n, k), 0 there; a row of zeros means
-    that the teacher has not seen the image.
+    index: int32 (n, k), class indices, -1 if there are fewer. probability: float32 (n, k), 0 there. A row of zeros
+    means that the teacher has not seen the image.
     """
 
     index: NDArray[np.int32]

@@ -39,7 +39,7 @@ def split_word_in(file: str) -> str | None:
 
 
 def splits_of(words: Mapping[_Item, str | None], source: str) -> tuple[dict[SplitName, list[_Item]], tuple[str, ...]]:
-    """words: for each file, folder or row, "train", "val", "test" or None. Returns what to read for each split, and notes.
+    """The items of each split, and notes. words: for each file, folder or row, "train", "val", "test" or None.
 
     Test images are held out ("val") if there are no val images; otherwise they are left out. Raises InputError if only
     some items have a word.

@@ -43,8 +43,8 @@ def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
 def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
     """A file of that format, opened and not yet decoded. Raises ImageError, and the exceptions of its decoder.
 
-    A file over the limits is refused here, before anything is decoded. With settings.reduce_to_px, a JPEG is prepared to
-    be decoded at a fraction of its size.
+    A file over the limits is refused here, before anything is decoded. With settings.reduce_to_px, a JPEG is opened so
+    that it will be decoded at a fraction of its size.
     """
     check_pieces(data, image_format, source=source, max_pixels=settings.max_pixels)
     if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, and reads comments and the like

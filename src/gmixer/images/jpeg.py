@@ -28,9 +28,7 @@ _PLAIN = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # tables, restart interva
 _SOS, _ADOBE = 0xDA, 0xEE
 _MAX_SEGMENTS = 1_000  # guessed: a photograph has about twenty
 # The number of each channel, as JFIF counts them, and its sampling factors: grey, or YCbCr.
-_KNOWN_LAYOUTS = {((1,), (0x11,)), ((1,), (0x22,))} | {
-    ((1, 2, 3), (y, 0x11, 0x11)) for y in (0x11, 0x21, 0x12, 0x22, 0x41)
-}
+_LAYOUTS = {((1,), (0x11,)), ((1,), (0x22,))} | {((1, 2, 3), (y, 0x11, 0x11)) for y in (0x11, 0x21, 0x12, 0x22, 0x41)}
 
 
 def plain_pixels(image: Image.Image, data: bytes, *, apply_exif: bool) -> Pixels | None:
@@ -82,11 +80,7 @@ def _plain_size(data: bytes) -> tuple[int, int] | None:
             if marker in _FRAMES and size is None:
                 bits, height, width, channels = unpack_from(">BHHB", data, at + 4)
                 each = data[at + 10 : at + 2 + length]  # number, factors, table
-                if (
-                    bits != 8
-                    or len(each) != 3 * channels
-                    or (tuple(each[::3]), tuple(each[1::3])) not in _KNOWN_LAYOUTS
-                ):
+                if bits != 8 or len(each) != 3 * channels or (tuple(each[::3]), tuple(each[1::3])) not in _LAYOUTS:
                     return None
                 size = width, height
             elif marker not in _PLAIN or (marker == _ADOBE and not _is_ycbcr(data[at + 4 : at + 2 + length])):

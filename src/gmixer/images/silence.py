@@ -31,9 +31,7 @@ class _AnyWarning(Warning, metaclass=_WhileDecoding):
 @contextmanager
 def silence_pillow() -> Iterator[None]:
     """No warning raised in this thread reaches the user, nor becomes an exception under `python -W error`."""
-    if (
-        not warnings.filters or warnings.filters[0][2] is not _AnyWarning
-    ):  # other code may have inserted a filter before it
+    if not warnings.filters or warnings.filters[0][2] is not _AnyWarning:  # other code may insert filters before it
         warnings.simplefilter("ignore", _AnyWarning)
     before = getattr(_here, "decoding", False)
     _here.decoding = True

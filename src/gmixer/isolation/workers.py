@@ -45,8 +45,8 @@ sys.path += folders
 from gmixer.isolation.worker_main import main
 main(int(memory_bytes))
 """
-# With these, glibc keeps the memory of an image for the next one. Otherwise it returns the memory, and the kernel clears
-# it again: 426 page faults and 1.2 ms for a 500x375 image.
+# With these, glibc keeps the memory of an image for the next one. Otherwise it returns the memory, and the kernel
+# clears it again: 426 page faults and 1.2 ms for a 500x375 image.
 _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(2**26), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
 # A worker that has died must not end this process by SIGPIPE: the command does not ignore this signal.
 _NO_SIGPIPE = getattr(socket, "MSG_NOSIGNAL", 0)

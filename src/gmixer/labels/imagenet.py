@@ -52,9 +52,9 @@ _BY_COUNT: dict[int, Callable[[], tuple[Label, ...]]] = {
 def labels_for(num_classes: int, class_names: Sequence[str] | None = None) -> tuple[Label, ...]:
     """The labels of a model with `num_classes` outputs.
 
-    class_names: their names, in order. Without names, 1,000 classes are those of ImageNet-1k, 11,221 and 21,843 those of
-    MIIL's and Google's ImageNet-21k; for every other number, the names are such as "class 17". Raises InputError unless
-    there are as many names as classes.
+    class_names: their names, in order. Without names, 1,000 classes are ImageNet-1k's, 11,221 are MIIL's ImageNet-21k
+    and 21,843 are Google's. For every other number, the names are such as "class 17". Raises InputError unless there
+    are as many names as classes.
     """
     if class_names is not None:
         if isinstance(class_names, str) or len(class_names) != num_classes:

@@ -32,8 +32,8 @@ from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format
 MAX_MEMBERS = 10_000_000  # guessed: eight times ImageNet-1k. 20 µs to read the header of each, 8 bytes to remember it
 MAX_DIRECTORY_BYTES = 256 * 2**20  # of a zip, all of which is in memory; ImageNet-1k takes about 130 MB
 MAX_HEADER_BYTES = 2**20  # of one member of a tar, long names and extended headers included
-# A compressed tar may unpack to FREE_BYTES, and to MAX_RATIO times its own size beyond that. Images hardly shrink, while
-# a bomb of zeros shrinks a thousandfold.
+# A compressed tar may unpack to FREE_BYTES, and to MAX_RATIO times its own size beyond that. Images hardly shrink; a
+# bomb of zeros shrinks a thousandfold.
 FREE_BYTES = 2**30
 MAX_RATIO = 100
 
@@ -215,9 +215,7 @@ def places(path: str) -> Iterator[Place | ImageError]:
     try:
         with _opened(path) as archive:
             if not isinstance(archive, _Tar) or not archive.is_plain:
-                raise ImageError(
-                    "unsupported", "is compressed, so no member can be read alone: unpack it to a tar", path
-                )
+                raise ImageError("unsupported", "is packed, so no member can be read alone: unpack it to a tar", path)
             for header in archive.headers():
                 if header.is_folder or _is_hidden(header.name):
                     continue
@@ -261,7 +259,7 @@ class _Tar:
         return self._packed == "tar"
 
     def headers(self) -> Iterator[_Header]:
-        """Of all members from the first on; read one before the next. Raises the errors of tarfile and the unpackers."""
+        """Of all members from the first on; read one before the next. Raises errors of tarfile and the unpackers."""
         self._file.seek(0)
         version = LocalFile(self._path).version
         raw: io.RawIOBase = _Plain(self._file)

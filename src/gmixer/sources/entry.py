@@ -1,4 +1,4 @@
-"""Entry: one file to read, wherever it is. `read` is the one place that reads all bytes of a file, within the limits."""
+"""Entry: one file to read, wherever it is. `read` gives all its bytes, within the limits, for every source."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ class _TimedSocket(io.RawIOBase):
         self._connected.sendall(data)
 
     def close(self) -> None:
-        """http.client calls this before the body is read, since the connection has one answer. `_ask` closes it later."""
+        """http.client calls this before it reads the body, since the connection has one answer. `_ask` closes it."""
 
 
 def _opened(response: HTTPResponse, *, source: str) -> Opened:
