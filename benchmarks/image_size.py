@@ -93,8 +93,8 @@ def main() -> None:
     folders = [Path(path).parent.name for path in paths]
     labels = np.array([int(name) if name.isdigit() else -1 for name in folders])
     known = labels >= 0
-    assert isinstance(predictor.engine, Engine)
-    features, top1 = forward(predictor.engine, predictor, paths)
+    assert isinstance(predictor.runtime, Engine)
+    features, top1 = forward(predictor.runtime, predictor, paths)
 
     def accuracy(answers: np.ndarray) -> str:
         return f"{100 * (answers == labels)[known].mean():.1f} %" if known.any() else "–"

@@ -1,39 +1,88 @@
 #include "dispatch.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace gmixer {
 
-#define GMIXER_ISA(name, present) extern const Kernels name##_kernels;
+#define GMIXER_ISA(name, present) extern const PixelKernels name##_pixels;
+#define GMIXER_PRODUCTS(row, present) extern const Products row##_products;
 #include "kernels.inc"
 #undef GMIXER_ISA
+#undef GMIXER_PRODUCTS
 
 namespace {
 
-std::vector<const Kernels*> present_kernels() {
-  std::vector<const Kernels*> rows;
+// The rows that this CPU can run, best first.
+struct Tables {
+  std::vector<const PixelKernels*> pixels;
+  std::vector<const Products*> products;
+
+  Tables() {
+    bool has_isa = false;
 #define GMIXER_ISA(name, present) \
-  if (present) rows.push_back(&name##_kernels);
+  has_isa = present;              \
+  if (has_isa) pixels.push_back(&name##_pixels);
+#define GMIXER_PRODUCTS(row, present) \
+  if (has_isa && (present)) products.push_back(&row##_products);
 #include "kernels.inc"
 #undef GMIXER_ISA
-  return rows;
+#undef GMIXER_PRODUCTS
+  }
+};
+
+const Tables& tables() {
+  static const Tables present;
+  return present;
+}
+
+using Names = std::vector<std::string>;
+
+void add(Names& names, const char* name) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+}
+
+std::string listed(const Names& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+[[noreturn]] void refuse(const std::string& isa, const Names& available) {
+  throw std::invalid_argument("isa='" + isa + "' is not available on this CPU; it supports " + listed(available));
 }
 
 }  // namespace
 
-std::vector<std::string> available_isas() {
-  std::vector<std::string> names;
-  for (const Kernels* row : present_kernels()) names.emplace_back(row->isa);
-  return names;
+std::vector<std::string> available_isas(const std::string& precision) {
+  Names isas, precisions;
+  for (const Products* row : tables().products) {
+    add(precisions, row->precision);
+    if (precision == row->precision) add(isas, row->isa);
+  }
+  if (isas.empty())
+    throw std::invalid_argument("precision='" + precision + "' is not available on this CPU; it supports " +
+                                listed(precisions));
+  return isas;
 }
 
-const Kernels& choose_kernels(const std::string& isa) {
-  std::string have;
-  for (const Kernels* row : present_kernels()) {
-    if (isa.empty() || isa == row->isa) return *row;
-    have += (have.empty() ? "" : ", ") + std::string(row->isa);
+const Products& find_products(const std::string& isa, const std::string& precision) {
+  for (const Products* row : tables().products)
+    if (isa == row->isa && precision == row->precision) return *row;
+  refuse(isa, available_isas(precision));
+}
+
+const PixelKernels& find_pixels(const std::string& isa) {
+  Names isas;
+  for (const PixelKernels* row : tables().pixels) {
+    if (isa == row->isa) return *row;
+    add(isas, row->isa);
   }
-  throw std::invalid_argument("instruction set '" + isa + "' is not to be had here; this processor runs " + have);
+  refuse(isa, isas);
+}
+
+ProductRows find_rows(const std::string& isa, const std::string& precision) {
+  return {.blocks = find_products(isa, precision), .ends = find_products(isa, "fp32")};
 }
 
 }  // namespace gmixer

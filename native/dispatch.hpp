@@ -1,17 +1,22 @@
-// Picks a row of the kernel table at run time.
+// Finds the rows of the kernel tables by name, if this CPU can run them. gmixer/isa.py chooses the name.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "kernels.hpp"
+#include "pixels/pixel_kernels.hpp"
+#include "products/products.hpp"
 
 namespace gmixer {
 
-// Names of the rows that this processor can run, best first.
-std::vector<std::string> available_isas();
+// ISAs that this CPU can run in that precision, best first. Throws std::invalid_argument for an unknown precision.
+std::vector<std::string> available_isas(const std::string& precision);
 
-// The best row, or the one named. Throws std::invalid_argument that lists those present.
-const Kernels& choose_kernels(const std::string& isa);
+// The row of that name. They throw std::invalid_argument, with the ISAs that are available.
+const Products& find_products(const std::string& isa, const std::string& precision);
+const PixelKernels& find_pixels(const std::string& isa);
+
+// What a network of that precision runs on.
+ProductRows find_rows(const std::string& isa, const std::string& precision);
 
 }  // namespace gmixer

@@ -1,4 +1,4 @@
-// The Python face of the core: gmixer._native.
+// The Python module of the core: gmixer._native.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -9,10 +9,10 @@
 #include <optional>
 #include <stdexcept>
 
-#include "ceiling/ceiling.hpp"
 #include "dispatch.hpp"
-#include "model.hpp"
-#include "resize/resize.hpp"
+#include "network/model.hpp"
+#include "pixels/resize.hpp"
+#include "products/ceiling.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -26,7 +26,7 @@ using Seconds = nb::ndarray<double, nb::shape<4>, nb::c_contig, nb::device::cpu>
 using Pixels = nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using PixelsOut = nb::ndarray<std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-// Python checks shapes and says what is wrong; this only keeps a mistake there from writing outside an array.
+// Python checks shapes and reports errors. This check only keeps a bug there from writing outside an array.
 void require(bool sizes_fit) {
   if (!sizes_fit) throw std::invalid_argument("array sizes do not fit");
 }
@@ -41,23 +41,24 @@ float* data_of(const std::optional<Output>& array, std::size_t floats) {
 
 NB_MODULE(_native, m) {
   m.doc() = "The native core: packed weights and the forward pass of an MLP-Mixer.";
-  m.def("available_isas", &gmixer::available_isas, "Instruction sets this processor runs, best first.");
+  m.def("available_isas", &gmixer::available_isas, "precision"_a = "fp32",
+        "Instruction sets (ISAs) that this CPU supports in that precision, best first.");
 
   m.def(
       "ceiling",
-      [](const std::string& isa, std::size_t threads, double seconds) {
-        const gmixer::Kernels& kernels = gmixer::choose_kernels(isa);
+      [](const std::string& isa, std::size_t threads, double seconds, const std::string& precision) {
+        const gmixer::Products& products = gmixer::find_products(isa, precision);
         require(threads > 0);
         const nb::gil_scoped_release release;
-        return gmixer::ceiling(kernels, threads, seconds);
+        return gmixer::ceiling(products, threads, seconds);
       },
-      nb::kw_only(), "isa"_a, "threads"_a, "seconds"_a,
-      "Multiply-adds on registers alone, for that long: floating-point operations a second of all threads together.");
+      nb::kw_only(), "isa"_a, "threads"_a, "seconds"_a, "precision"_a = "fp32",
+      "Multiply-adds on registers alone, for that long. Returns the operations per second of all threads together.");
   m.def(
       "resize_window",
       [](Pixels pixels, std::size_t height, std::size_t width, std::size_t top, std::size_t left, bool bicubic,
          bool vertical_first, PixelsOut window, const std::string& isa) {
-        const gmixer::Kernels& kernels = gmixer::choose_kernels(isa);
+        const gmixer::PixelKernels& kernels = gmixer::find_pixels(isa);
         const gmixer::ResizeAxis vertical{pixels.shape(0), height, top, top + window.shape(0)};
         const gmixer::ResizeAxis horizontal{pixels.shape(1), width, left, left + window.shape(1)};
         for (const gmixer::ResizeAxis& axis : {vertical, horizontal})
@@ -69,7 +70,7 @@ NB_MODULE(_native, m) {
                               window.data());
       },
       nb::kw_only(), "pixels"_a, "height"_a, "width"_a, "top"_a, "left"_a, "bicubic"_a, "vertical_first"_a,
-      "window"_a.noconvert(), "isa"_a = "", "Pillow's resize to height x width, of the window's pixels only.");
+      "window"_a.noconvert(), "isa"_a, "Pillow's resize to height x width. Computes only the pixels of the window.");
   m.def(
       "look_up",
       [](Pixels pixels, Input table, Output planes) {
@@ -78,22 +79,23 @@ NB_MODULE(_native, m) {
         const nb::gil_scoped_release release;
         gmixer::look_up(pixels.data(), count, channels, table.data(), planes.data());
       },
-      nb::kw_only(), "pixels"_a, "table"_a, "planes"_a.noconvert(), "Bytes (H, W, C) to floats (C, H, W), by a table.");
+      nb::kw_only(), "pixels"_a, "table"_a, "planes"_a.noconvert(),
+      "Converts bytes (H, W, C) to floats (C, H, W), by a table.");
 
   nb::class_<Model>(m, "Model")
       .def(
           "__init__",
           [](Model* self, std::size_t image_px, std::size_t patch_px, std::size_t in_chans, std::size_t channels,
              std::size_t blocks, std::size_t token_hidden, std::size_t channel_hidden, bool gated,
-             std::size_t num_classes, std::size_t threads, const std::string& isa) {
+             std::size_t num_classes, std::size_t threads, const std::string& isa, const std::string& precision) {
             const gmixer::Architecture architecture{{in_chans, image_px, patch_px}, channels,    blocks, token_hidden,
                                                     channel_hidden,                 num_classes, gated};
-            const gmixer::Kernels& kernels = gmixer::choose_kernels(isa);
-            require(channels % gmixer::kRun == 0 && blocks > 0 && threads > 0);
-            new (self) Model(architecture, kernels, threads);
+            const gmixer::ProductRows rows = gmixer::find_rows(isa, precision);
+            require(channels % gmixer::kChannelMultiple == 0 && blocks > 0 && threads > 0);
+            new (self) Model(architecture, rows, threads);
           },
           nb::kw_only(), "image_px"_a, "patch_px"_a, "in_chans"_a, "channels"_a, "blocks"_a, "token_hidden"_a,
-          "channel_hidden"_a, "gated"_a, "num_classes"_a, "threads"_a, "isa"_a)
+          "channel_hidden"_a, "gated"_a, "num_classes"_a, "threads"_a, "isa"_a, "precision"_a = "fp32")
       .def(
           "set_tensor",
           [](Model& self, const std::string& name, Input values) {
@@ -101,7 +103,7 @@ NB_MODULE(_native, m) {
             const nb::gil_scoped_release release;
             return self.set_tensor(name, values.data());
           },
-          "name"_a, "values"_a, "Packs one float32 tensor; False if it holds NaN or infinity.")
+          "name"_a, "values"_a, "Packs one float32 tensor. Returns False if it holds NaN or infinity.")
       .def(
           "forward",
           [](Model& self, Input images, Output features, std::optional<Output> logits, std::optional<Output> tokens,
@@ -123,6 +125,6 @@ NB_MODULE(_native, m) {
           },
           "images"_a, "features"_a, "logits"_a.none(), "tokens"_a.none(), "stages"_a.none(),
           "seconds"_a.none() = nb::none())
-      .def_prop_ro("isa", [](const Model& self) { return std::string(self.kernels().isa); })
+      .def_prop_ro("isa", [](const Model& self) { return std::string(self.rows().blocks.isa); })
       .def_prop_ro("threads", &Model::threads);
 }

@@ -28,10 +28,12 @@ from timm.models import save_for_hf
 import gmixer
 from gmixer.config import VARIANTS
 from gmixer.errors import ImageError, InputError
-from gmixer.predictor import BATCH
+from gmixer.options import Precision
 from gmixer.results import Result
-from gmixer.runtimes import Output
+from gmixer.runtimes import Engine, Output
 from mixers import drawn_images, drawn_mixer, timm_mixer
+
+BATCH = Engine.batch_hint
 
 
 def test_a_cat_is_named_in_the_top_five(predictor: gmixer.Predictor, photos: list[Path]) -> None:
@@ -187,6 +189,9 @@ def overlapping(predictor: gmixer.Predictor) -> tuple[gmixer.Predictor, threadin
     config = predictor.model
 
     class Runtime:
+        precision: Precision = "fp32"
+        batch_hint = BATCH
+
         def __init__(self) -> None:
             self.config, self.batches = config, 0
 
@@ -203,9 +208,7 @@ def overlapping(predictor: gmixer.Predictor) -> tuple[gmixer.Predictor, threadin
             together.wait(20)
         return np.full((3, config.image_px, config.image_px), number, np.float32)
 
-    fake = gmixer.Predictor(predictor.checkpoint, Runtime())
-    fake.preprocess = decode  # type: ignore[assignment]
-    return fake, together
+    return gmixer.Predictor(predictor.checkpoint, Runtime(), decode), together  # type: ignore[arg-type]
 
 
 def test_the_next_batch_is_decoded_while_one_runs(predictor: gmixer.Predictor) -> None:
@@ -351,8 +354,8 @@ def test_own_classes_and_no_classes(tmp_path: Path, photos: list[Path]) -> None:
 
 def test_options_reach_the_runtime() -> None:
     native = gmixer.load("gmixer_8_64", threads=1, isa="scalar", precision="fp32")
-    assert isinstance(native.engine, gmixer.Engine)
-    assert (native.engine.threads, native.engine.isa) == (1, "scalar")
+    assert isinstance(native.runtime, gmixer.Engine)
+    assert (native.runtime.threads, native.runtime.isa) == (1, "scalar")
     assert repr(native) == "<Predictor gmixer_8_64.distill_in1k on <Engine: native on cpu, fp32, scalar, 1 threads>>"
     by_torch = gmixer.load("gmixer_8_64", runtime="torch", device="cpu", precision="bf16")
     assert repr(by_torch) == "<Predictor gmixer_8_64.distill_in1k on <TorchEngine: torch on cpu, bf16>>"
@@ -388,7 +391,7 @@ def test_an_engine_of_another_model_is_refused(predictor: gmixer.Predictor, tmp_
     other = drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, num_classes=3))
     with pytest.raises(InputError, match="holds another model than gmixer_8_64"):
         gmixer.Predictor(predictor.checkpoint, gmixer.Engine.from_torch(other))
-    again = gmixer.Predictor(predictor.checkpoint, predictor.engine)
+    again = gmixer.Predictor(predictor.checkpoint, predictor.runtime)
     assert again.classify(np.zeros((70, 90, 3), np.uint8)) == predictor.classify(np.zeros((70, 90, 3), np.uint8))
 
 

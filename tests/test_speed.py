@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 
 SLACK = 1.25  # for machines that do other things at the same time
 
@@ -42,7 +42,7 @@ def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
         import json, threading, time
         import numpy as np
         import gmixer
-        engine = gmixer.load("gmixer_8_64").engine
+        engine = gmixer.load("gmixer_8_64").runtime
         x = np.random.default_rng(0).standard_normal((32, 3, 64, 64), np.float32)
 
         def seconds(callers, calls, batch):

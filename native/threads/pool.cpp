@@ -7,8 +7,8 @@
 namespace gmixer {
 namespace {
 
-// About 20 µs of waiting before the thread sleeps: phases of a forward pass follow each other faster than that, and
-// waking a sleeper costs more.
+// A thread waits about 20 µs before it sleeps. The jobs of a forward pass follow each other faster than that, and it
+// costs more to wake a thread.
 constexpr int kSpins = 1000;
 
 inline void pause() {
@@ -34,7 +34,7 @@ const int counts_forks = pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_
 }  // namespace
 
 unsigned forks() {
-  if (counts_forks) throw std::bad_alloc();  // the only reason there is
+  if (counts_forks) throw std::bad_alloc();  // pthread_atfork fails only for lack of memory
   return fork_count.load(std::memory_order_relaxed);
 }
 
@@ -42,7 +42,7 @@ ThreadPool::ThreadPool(std::size_t threads) {
   try {
     for (std::size_t thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
   } catch (...) {
-    stop();  // a thread that is not joined ends the process
+    stop();  // a std::thread that is destroyed before it is joined ends the process
     throw;
   }
 }
@@ -77,7 +77,7 @@ void ThreadPool::work(std::size_t thread, std::uint32_t job) {
   for (std::uint64_t ticket = ticket_.load(std::memory_order_acquire);;) {
     const std::uint32_t untaken = static_cast<std::uint32_t>(ticket);
     if (ticket >> 32 != job || untaken == 0) return;
-    // If the exchange succeeds, an item was still untaken, so the job was not over and these are its own.
+    // If the exchange succeeds, an item was still untaken. So the job was not over, and call and body belong to it.
     const Call call = call_.load(std::memory_order_relaxed);
     const void* body = body_.load(std::memory_order_relaxed);
     if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;

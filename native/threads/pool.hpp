@@ -1,4 +1,4 @@
-// A small pool for many short phases: the caller works too, and waits for items, never for a late worker.
+// A small pool of threads for many short jobs. The caller works too. It waits for items, never for a late worker.
 #pragma once
 
 #include <atomic>
@@ -9,14 +9,14 @@
 
 namespace gmixer {
 
-// How many forks lie between this process and the one that loaded the core: a number that a child sees change. Not a
-// process id, which costs a system call and comes round again.
+// The number of forks between the process that loaded the core and this one. A child sees another number than its
+// parent. A process id would cost a system call, and the system reuses ids.
 unsigned forks();
 
-// Not for a child of the process that made it: fork copies no thread. There, leave it alone, and do not destroy it.
+// A child of the process that made the pool must neither use nor destroy it: fork copies no thread.
 class ThreadPool {
  public:
-  // threads: the caller included, at least 1. Throws std::system_error if the system gives no more of them.
+  // threads: at least 1; the caller counts. Throws std::system_error if the system gives no more threads.
   explicit ThreadPool(std::size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -24,8 +24,8 @@ class ThreadPool {
 
   std::size_t threads() const { return workers_.size() + 1; }
 
-  // Calls body(item, thread) for every item in [0, items), on whichever thread is free; returns when all are done.
-  // thread is in [0, threads()). One run at a time; body must not throw.
+  // Calls body(item, thread) for every item in [0, items), on any free thread. Returns when all items are done. thread
+  // is in [0, threads()). One run at a time. body must not throw.
   template <class Body>
   void run(std::size_t items, const Body& body) {
     run_erased(items, [](const void* b, std::size_t item, std::size_t thread) {
@@ -41,8 +41,8 @@ class ThreadPool {
   void stop();
   void serve(std::size_t thread);
 
-  // The job's number and its untaken items share one word, so that a worker that wakes up late can take an item of the
-  // job it knows, or none. It counts down: nothing of a finished job is left to take, whatever else has changed since.
+  // The number of the job and the count of its untaken items share one word. So a worker that wakes up late takes an
+  // item of the job that it knows, or none. The count goes down to 0: a finished job has no item left to take.
   std::atomic<std::uint64_t> ticket_{0};  // job << 32 | untaken items
   std::atomic<std::uint32_t> job_{0};     // workers sleep on this
   std::atomic<std::uint32_t> undone_{0};  // the caller sleeps on this

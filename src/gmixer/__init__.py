@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from gmixer.errors import MissingExtraError as MissingExtraError
     from gmixer.errors import UnknownModelError as UnknownModelError
     from gmixer.errors import WeightsError as WeightsError
+    from gmixer.loading import load as load
     from gmixer.models.publishing import push_to_hub as push_to_hub
     from gmixer.models.saving import save_model as save_model
     from gmixer.options import Limits as Limits
     from gmixer.predictor import Predictor as Predictor
-    from gmixer.predictor import load as load
     from gmixer.results import Embedding as Embedding
     from gmixer.results import Prediction as Prediction
     from gmixer.results import Result as Result
@@ -72,7 +72,7 @@ _HOMES = {
     "list_models": "gmixer.timm_compat.registry",
     "list_modules": "gmixer.timm_compat.registry",
     "list_pretrained": "gmixer.timm_compat.registry",
-    "load": "gmixer.predictor",
+    "load": "gmixer.loading",
     "model_entrypoint": "gmixer.timm_compat.registry",
     "push_to_hub": "gmixer.models.publishing",
     "register_with_timm": "gmixer.timm_compat.bridge",

@@ -1,8 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-def available_isas() -> list[str]: ...
-def ceiling(*, isa: str, threads: int, seconds: float) -> float: ...
+def available_isas(precision: str = "fp32") -> list[str]: ...
+def ceiling(*, isa: str, threads: int, seconds: float, precision: str = "fp32") -> float: ...
 def resize_window(
     *,
     pixels: NDArray[np.uint8],
@@ -13,7 +13,7 @@ def resize_window(
     bicubic: bool,
     vertical_first: bool,
     window: NDArray[np.uint8],
-    isa: str = "",
+    isa: str,
 ) -> None: ...
 def look_up(*, pixels: NDArray[np.uint8], table: NDArray[np.float32], planes: NDArray[np.float32]) -> None: ...
 
@@ -32,6 +32,7 @@ class Model:
         num_classes: int,
         threads: int,
         isa: str,
+        precision: str = "fp32",
     ) -> None: ...
     def set_tensor(self, name: str, values: NDArray[np.float32]) -> bool: ...
     def forward(

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from gmixer.checks import number, one_of, probability, whole
+from gmixer.errors import InputError
 
 Orientation: TypeAlias = Literal["apply", "ignore"]
+RuntimeName: TypeAlias = Literal["native", "torch"]
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]  # of the products; sums are float32 in each
+FP32: Precision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,13 +101,19 @@ class WeightsSource:
 class Native:
     """The native core runs the network.
 
+    precision: of the products. open_runtime refuses a precision for which this CPU has no kernels.
     threads: None takes what affinity and the control group allow.
     isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best that this CPU has.
+
+    Raises InputError for a precision that does not exist.
     """
 
-    precision: Literal["fp32"] = "fp32"
+    precision: Precision = FP32
     threads: int | None = None
     isa: str | None = None
+
+    def __post_init__(self) -> None:
+        one_of("precision", self.precision, get_args(Precision))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,11 +123,38 @@ class Torch:
     device: such as "cpu", "cuda", "cuda:1".
     precision: of the products; sums are float32 in each.
     compile: pass the network to torch.compile.
+
+    Raises InputError for a precision that does not exist.
     """
 
     device: str = "cpu"
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = FP32
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("precision", self.precision, get_args(Precision))
+
+
+_RUNTIMES: dict[str, type[Native] | type[Torch]] = {"native": Native, "torch": Torch}
+
+
+def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:
+    """The options of one runtime, from flat keywords: a value of None or False was not given.
+
+    Raises InputError for a runtime that does not exist, for an option that only the other runtime has, and for a value
+    that its object refuses.
+    """
+    if runtime not in list(_RUNTIMES):
+        raise InputError(f"runtime is {runtime!r}; wanted {' or '.join(map(repr, _RUNTIMES))}")
+    given = {option: value for option, value in given.items() if value is not None and value is not False}
+    own = [field.name for field in fields(_RUNTIMES[runtime])]
+    for option, value in given.items():
+        if option not in own:
+            (other,) = (name for name, kind in _RUNTIMES.items() if option in [field.name for field in fields(kind)])
+            raise InputError(
+                f"{option}={value!r} is for runtime={other!r}, not {runtime!r}: leave it out, or change runtime"
+            )
+    return _RUNTIMES[runtime](**given)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

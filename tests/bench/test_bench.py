@@ -17,7 +17,8 @@ from PIL import Image
 import gmixer
 from command import GMIXER, run, run_in_terminal
 from gmixer.config import VARIANTS
-from gmixer.runtimes import available_isas, default_threads
+from gmixer.isa import available_isas
+from gmixer.runtimes import default_threads
 
 QUICK = ("bench", "--model", "gmixer_8_64", "--batch", "1,3", "--threads", "1-2", "--seconds", "0.05")
 STAGES = ["decode", "resize", "stem", "token MLP", "channel MLP", "head"]
@@ -113,7 +114,7 @@ def test_a_terminal_gets_tables_within_its_width(columns: int) -> None:
         (["--batch", "99999"], "--batch '99999'"),
         (["--threads", "2-1"], "--threads '2-1'"),
         (["--threads", "two"], "--threads 'two'"),
-        (["--isa", "mmx"], "isa='mmx' is not to be had here; this processor runs"),
+        (["--isa", "mmx"], "isa='mmx' is not available on this CPU; it supports"),
         (["--model", "gmixer_9_64"], "no model 'gmixer_9_64'; the closest are gmixer_8_64"),
         (["--model", "nowhere/x.safetensors"], "nowhere/x.safetensors: no such file"),
         (["--model", "gmixer_24_224.ra3_in1k"], "is not on this machine"),

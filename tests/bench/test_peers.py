@@ -32,7 +32,7 @@ from gmixer.bench.start import start_steps
 from gmixer.bench.target import Subject, subject
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import EngineError, InputError
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 from gmixer.weights import find_checkpoint
 from mixers import drawn_mixer
 

@@ -178,7 +178,7 @@ def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: P
         finished = run(*arguments)
         assert finished.returncode == 2, arguments
         assert message in finished.stderr, arguments
-    assert "GMIXER_ISA='mmx' is not to be had here" in run("classify", photos[0], GMIXER_ISA="mmx").stderr
+    assert "GMIXER_ISA='mmx' is not available on this CPU" in run("classify", photos[0], GMIXER_ISA="mmx").stderr
     assert "Traceback" in run("classify", photos[0], "--model", "gmixer_24", "--debug").stderr
 
 

@@ -1,4 +1,4 @@
-"""window.py and native/resize against Pillow's whole resize: every byte the same."""
+"""window.py and native/pixels against Pillow's whole resize: every byte the same."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import gmixer
 from drawn_pixels import CONFIGS, noise
 from gmixer import _native
-from gmixer.data import Preprocess
+from gmixer.data import Preprocess, preprocess
 from gmixer.data.window import resize_window, vertical_first
+from gmixer.errors import EngineError
+from gmixer.isa import available_isas
 
+ISAS = available_isas()
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 INTERPOLATIONS = st.sampled_from(sorted(FILTERS))
 # As many small and large ones: many short lines, where the edges are, and many ratios of up to 1:600.
@@ -48,7 +52,7 @@ def test_any_window_of_any_resize(height, width, to_height, to_width, interpolat
     pixels_HWC = hard(height, width, channels)
     rows, columns = data.draw(windows(to_height)), data.draw(windows(to_width))
     want = pillow(pixels_HWC, (to_height, to_width), interpolation)[rows, columns]
-    for isa in _native.available_isas():
+    for isa in ISAS:
         got = resize_window(pixels_HWC, (to_height, to_width), rows, columns, interpolation, isa)
         assert got.dtype == np.uint8 and got.flags.c_contiguous
         np.testing.assert_array_equal(got, want, err_msg=isa)
@@ -63,7 +67,7 @@ def test_the_order_turns_where_pillows_does(height, to_width, fewer, around, int
     width, to_height = max(to_width + fewer, 1), max(height - 2 * fewer - around, 1)
     pixels_HWC = hard(height, width, 3)
     whole = slice(0, to_height), slice(0, to_width)
-    got = resize_window(pixels_HWC, (to_height, to_width), *whole, interpolation)
+    got = resize_window(pixels_HWC, (to_height, to_width), *whole, interpolation, ISAS[0])
     np.testing.assert_array_equal(got, pillow(pixels_HWC, (to_height, to_width), interpolation))
 
 
@@ -72,7 +76,7 @@ def test_columns_are_resized_as_the_installed_pillow_does(ratio):
     """Pillow 12.2 had a rule of its own for those of 1:100."""
     for width, to_width in [(3, 2), (3, 3), (3, 90), (3, 400)]:
         pixels_HWC = hard(3 * ratio, width, 3)
-        got = resize_window(pixels_HWC, (70, to_width), slice(0, 70), slice(0, to_width), "bicubic")
+        got = resize_window(pixels_HWC, (70, to_width), slice(0, 70), slice(0, to_width), "bicubic", ISAS[0])
         np.testing.assert_array_equal(got, pillow(pixels_HWC, (70, to_width), "bicubic"))
 
 
@@ -105,7 +109,7 @@ def test_either_order_is_one_axis_after_the_other(height, width, to_height, to_w
     got = np.empty((to_height, to_width, 3), np.uint8)
     _native.resize_window(
         pixels=pixels_HWC, height=to_height, width=to_width, top=0, left=0, bicubic=interpolation == "bicubic",
-        vertical_first=vertical, window=got,
+        vertical_first=vertical, window=got, isa=ISAS[0],
     )  # fmt: skip
     between = pillow(pixels_HWC, (to_height, width) if vertical else (height, to_width), interpolation)
     np.testing.assert_array_equal(got, pillow(between, (to_height, to_width), interpolation))
@@ -116,7 +120,7 @@ def test_whole_photographs():
     pixels_HWC = noise(1500, 2000)
     for size in [(256, 341), (64, 64), (1499, 2001)]:
         for interpolation in FILTERS:
-            got = resize_window(pixels_HWC, size, slice(9, 60), slice(5, 61), interpolation)
+            got = resize_window(pixels_HWC, size, slice(9, 60), slice(5, 61), interpolation, ISAS[0])
             np.testing.assert_array_equal(got, pillow(pixels_HWC, size, interpolation)[9:60, 5:61])
 
 
@@ -128,7 +132,30 @@ def test_nothing_is_read_or_written_outside(wrong):
     sizes = {"height": 20, "width": 30, "top": 0, "left": 0, "window": (20, 30, 3), "pixels": (5, 5, 3)} | wrong
     arrays = {key: np.zeros(sizes[key], np.uint8) for key in ("window", "pixels")}
     with pytest.raises(ValueError, match="do not fit"):
-        _native.resize_window(**(sizes | arrays), bicubic=True, vertical_first=False)
+        _native.resize_window(**(sizes | arrays), bicubic=True, vertical_first=False, isa=ISAS[0])
+
+
+@pytest.mark.parametrize("wanted", ["", "mmx"])
+def test_an_unknown_isa_is_refused(wanted):
+    pixels_HWC = noise(5, 5, channels=3)
+    with pytest.raises(ValueError, match=f"isa='{wanted}' is not available on this CPU; it supports {', '.join(ISAS)}"):
+        resize_window(pixels_HWC, (9, 9), slice(0, 9), slice(0, 9), "bicubic", wanted)
+    with pytest.raises(EngineError, match=f"isa='{wanted}' is not available on this CPU"):
+        Preprocess(CONFIGS[0], isa=wanted)
+
+
+def test_the_isa_reaches_the_resize(monkeypatch):
+    used = []
+    honest = preprocess.resize_window
+    monkeypatch.setattr(preprocess, "resize_window", lambda *args: used.append(args[-1]) or honest(*args))
+    monkeypatch.delenv("GMIXER_ISA", raising=False)
+    pixels_HWC = noise(40, 50, channels=3)
+    for isa in (None, *ISAS):
+        gmixer.load("gmixer_8_64", isa=isa).transform(pixels_HWC)
+    monkeypatch.setenv("GMIXER_ISA", "scalar")
+    gmixer.load("gmixer_8_64").transform(pixels_HWC)
+    Preprocess(CONFIGS[0])(pixels_HWC)
+    assert used == [ISAS[0], *ISAS, "scalar", "scalar"]
 
 
 def test_the_longest_lines_take_no_time():

@@ -50,8 +50,8 @@ def test_nothing_is_known_without_pictures() -> None:
 def test_more_places_are_never_less_right(n: int, seed: int) -> None:
     found = outcomes(n, seed=seed)
     shares = [top(found, k) for k in range(1, K + 1)]
-    assert all(a.right <= b.right for a, b in pairwise(shares))
-    assert shares[-1].right == n
+    assert all(a.correct <= b.correct for a, b in pairwise(shares))
+    assert shares[-1].correct == n
 
 
 @settings(max_examples=30, deadline=None)
@@ -69,7 +69,7 @@ def test_shares_of_a_set_add_up_to_the_whole(sizes: list[int], seed: int) -> Non
         parts.append(score_batch(chosen.tolist(), logits[chosen], [labels[i] for i in chosen]))
         at += size
     ours, whole = Outcomes.joined(parts), score_batch(range(n), logits, labels)
-    assert ours.picture.tolist() == list(range(n))
+    assert ours.image.tolist() == list(range(n))
     assert (top(ours, 1), top(ours, 5), per_class(ours, K)) == (top(whole, 1), top(whole, 5), per_class(whole, K))
     assert np.array_equal(confusion(ours, K), confusion(whole, K))
     assert calibration(ours) == calibration(whole)
@@ -82,8 +82,8 @@ def test_per_class_and_confusion_count_the_same_pictures() -> None:
         by_hand[label, predicted] += 1
     assert np.array_equal(confusion(found, K), by_hand)
     assert [share.n for share in per_class(found, K)] == by_hand.sum(axis=1).tolist()
-    assert [share.right for share in per_class(found, K)] == np.diag(by_hand).tolist()
-    assert top(found, 1).right == np.trace(by_hand)
+    assert [share.correct for share in per_class(found, K)] == np.diag(by_hand).tolist()
+    assert top(found, 1).correct == np.trace(by_hand)
 
 
 def test_calibration_is_guos_sum_over_fifteen_bins() -> None:

@@ -1,4 +1,4 @@
-"""judge.py: answers, one a picture."""
+"""outcomes.py: the answers, one for each image."""
 
 from __future__ import annotations
 
@@ -9,22 +9,37 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gmixer.config import DataConfig
+from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess
 from gmixer.datasets import open_images
 from gmixer.evaluate import Outcomes, score_images
-from gmixer.evaluate.outcomes import BATCH, score_batch
+from gmixer.evaluate.outcomes import score_batch
 from gmixer.labels import imagenet_1k
+from gmixer.options import Precision
 from gmixer.results import top_k
+from gmixer.runtimes import Output
 from labelled import folders
 
 CONFIG = DataConfig(image_px=4, crop_fraction=1.0, mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
-def red(x_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Ten logits: the higher, the closer the class is to the picture's first byte, modulo 10."""
-    first_B = np.rint(x_BCHW[:, 0, 0, 0] * 255).astype(np.int64)
-    return -np.abs(first_B[:, None] % 10 - np.arange(10)[None, :]).astype(np.float32)
+class Red:
+    """A runtime of ten logits: the higher, the closer the class is to the image's first byte, modulo 10."""
+
+    config = ModelConfig(
+        image_px=4, patch_px=4, in_chans=3, channels=16, blocks=1, token_hidden=1, channel_hidden=1, mlp="gelu",
+        num_classes=10,
+    )  # fmt: skip
+    precision: Precision = "fp32"
+    batch_hint = 8
+
+    def forward(self, x_BCHW: NDArray[np.float32], *, tokens: bool = False) -> Output:
+        first_B = np.rint(x_BCHW[:, 0, 0, 0] * 255).astype(np.int64)
+        logits_BK = -np.abs(first_B[:, None] % 10 - np.arange(10)[None, :]).astype(np.float32)
+        return Output(np.zeros((len(x_BCHW), 16), np.float32), logits_BK)
+
+
+RED, BATCH = Red(), Red.batch_hint
 
 
 def test_equal_logits_rank_as_predictions_do() -> None:
@@ -61,23 +76,23 @@ def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Pat
     whole = open_images(root)
     numbers = np.arange(len(whole))
     done: list[int] = []
-    sound, none = score_images(red, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
+    sound, none = score_images(RED, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
     assert not none and done == [BATCH, 2 * BATCH]
     for name in ("a/3.png", "b/0.png"):
         (root / name).write_bytes((root / name).read_bytes()[:40])
-    found, unreadable = score_images(red, whole, numbers, Preprocess(CONFIG))
+    found, unreadable = score_images(RED, whole, numbers, Preprocess(CONFIG))
     assert [Path(error.source).relative_to(root).as_posix() for error in unreadable] == ["a/3.png", "b/0.png"]
     lost = {whole.name(i): i for i in range(len(whole))}
     kept = np.setdiff1d(numbers, [lost[error.source] for error in unreadable])
-    assert found.picture.tolist() == kept.tolist()
+    assert found.image.tolist() == kept.tolist()
     assert np.array_equal(found.best, sound.best[kept]) and np.array_equal(found.rank, sound.rank[kept])
 
 
 def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
     whole = open_images(folders(tmp_path, {"a": 20, "b": 20}))
     among = np.array([1, 4, 8])
-    found, _ = score_images(red, whole, np.arange(40), Preprocess(CONFIG), right=[[4]] * 40, among=among)
-    logits = red(np.stack([Preprocess(CONFIG)(whole.read(i)) for i in range(40)]))[:, among]
+    found, _ = score_images(RED, whole, np.arange(40), Preprocess(CONFIG), correct=[[4]] * 40, allowed=among)
+    logits = RED.forward(np.stack([Preprocess(CONFIG)(whole.read(i)) for i in range(40)])).logits[:, among]
     assert found.best[:, :3].tolist() == among[np.argsort(-logits, axis=1, kind="stable")].tolist()
     probabilities = torch.from_numpy(logits).softmax(1).numpy()
     assert found.probability == pytest.approx(probabilities.max(1), rel=1e-5)
@@ -88,11 +103,11 @@ def test_a_share_without_a_picture_joins_those_with_some_of_few_classes() -> Non
     some = score_batch([1, 0], np.array([[1, 2], [2, 1]], np.float32), [[0], [0]])
     nobody = score_batch([], np.empty((0, 5), np.float32), [])
     joined = Outcomes.joined([nobody, some])
-    assert joined.picture.tolist() == [0, 1] and joined.best.tolist() == [[0, 1], [1, 0]]
+    assert joined.image.tolist() == [0, 1] and joined.best.tolist() == [[0, 1], [1, 0]]
     assert len(Outcomes.joined([nobody, nobody]).rank) == 0
 
 
 def test_nothing_to_judge(tmp_path: Path) -> None:
     whole = open_images(folders(tmp_path, {"a": 1, "b": 1}))
-    found, unreadable = score_images(red, whole, np.empty(0, np.int64), Preprocess(CONFIG))
+    found, unreadable = score_images(RED, whole, np.empty(0, np.int64), Preprocess(CONFIG))
     assert len(found.rank) == 0 and found.loss == 0 and not unreadable

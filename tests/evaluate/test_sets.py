@@ -22,7 +22,7 @@ VAL = "ILSVRC2012_val_000000"
 
 def labels_by_folder(root: Path, names: list[str]) -> dict[str, int]:
     test = open_set(folders(root, dict.fromkeys(names, 1)), IMAGENET)
-    return {Path(test.pictures.name(i)).parent.name: int(test.pictures.labels[i]) for i in test.numbers}
+    return {Path(test.images.name(i)).parent.name: int(test.images.labels[i]) for i in test.numbers}
 
 
 def test_folders_called_by_numbers_are_class_indices(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_names_are_never_matched_by_their_place(tmp_path: Path) -> None:
     """The data's classes in sorted order are cat, dog; the model's are not."""
     own = labels_for(3, ["dog", "bird", "cat"])
     test = open_set(folders(tmp_path / "a", {"cat": 2, "dog": 1}), own)
-    assert test.pictures.labels.tolist() == [2, 2, 0] and test.numbers.tolist() == [0, 1, 2]
+    assert test.images.labels.tolist() == [2, 2, 0] and test.numbers.tolist() == [0, 1, 2]
     with pytest.raises(InputError, match="wolf"):
         open_set(folders(tmp_path / "b", {"cat": 1, "wolf": 1}), own)
     with pytest.raises(InputError, match="wanted the same ones"):  # numbers say nothing of classes that have names
@@ -61,15 +61,15 @@ def test_a_number_is_a_name_where_the_classes_are_called_by_numbers(tmp_path: Pa
     write(tmp_path, {f"{number}.png": picture(number) for number in range(11)})
     (tmp_path / "data.csv").write_text("\n".join(["path,label", *rows]))
     test = open_set(tmp_path / "data.csv", own)
-    assert [own[label].name for label in test.pictures.labels] == [str(number) for number in range(11)]
+    assert [own[label].name for label in test.images.labels] == [str(number) for number in range(11)]
 
 
 @pytest.mark.parametrize("of", ["a", "r"])
 def test_subsets_count_their_own_classes_alone_even_where_some_have_no_picture(of: str, tmp_path: Path) -> None:
     synsets = [IMAGENET[i].synset for i in SUBSETS[of][5:8]]  # type: ignore[index]
     test = open_set(folders(tmp_path, dict.fromkeys(synsets, 1)), IMAGENET, of)  # type: ignore[arg-type]
-    assert test.among is not None and np.array_equal(test.among, SUBSETS[of])  # type: ignore[index]
-    assert set(test.pictures.labels) <= set(test.among.tolist())
+    assert test.allowed is not None and np.array_equal(test.allowed, SUBSETS[of])  # type: ignore[index]
+    assert set(test.images.labels) <= set(test.allowed.tolist())
 
 
 def test_pictures_of_another_set_are_refused(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def real(tmp_path: Path, content: object) -> Path:
 def test_real_labels_go_by_the_number_in_the_name_and_may_be_several_or_none(val: Path, tmp_path: Path) -> None:
     score_batch = [[5], [6, 7], [], [8]]
     test = open_set(val, IMAGENET, "real", real_labels=real(tmp_path, score_batch))
-    assert test.right is not None
-    found = {Path(test.pictures.name(int(i))).name: test.right[int(i)] for i in test.numbers}
+    assert test.correct is not None
+    found = {Path(test.images.name(int(i))).name: test.correct[int(i)] for i in test.numbers}
     assert found == {f"{VAL}01.JPEG": [5], f"{VAL}02.JPEG": [6, 7], f"{VAL}04.JPEG": [8]}
 
 
@@ -112,7 +112,7 @@ def test_real_labels_go_by_the_path_that_a_table_keeps(tmp_path: Path) -> None:
     test = open_set(
         tmp_path / "validation-0.parquet", IMAGENET, "real", real_labels=real(tmp_path, [[5], [6, 7], [], []])
     )
-    assert test.right is not None and [test.right[int(i)] for i in test.numbers] == [[6, 7], [5]]
+    assert test.correct is not None and [test.correct[int(i)] for i in test.numbers] == [[6, 7], [5]]
 
 
 @pytest.mark.parametrize("content", ["{", {}, [[0], "a"], [[0], [1000], [], []], [[0], [-1], [], []], [[0], [0.5]]])
@@ -140,5 +140,5 @@ def test_pictures_without_a_label_do_not_count(tmp_path: Path) -> None:
     test = open_set(table, IMAGENET)
     assert test.numbers.tolist() == [0, 2]
     table.write_text("path,label\n0.png,-1\n1.png,-1\n")
-    with pytest.raises(InputError, match="no picture with a label"):
+    with pytest.raises(InputError, match="no image with a label"):
         open_set(table, IMAGENET)

@@ -1,4 +1,4 @@
-# A toolchain file: builds for arm64 on Debian's cross compiler, and runs what it built under emulation.
+# A toolchain file: builds for arm64 with Debian's cross compiler, and runs the result under emulation.
 # apt install g++-aarch64-linux-gnu qemu-user
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)

@@ -1,5 +1,5 @@
-// The whole network on every row of the kernel table that this processor runs, without Python: against the same
-// formulas in double precision, against the scalar row, and bit for bit over batch, order and threads.
+// Runs the whole network on every fp32 row that this CPU supports, without Python. Compares with the same formulas in
+// double precision and with the scalar row. Batch size, order and threads must not change a bit.
 //
 // B images, N patches, C channels, H hidden width after the gate, K depth of a product, M its outputs.
 #include <algorithm>
@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
-#include "model.hpp"
+#include "network/model.hpp"
 
 namespace {
 
@@ -31,8 +31,8 @@ void fail(const std::string& what) {
   if (++failures <= 20) std::fprintf(stderr, "core_check: %s\n", what.c_str());
 }
 
-// Odd widths: tiles are 4, 6, 12 or 14 rows, panels 2 to 32 columns; a sum is cut at 128, in the head at 48. Small, for
-// emulators and sanitizers: a case that makes one dimension long keeps the others short.
+// Odd widths: tiles have 4, 6, 12 or 14 rows, panels 2 to 32 columns. A sum is cut at 128, in the head at 48. Cases are
+// small, for emulators and sanitizers. A case with one long dimension keeps the others short.
 struct Case {
   const char* what;
   Architecture architecture;  // {in_chans, image_px, patch_px}, C, blocks, token H, channel H, classes, gated
@@ -86,11 +86,11 @@ Tensors draw_tensors(const Architecture& a, std::mt19937& random) {
   return tensors;
 }
 
-// ---- The reference: plain loops in double, and beside every value the error that float32 may make of it.
+// ---- The reference: plain loops in double. Beside every value stands the error that float32 arithmetic may have.
 //
-// A sum of K products and a bias may be off by sqrt(K + 1) · eps · (|bias| + Σ|w·x|) of its own, and carries the errors
-// of what it is made of. Errors are taken as independent: they add as squares, to first order. The margin is in the
-// first term: an operation rounds by at most eps / 2.
+// A sum of K products and a bias may be off by sqrt(K + 1) · eps · (|bias| + Σ|w·x|) of its own. It also carries the
+// errors of its inputs. Errors count as independent: they add as squares, to first order. The margin is in the first
+// term: an operation rounds by at most eps / 2.
 
 constexpr double kEps = std::numeric_limits<float>::epsilon();
 
@@ -129,14 +129,14 @@ Value mean(const Value* x, std::size_t count, std::size_t stride) {
   return {sum.value / static_cast<double>(count), sum.error / static_cast<double>(count)};
 }
 
-// x / (1 + e^-x). Its own rounding: about 1 ulp of e^x (native/activation), half of the sum's and of the quotient's.
+// x / (1 + e^-x). Rounding: about 1 ulp of e^x (products/activation.hpp), half an ulp of the sum and of the quotient.
 Value silu(Value x) {
   const double sigmoid = 1 / (1 + std::exp(-x.value)), value = x.value * sigmoid;
   const double slope = sigmoid * (1 + x.value * (1 - sigmoid));
   return {value, std::hypot(slope * x.error, 2 * kEps * value)};
 }
 
-// x · Φ(x). Its own: the polynomial's 4e-8 (native/activation), and the rounding of x - x·e.
+// x · Φ(x). Its error: 4e-8 of the polynomial (products/activation.hpp), and the rounding of x - x·e.
 Value gelu(Value x) {
   const double phi = std::erfc(-x.value / std::sqrt(2.0)) / 2;
   const double slope = phi + x.value * std::exp(-square(x.value) / 2) / std::sqrt(2 * 3.14159265358979323846);
@@ -237,14 +237,15 @@ struct Reference {
 
 // ---- The core.
 
-// The images chosen, as one batch; every stage of each, laid out as the reference's, or only features and logits.
+// Runs the chosen images as one batch. Returns every stage of each image in the reference's layout, or only features
+// and logits.
 std::vector<Floats> forward(Model& model, const std::vector<Floats>& images, const std::vector<std::size_t>& chosen,
                             bool every_stage) {
   const Architecture& a = model.architecture();
   const std::size_t B = chosen.size(), NC = a.grid.patches() * a.channels, residuals = every_stage ? 1 + a.blocks : 0;
   Floats batch;
   for (const std::size_t image : chosen) batch.insert(batch.end(), images[image].begin(), images[image].end());
-  batch.shrink_to_fit();  // no room behind the last pixel: a sanitizer sees a read past it
+  batch.shrink_to_fit();  // no room behind the last pixel, so a sanitizer sees a read past it
   Floats features(B * a.channels), logits(B * a.num_classes), stages(B * residuals * NC);
   Floats tokens(every_stage ? B * NC : 0);
   model.forward(batch.data(), B,
@@ -278,7 +279,7 @@ struct Tally {
   std::string where;
 };
 
-// |got - wanted| <= bound_factor · the reference's error, everywhere.
+// Expects |got - wanted| <= bound_factor · the reference's error, for every value.
 template <class Wanted>
 void expect_close(const Floats& got, const Values& reference, const Wanted& wanted, double bound_factor,
                   const Architecture& a, const std::string& where, Tally& tally) {
@@ -296,7 +297,7 @@ void expect_close(const Floats& got, const Values& reference, const Wanted& want
   }
 }
 
-// got is the end of alone, or all of it.
+// got: the end of `alone`, or all of it.
 void expect_same_bits(const Floats& got, const Floats& alone, const std::string& where, Tally& tally) {
   ++tally.runs;
   const float* end = alone.data() + alone.size() - got.size();
@@ -315,7 +316,7 @@ void load(Model& model, const Tensors& tensors, const std::string& where) {
   }
 }
 
-void check_bits(const Case& test, const gmixer::Kernels& kernels, const Tensors& tensors,
+void check_bits(const Case& test, gmixer::ProductRows rows, const Tensors& tensors,
                 const std::vector<Floats>& images, const std::vector<Floats>& alone, const std::string& where,
                 Tally& tally) {
   std::vector<std::size_t> shuffled(test.images);
@@ -323,7 +324,7 @@ void check_bits(const Case& test, const gmixer::Kernels& kernels, const Tensors&
   const std::vector<std::size_t> ordered = shuffled;
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(3));
   for (const std::size_t threads : test.threads) {
-    Model model(test.architecture, kernels, threads);
+    Model model(test.architecture, rows, threads);
     load(model, tensors, where);
     const auto check = [&](const std::vector<std::size_t>& chosen, bool every_stage, Tally& counts) {
       const std::vector<Floats> outputs = forward(model, images, chosen, every_stage);
@@ -355,16 +356,16 @@ void check_case(const Case& test, Tally& tally) {
   for (Floats& image : images)
     for (float& pixel : image) pixel = draw(random);
 
-  // The reference is slow, and images do not know of each other: the first two are judged, the rest by bits.
+  // The reference is slow, and images do not affect each other. So it checks two images; bits check the rest.
   std::vector<Values> exact;
   for (std::size_t i = 0; i < 2; ++i) exact.push_back(Reference{a, tensors}(images[i]));
 
   std::vector<Floats> scalar;
-  std::vector<std::string> isas = gmixer::available_isas();
-  for (auto isa = isas.rbegin(); isa != isas.rend(); ++isa) {  // the scalar row is the last of the table
+  const std::vector<std::string> isas = gmixer::available_isas("fp32");
+  for (auto isa = isas.rbegin(); isa != isas.rend(); ++isa) {  // scalar comes first: it is the last row
     const std::string where = *isa + ", " + test.what;
-    const gmixer::Kernels& kernels = gmixer::choose_kernels(*isa);
-    Model model(a, kernels, 1);
+    const gmixer::ProductRows rows = gmixer::find_rows(*isa, "fp32");
+    Model model(a, rows, 1);
     load(model, tensors, where);
     std::vector<Floats> alone;
     for (std::size_t i = 0; i < test.images; ++i) alone.push_back(forward(model, images, {i}, true)[0]);
@@ -375,7 +376,7 @@ void check_case(const Case& test, Tally& tally) {
       expect_close(alone[i], exact[i], reference, 1, a, where, tally);
       if (*isa != "scalar") expect_close(alone[i], exact[i], other, std::sqrt(2), a, where + " against scalar", tally);
     }
-    check_bits(test, kernels, tensors, images, alone, where, tally);
+    check_bits(test, rows, tensors, images, alone, where, tally);
   }
 }
 
@@ -391,7 +392,7 @@ int main(int count, char** arguments) {
   for (const Case& test : kCases)
     if (test.architecture.gated == (mlp == "swiglu")) check_case(test, tally);
   std::string isas;
-  for (const std::string& isa : gmixer::available_isas()) isas += (isas.empty() ? "" : ", ") + isa;
+  for (const std::string& isa : gmixer::available_isas("fp32")) isas += (isas.empty() ? "" : ", ") + isa;
   std::printf("core_check %s: %s; %ld values, %ld images bit for bit; largest error %.2f of its bound (%s)\n",
               mlp.c_str(), isas.c_str(), tally.values, tally.runs, tally.largest, tally.where.c_str());
   if (failures) std::fprintf(stderr, "core_check: %ld failures\n", failures.load());

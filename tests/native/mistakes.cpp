@@ -1,16 +1,16 @@
-// Makes the mistake named by its argument, each in the way the core could make it.
+// Makes the mistake that its argument names. Each is one that the core could make.
 #include <climits>
 #include <cstdio>
 #include <string>
 #include <thread>
 
-#include "gemm/layout.hpp"
+#include "products/buffer.hpp"
 
 int main(int, char** arguments) {
   const std::string mistake = arguments[1];
   volatile int result = 0;
-  if (mistake == "overrun") {  // by one float, which the slack of an aligned block would hide
-    const gmixer::Buffer buffer(5);
+  if (mistake == "overrun") {  // by one float; the slack of an aligned block would hide it
+    const gmixer::Buffer<float> buffer(5);
     volatile std::size_t past = 5;
     result = static_cast<int>(buffer.data()[past]);
   } else if (mistake == "leak") {

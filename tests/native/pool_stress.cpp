@@ -1,5 +1,5 @@
-// Short jobs of 2 and 64 items in turn, for a while: every item must run exactly once, in its own job.
-// pool_stress THREADS MILLISECONDS; fails if an item ran another number of times.
+// Runs short jobs of 2 and of 64 items in turn. Fails unless every item runs exactly once, in its own job.
+// Usage: pool_stress THREADS MILLISECONDS
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

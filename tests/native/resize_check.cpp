@@ -1,7 +1,7 @@
-// The resize of drawn windows, against the whole picture resized as Pillow's Resample.c is written: every byte the same.
+// Resizes drawn windows, and compares every byte with the whole image resized by the formulas of Pillow's Resample.c.
 //
-// tests/test_window.py holds it to Pillow itself; here every row of the table that the processor has runs under the
-// sanitizers, and plain C++ on arm64.
+// tests/test_window.py compares with Pillow itself. Here every row that the CPU supports runs under the sanitizers, and
+// plain C++ runs on arm64.
 // Usage: resize_check CASES
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
-#include "resize/resize.hpp"
+#include "pixels/resize.hpp"
 
 namespace {
 
@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
     const Filter filter = draw(0, 1) ? Filter::bicubic : Filter::bilinear;
     const bool vertical_first = draw(0, 1);
     Bytes pixels(static_cast<std::size_t>(height * width * channels));
-    const bool hard = draw(0, 1);  // black and white: bicubic sums leave 0…255
+    const bool hard = draw(0, 1);  // black and white: bicubic sums go outside 0…255
     for (auto& byte : pixels) byte = static_cast<std::uint8_t>(hard ? 255 * draw(0, 1) : draw(0, 255));
 
     Bytes want;
@@ -88,9 +88,9 @@ int main(int argc, char** argv) {
       return ResizeAxis{static_cast<std::size_t>(in), static_cast<std::size_t>(out), static_cast<std::size_t>(begin),
                         static_cast<std::size_t>(end)};
     };
-    for (const std::string& isa : gmixer::available_isas()) {
+    for (const std::string& isa : gmixer::available_isas("fp32")) {
       Bytes got(static_cast<std::size_t>((bottom - top) * (right - left) * channels));
-      gmixer::resize_window(gmixer::choose_kernels(isa), pixels.data(), axis(height, to_height, top, bottom),
+      gmixer::resize_window(gmixer::find_pixels(isa), pixels.data(), axis(height, to_height, top, bottom),
                             axis(width, to_width, left, right), static_cast<std::size_t>(channels), filter,
                             vertical_first, got.data());
       const long row_bytes = (right - left) * channels;

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.runtimes import available_isas, default_threads
+from gmixer.isa import available_isas
+from gmixer.runtimes import default_threads
 
 ROOT = Path(__file__).parents[2]
 TOOLCHAINS = ROOT / "tests" / "native"

@@ -204,7 +204,8 @@ def resized_by(isa: str) -> list[str]:
         "for n, (h, w) in enumerate([(64, 64), (300, 200), (31, 500), (9, 7), (640, 481)]):\n"
         "    print(net_probes.of_array(call(net_inputs.noise(n, h, w))))\n"
     )
-    folders = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1])))
+    given = filter(None, [os.environ.get("PYTHONPATH")])
+    folders = os.pathsep.join([*given, str(Path(__file__).parent), str(Path(__file__).parents[1])])
     finished = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | {"GMIXER_ISA": isa, "PYTHONPATH": folders},
@@ -632,7 +633,7 @@ TRAIN = ("--device", "cpu", "--threads", "1", "--workers", "0", "--validate-ever
 # The fields of a recipe will get other names: they stand here and nowhere else.
 RECIPES: dict[str, tuple[str, ...]] = {
     "smoke": (
-        "--config", "smoke", "--batch", "8", "--epochs", "1", "--seed", "5",
+        "--config", "smoke", "--batch", "8", "--epochs", "3", "--seed", "5",
         "--set", "accumulate=2", "--set", "warmup_epochs=0.5", "--set", "colour_jitter=0.2", "--set", "erase=0.2",
         "--set", "weight_decay=1.0",
     ),
@@ -676,25 +677,38 @@ def trained(name: str, data: Path, run: Path) -> Path:
     return run / "model"
 
 
+CHECKPOINTS_BEFORE_THE_KILL = 4  # of nine steps: enough that every state to be kept has something in it
+
+
 def killed_and_resumed(name: str, data: Path, run: Path) -> Path:
-    """The same run, killed as soon as it has written a checkpoint, and begun again."""
+    """The same run, killed once it has written some checkpoints, a step apart, and begun again."""
     import time
 
     process = subprocess.Popen(
         train_command(name, data, run, "--checkpoint-every", "0"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while not written_checkpoint(run):
-        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint was seen"
+    seen: set[int] = set()
+    while len(seen) < CHECKPOINTS_BEFORE_THE_KILL:
+        assert process.poll() is None and time.monotonic() < deadline, f"only {len(seen)} checkpoints were seen"
         time.sleep(0.002)
+        seen |= written_checkpoints(run)
     process.kill()
     assert process.wait() == -9, "the run ended before it was killed"
     assert not (run / "model").exists()
     return trained(name, data, run)
 
 
-def written_checkpoint(run: Path) -> bool:
-    return any(run.glob("checkpoint*/*")) or any(path.is_file() for path in run.glob("*checkpoint*"))
+def written_checkpoints(run: Path) -> set[int]:
+    """When those that are there now were written."""
+    found = set()
+    for path in run.rglob("*"):
+        if "checkpoint" in str(path.relative_to(run)) and path.is_file() and not path.name.startswith("."):
+            try:
+                found.add(path.stat().st_mtime_ns)
+            except FileNotFoundError:  # the next one has taken its place
+                continue
+    return found
 
 
 def weights_in(model_folder: Path) -> dict[str, NDArray[np.float32]]:

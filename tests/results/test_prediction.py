@@ -19,8 +19,8 @@ from gmixer.results import Ancestor, Class, Embedding, Prediction, Result, softm
 @given(arrays.arrays(np.float32, (3, 7), elements=st.floats(-1e4, 1e4, width=32)))
 def test_softmax_equals_torch(logits_BK: np.ndarray) -> None:
     exact = torch.softmax(torch.from_numpy(logits_BK).double(), dim=1).numpy()
-    np.testing.assert_allclose(softmax(logits_BK), exact, rtol=1e-12, atol=1e-300)
-    np.testing.assert_allclose(softmax(logits_BK).sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(softmax(logits_BK, np.float64), exact, rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(softmax(logits_BK, np.float64).sum(axis=1), 1, rtol=1e-12)
 
 
 def test_top_k_is_sorted_named_and_stable() -> None:

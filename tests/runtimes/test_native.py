@@ -18,7 +18,8 @@ import torch
 
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
-from gmixer.runtimes import Engine, available_isas, check_isa
+from gmixer.isa import available_isas, check_isa
+from gmixer.runtimes import Engine
 from gmixer.weights import find_checkpoint
 from mixers import Stages, drawn_images, drawn_mixer, engine_of, timm_mixer, timm_stages
 
@@ -237,8 +238,14 @@ def test_isa_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("absent", ["avx1024", "neon" if "avx2" in ISAS else "avx2"])
 def test_an_unknown_or_absent_isa_names_those_present(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GMIXER_ISA", absent)
-    with pytest.raises(EngineError, match=rf"GMIXER_ISA='{absent}'.*{', '.join(ISAS)}"):
+    message = f"GMIXER_ISA='{absent}' is not available on this CPU; it supports {', '.join(ISAS)}"
+    with pytest.raises(EngineError, match=message):
         engine_of(drawn_mixer(SMALL), SMALL)
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="precision='int4' is not available on this CPU; it supports fp32"):
+        available_isas("int4")
 
 
 def test_wrong_arrays_are_refused() -> None:

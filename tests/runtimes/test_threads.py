@@ -56,5 +56,5 @@ def test_default_respects_affinity_and_quota(
 
 @pytest.mark.parametrize("wrong", [0, -1, 1025, 1.5, True, "2"])
 def test_wrong_counts_are_refused(wrong: object) -> None:
-    with pytest.raises(EngineError, match=r"wanted a whole number from 1 to 1024"):
+    with pytest.raises(EngineError, match=r"wanted a whole number from 1 to 1,024, or None"):
         threads.check_threads(wrong)  # type: ignore[arg-type]

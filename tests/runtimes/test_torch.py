@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gmixer.config import VARIANTS, ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
+from gmixer.options import Precision, Torch
 from gmixer.runtimes import Engine, Output
 from gmixer.runtimes import torch as torch_engine
 from gmixer.runtimes.torch import TorchEngine, usable_device
@@ -30,14 +31,14 @@ def drawn_tensors(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
     return {name: tensor.numpy() for name, tensor in drawn_mixer(config).state_dict().items()}
 
 
-def torch_engine_of(config: ModelConfig, **options: Any) -> TorchEngine:
-    return TorchEngine(config, drawn_tensors(config).items(), **options)
+def torch_engine_of(config: ModelConfig, precision: Precision = "fp32") -> TorchEngine:
+    return TorchEngine(config, drawn_tensors(config).items(), Torch(precision=precision))
 
 
 @cache
-def embedded(precision: str = "fp32", device: str = "cpu") -> TorchEngine:
+def embedded(precision: Precision = "fp32", device: str = "cpu") -> TorchEngine:
     checkpoint = find_checkpoint("gmixer_8_64")
-    return TorchEngine(checkpoint.model, checkpoint.tensors(), precision=precision, device=device)  # type: ignore[arg-type]
+    return TorchEngine(checkpoint.model, checkpoint.tensors(), Torch(precision=precision, device=device))
 
 
 def relative(got: NDArray[np.float32] | None, wanted: NDArray[np.float32] | None) -> float:
@@ -203,7 +204,7 @@ def test_weights_are_copied_and_nothing_is_drawn() -> None:
 
 
 @pytest.mark.parametrize(("precision", "unit"), [("bf16", 2.0**-8), ("fp16", 2.0**-11)])
-def test_reduced_precision_is_near_and_is_reduced(precision: str, unit: float) -> None:
+def test_reduced_precision_is_near_and_is_reduced(precision: Precision, unit: float) -> None:
     """Each product's operands round to half a unit in the last place; a residual stream in float32 lets the errors of
     8 blocks add up as noise, √(4·8) roundings: at most 6 units. No less than a tenth of one, or nothing was reduced."""
     engine, x = embedded(precision), drawn_images(SMALL, 8)
@@ -317,8 +318,8 @@ def test_compiled_it_gives_the_same_numbers() -> None:
     checkpoint = find_checkpoint("gmixer_8_64")
     model = replace(checkpoint.model, blocks=2)  # eight take a minute to compile
     tensors = [(name, values.copy()) for name, values in checkpoint.tensors() if name in model.tensor_shapes()]
-    eager = TorchEngine(model, tensors, precision="bf16")
-    compiled = TorchEngine(model, tensors, precision="bf16", compile=True)
+    eager = TorchEngine(model, tensors, Torch(precision="bf16"))
+    compiled = TorchEngine(model, tensors, Torch(precision="bf16", compile=True))
     assert repr(compiled) == "<TorchEngine: torch on cpu, bf16, compiled>"
     bound = 2.0**-8 * 6
     torch.compiler.reset()
@@ -342,7 +343,7 @@ def test_compiled_it_gives_the_same_numbers() -> None:
 def test_a_device_that_cannot_be_used_is_an_error(device: str) -> None:
     message = rf"device='{device}' cannot be used \(.+\); this torch .* has cpu.* here: pass one of these, or install"
     with pytest.raises(EngineError, match=message):
-        TorchEngine(SMALL, [], device=device)
+        TorchEngine(SMALL, [], Torch(device=device))
     with pytest.raises(EngineError, match="device=None cannot be used"):
         usable_device(None)  # type: ignore[arg-type]
 
@@ -350,7 +351,7 @@ def test_a_device_that_cannot_be_used_is_an_error(device: str) -> None:
 def test_an_unknown_precision_is_an_error() -> None:
     for wrong in ("fp8", "float32", None, ["fp32"]):
         with pytest.raises(InputError, match=r"precision is .*; wanted one of fp32, bf16, fp16"):
-            TorchEngine(SMALL, [], precision=wrong)  # type: ignore[arg-type]
+            TorchEngine(SMALL, [], Torch(precision=wrong))  # type: ignore[arg-type]
 
 
 def test_it_says_where_it_runs() -> None:

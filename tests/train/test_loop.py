@@ -218,7 +218,7 @@ def test_a_run_that_is_over_is_judged_and_changes_no_more(uninterrupted: dict[st
 def test_a_run_learns(tmp_path: Path) -> None:
     listener = Watching()
     outcomes = small_trainer(tmp_path, replace(PLAIN, epochs=6), listener=listener, val=Drawn(30, name_of="val")).run()
-    assert top(outcomes, 1).value > 0.9 and outcomes.picture.tolist() == list(range(30))
+    assert top(outcomes, 1).value > 0.9 and outcomes.image.tolist() == list(range(30))
     assert [v.n for v in listener.validations] == [30] * 6
     assert listener.validations[0].loss > listener.validations[-1].loss
 

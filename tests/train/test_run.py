@@ -56,7 +56,7 @@ def trained(data: Path, recipe: Recipe, folder: Path, listener: Watching | None 
 def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path) -> None:
     recipe, watching = read_recipe(name).changed(SMALL[name]), Watching()
     done = trained(table, recipe, tmp_path / "run", watching)
-    assert len(done.outcomes.picture) == N // 5 and done.report is not None and done.report.exists()
+    assert len(done.outcomes.image) == N // 5 and done.report is not None and done.report.exists()
     assert gmixer.load(done.model_folder).model.num_classes == (recipe.num_classes or 3)
 
     ended = gmixer.create_model(f"local-dir:{done.model_folder}", pretrained=True).state_dict()
@@ -87,7 +87,7 @@ def test_what_is_held_out_is_a_line_of_the_recipe(table: Path, tmp_path: Path) -
     rows = pq.read_table(table).drop_columns(["split"])
     pq.write_table(rows, tmp_path / "whole.parquet")
     done = trained(tmp_path / "whole.parquet", read_recipe("probe").changed({"val_fraction": 0.5}), tmp_path / "run")
-    assert 4 <= len(done.outcomes.picture) <= 16
+    assert 4 <= len(done.outcomes.image) <= 16
     assert read_recipe(done.folder / "recipe.toml").val_fraction == 0.5
 
 

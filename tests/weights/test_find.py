@@ -182,7 +182,7 @@ def test_header_is_checked_before_anything_is_allocated(tmp_path: Path, monkeypa
     """A wrong file is refused by its header alone: no tensor is read, no engine is made."""
     folder = edit(timm_folder(tmp_path), num_classes=10, model_args={})
     monkeypatch.setattr("gmixer.weights.tensor_file.TensorFile.tensors", lambda self: pytest.fail("read a tensor"))
-    monkeypatch.setattr("gmixer.predictor.Engine", lambda *a, **k: pytest.fail("made an engine"))
+    monkeypatch.setattr("gmixer.runtimes.opening.Engine", lambda *a, **k: pytest.fail("made an engine"))
     with pytest.raises(WeightsError):
         gmixer.load(folder)
 

@@ -126,7 +126,7 @@ def load_engine(source: str, variant: str | None, threads: int, isa: str | None)
     import gmixer
     from gmixer.runtimes import Engine
 
-    engine = gmixer.load(source, name=variant, threads=threads, isa=isa).engine
+    engine = gmixer.load(source, name=variant, threads=threads, isa=isa).runtime
     assert isinstance(engine, Engine)  # the native runtime
     return engine
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import gmixer
-from gmixer.runtimes import available_isas, default_threads
+from gmixer.isa import available_isas
+from gmixer.runtimes import default_threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from gmixer.bench.row import Step
 from gmixer.bench.stages import stage_step
 from gmixer.bench.start import start_steps
 from gmixer.bench.target import Subject
-from gmixer.runtimes import available_isas
+from gmixer.isa import available_isas
 
 GROUPS = ("forward", "pictures", "photos", "start")  # of contests
 MAX_CEILING_S = 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gmixer import _native
-from gmixer.runtimes import check_isa
+from gmixer.isa import check_isa
 from gmixer.runtimes.threads import check_threads
 
 SLICE_S = 0.05  # of the ceiling

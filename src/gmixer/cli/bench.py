@@ -76,7 +76,8 @@ def bench(
     from gmixer.bench.plot import check_plot, plot_contests, plot_forward
     from gmixer.bench.tables import measure, open_report
     from gmixer.bench.target import subject
-    from gmixer.runtimes import available_isas, check_isa, default_threads
+    from gmixer.isa import available_isas, check_isa
+    from gmixer.runtimes import default_threads
     from gmixer.runtimes.threads import MAX_THREADS
 
     if not peers and (only or against or photos):

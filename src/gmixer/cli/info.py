@@ -134,7 +134,8 @@ def _of_machine() -> Facts:
 
     import gmixer
     from gmixer.bench.machine import cpu_name
-    from gmixer.runtimes import available_isas, check_isa, default_threads
+    from gmixer.isa import available_isas, check_isa
+    from gmixer.runtimes import default_threads
 
     isas = available_isas()
     yield "processor", cpu_name()

@@ -115,7 +115,7 @@ def open_predictor(
     Raises InputError for a model that takes neither grey nor RGB pictures.
     """
     from gmixer.errors import InputError
-    from gmixer.predictor import load
+    from gmixer.loading import load
     from gmixer.weights import preferred_model
 
     source = preferred_model() if model == AUTO else model

@@ -79,7 +79,7 @@ def validate(
     from gmixer.cli.terminal import own_stderr
     from gmixer.evaluate.predictions import check_output, write_predictions
     from gmixer.evaluate.validate import validate as validate_on
-    from gmixer.predictor import load
+    from gmixer.loading import load
 
     if output:
         check_output(output)
@@ -118,7 +118,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
-    for note in validated.pictures.notes:
+    for note in validated.images.notes:
         print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} pictures without a label are not counted")
@@ -141,4 +141,4 @@ def _show_classes(validated: Validated, *, all_of_them: bool) -> None:
             print("  …")
             continue
         share, label = row
-        print(f"  {share.value:7.1%}  {share.right:>4} of {share.n:<4}  {printable(label.name)}")
+        print(f"  {share.value:7.1%}  {share.correct:>4} of {share.n:<4}  {printable(label.name)}")

@@ -1,7 +1,7 @@
 """Pixels → the tensor that a model takes.
 
 preprocess.py  Preprocess: uint8 pixels of any size → float32, bit-equal to timm's
-window.py      Pillow's resize, of the window that the crop keeps; the work is native (native/resize)
+window.py      Pillow's resize, of the window that the crop keeps; the work is native (native/pixels)
 
 Users of timm.data expect further names here, so gmixer.labels and gmixer.timm_compat provide them lazily.
 """

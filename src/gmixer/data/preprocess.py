@@ -21,6 +21,7 @@ from gmixer.config import DataConfig
 from gmixer.data.window import resize_window, vertical_first
 from gmixer.errors import ImageError, InputError
 from gmixer.images.decode import ImageLike, decode, name_of
+from gmixer.isa import check_isa
 from gmixer.options import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ class Preprocess:
         fast_decode, a JPEG is decoded at a half, a quarter or an eighth of its size, if its short side stays at least
         FAST_MARGIN times as long as after the resize. This is faster, but the pixels differ from timm's:
         docs/pictures.md.
+    isa: the instruction set of the resize; None takes $GMIXER_ISA, else the best this CPU supports. All give the same
+        bytes. Raises EngineError for one that this CPU does not support.
     """
 
     config: DataConfig
     reading: Reading = DEFAULT_READING
+    isa: str | None = None
 
     def __post_init__(self) -> None:
+        self._isa  # noqa: B018 - an unknown one is refused here, not at the first image
         _keep_freed_memory()
         if self.reading.isolate:
             self._workers  # noqa: B018 - made here: two threads at once would make two
@@ -93,7 +98,7 @@ class Preprocess:
         rows, columns = (_centre(length, self.config.image_px) for length in resized)
         _check_memory(pixels_HWC.shape[:2], resized, columns.stop - columns.start, name=name)
         try:
-            return self._pad(resize_window(pixels_HWC, resized, rows, columns, self.config.interpolation))
+            return self._pad(resize_window(pixels_HWC, resized, rows, columns, self.config.interpolation, self._isa))
         except MemoryError as error:
             size = f"{resized[1]}x{resized[0]}"
             reason = f"resizing it to {size} takes more memory than is available; cut it to a squarer shape"
@@ -131,6 +136,10 @@ class Preprocess:
         top, left = (side - height) // 2, (side - width) // 2
         pixels_SSC[top : top + height, left : left + width] = pixels_HWC
         return pixels_SSC
+
+    @cached_property
+    def _isa(self) -> str:
+        return check_isa(self.isa)
 
     @cached_property
     def _workers(self) -> Workers:

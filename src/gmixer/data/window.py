@@ -1,11 +1,9 @@
 """Pillow's resize, bit for bit, of a window of the result: what the crop would throw away is not computed.
 
-The work is native (native/resize). Only the order of the two passes depends on Pillow's version, and is decided here.
+The work is native (native/pixels). Only the order of the two passes depends on Pillow's version, and is decided here.
 """
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import PIL
@@ -14,8 +12,6 @@ from numpy.typing import NDArray
 from gmixer import _native
 from gmixer.config import Interpolation
 
-_FORCED = os.environ.get("GMIXER_ISA", "")
-_ISA = _FORCED if _FORCED in _native.available_isas() else ""  # "": the best available; Engine refuses a wrong name
 _PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 
 
@@ -25,7 +21,7 @@ def resize_window(
     rows: slice,
     columns: slice,
     interpolation: Interpolation,
-    isa: str = _ISA,
+    isa: str,
 ) -> NDArray[np.uint8]:
     """uint8 (H, W, C) → uint8 (h, w, C): these rows and columns of the image resized to `size`, (height, width).
 

@@ -44,7 +44,7 @@ Stages = Mapping[str, Floats]
 def native_core() -> Outcome:
     """Whether the compiled module loads, what this processor runs of it, and what GMIXER_ISA makes of that."""
     try:
-        from gmixer.runtimes import available_isas, check_isa
+        from gmixer.isa import available_isas, check_isa
     except ImportError as error:
         return failed(f"cannot be loaded: {error}", f"{REINSTALL}; it must be built for this Python and this processor")
     from gmixer.errors import EngineError
@@ -82,7 +82,7 @@ class Error:
 
 def instruction_sets() -> Outcome:
     """A drawn model on every instruction set, stage by stage against float64 and against the scalar path."""
-    from gmixer.runtimes import available_isas
+    from gmixer.isa import available_isas
 
     isas = available_isas()
     computed: dict[str, list[Stages]] = {}
@@ -114,7 +114,8 @@ def instruction_sets() -> Outcome:
 
 def same_bits() -> Outcome:
     """On every instruction set: one thread, or several, and images alone or together, give the same bits."""
-    from gmixer.runtimes import available_isas, default_threads
+    from gmixer.isa import available_isas
+    from gmixer.runtimes import default_threads
 
     isas, threads = available_isas(), max(2, default_threads())
     wrong = {}

@@ -1,12 +1,12 @@
-"""How good a model is on pictures whose classes are known, without torch.
+"""How good a model is on images whose classes are known, without torch.
 
-judge.py        judge: answers → Outcomes, one entry a picture
+outcomes.py     score_images: a runtime's answers → Outcomes, one entry for each image
 metrics.py      top-k, calibration, per class, with intervals
-sets.py         ImageNet's test sets: which answers count, and which are right
+sets.py         ImageNet's test sets: which images count, and which classes are correct
 subsets.py      the classes of ImageNet-A and ImageNet-R
-published.py    what others measured
-validate.py     validate: a model and a set → Validated, the sentence
-predictions.py  every picture's answer, to a file
+published.py    published figures
+validate.py     validate: a model and a set → Validated
+predictions.py  every image's answer, to a file
 """
 
 from gmixer.evaluate.metrics import Share, calibration, confusion, per_class, top, wilson

@@ -43,10 +43,10 @@ def write_predictions(validated: Validated, path: Path) -> None:
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:
     """path, label and label_name, predicted and predicted_name, probability, right, top5 (class indices), error."""
     outcomes, names = validated.outcomes, [label.name for label in validated.labels]
-    for n, i in enumerate(outcomes.picture.tolist()):
+    for n, i in enumerate(outcomes.image.tolist()):
         label, predicted = int(outcomes.label[n]), int(outcomes.predicted[n])
         yield {
-            "path": validated.pictures.name(i),
+            "path": validated.images.name(i),
             "label": label,
             "label_name": names[label],
             "predicted": predicted,

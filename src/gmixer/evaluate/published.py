@@ -1,4 +1,4 @@
-"""What others measured: top-1 and top-5 of published weights on published sets, in per cent."""
+"""Published figures: top-1 and top-5 of published weights on published sets, in per cent."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SetName = Literal["imagenet-1k", "real", "v2", "sketch", "a", "r"]
 @dataclass(frozen=True, slots=True)
 class Published:
     top1: float
-    top5: float | None = None  # where it was given
+    top5: float | None = None  # None: not published
 
 
 # timm's results tables, huggingface/pytorch-image-models at 7479d451a6df, the rows of 224 px: results-imagenet.csv,
-# -imagenet-real, -sketch, -imagenet-a; gmixer's top-1 on V2 and R too. What could be read at another commit alone says
-# which: timm measures anew now and then, and at 36d930ffc943 gmixer had 66.43 on V2 and 38.05 on R.
+# -imagenet-real, -sketch, -imagenet-a; gmixer's top-1 on V2 and R too. A row that is in no table of that commit names
+# another commit. timm repeats its measurements: at 36d930ffc943 gmixer had 66.43 on V2 and 38.05 on R.
 _PUBLISHED: dict[tuple[str, SetName], Published] = {
     ("gmixer_24_224.ra3_in1k", "imagenet-1k"): Published(78.048, 93.654),
     ("gmixer_24_224.ra3_in1k", "real"): Published(83.972, 95.852),
@@ -46,5 +46,5 @@ _PUBLISHED: dict[tuple[str, SetName], Published] = {
 
 
 def published(model: str, of: SetName) -> Published | None:
-    """model: variant.tag. None where nobody published it, or where we found no figure."""
+    """model: variant.tag. None if no figure was published, or none was found."""
     return _PUBLISHED.get((model, of))

@@ -1,6 +1,6 @@
-"""Data → pictures whose labels count a model's classes, and what else a test set of ImageNet asks for.
+"""Data → images whose labels are indices of a model's classes, and the rules of ImageNet's test sets.
 
-N pictures, K classes of the model.
+N images, K classes of the model.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
 @dataclass(frozen=True)
 class TestSet:
-    """numbers: of the pictures that count. right: the right classes of every picture. among: what an answer may be."""
+    """numbers: of the images that count. correct: the correct classes of every image; None: its label. allowed: the
+    classes that an answer may be; None: all.
+    """
 
-    pictures: LabeledImages
+    images: LabeledImages
     numbers: NDArray[np.int64]
-    right: Sequence[Sequence[int]] | None = None
-    among: NDArray[np.int64] | None = None
+    correct: Sequence[Sequence[int]] | None = None
+    allowed: NDArray[np.int64] | None = None
 
 
 def open_set(
@@ -41,15 +43,15 @@ def open_set(
     *,
     real_labels: str | os.PathLike[str] | None = None,
 ) -> TestSet:
-    """The val part of the data, or all of it where it has no parts; labels: the model's classes.
+    """The val split of the data, or all images of data without splits. labels: the model's classes.
 
-    Class names are matched with the model's by name or synset, never by their place; names that are numbers, as the
-    folders of ImageNet-V2 have them, are class indices.
-    of: "a" and "r" leave only their own 200 classes as answers. "real" takes the labels of `real_labels`, the file
-        real.json of "Are we done with ImageNet?" (arXiv 2006.07159): for each validation picture the classes that are
-        right; pictures without any do not count.
+    Class names are matched with the model's by name or synset, never by their order. Names that are numbers, such as
+    the folders of ImageNet-V2, are class indices.
+    of: "a" and "r" allow only their own 200 classes as answers. "real" takes the labels of `real_labels`, the file
+        real.json of "Are we done with ImageNet?" (arXiv 2006.07159). It lists the correct classes of each validation
+        image; an image without a correct class does not count.
 
-    Raises InputError where data and classes do not fit.
+    Raises InputError if data and classes do not fit.
     """
     if (of == "real") != (real_labels is not None):
         raise InputError('the set "real" and real_labels, the file real.json, go together')
@@ -57,32 +59,32 @@ def open_set(
         raise InputError(
             f"the set {of!r} is about ImageNet-1k's classes; the model has others: leave the set's name out"
         )
-    pictures = open_held_out(source, classes=[label.synset or label.name for label in labels])
+    images = open_held_out(source, classes=[label.synset or label.name for label in labels])
     if of == "real":
         assert real_labels is not None
-        right = _real(pictures, Path(real_labels), len(labels))
-        return TestSet(pictures, np.array([i for i, classes in enumerate(right) if classes], np.int64), right=right)
-    numbers = np.flatnonzero(pictures.labels != UNKNOWN)
+        correct = _real(images, Path(real_labels), len(labels))
+        return TestSet(images, np.array([i for i, classes in enumerate(correct) if classes], np.int64), correct=correct)
+    numbers = np.flatnonzero(images.labels != UNKNOWN)
     if not len(numbers):
-        raise InputError(f"{os.fspath(source)} has no picture with a label; wanted some to measure the answers by")
+        raise InputError(f"{os.fspath(source)} has no image with a label; wanted some to measure the answers by")
     if of in SUBSETS:
-        return TestSet(pictures, numbers, among=_among(pictures.labels[numbers], of, os.fspath(source)))
-    return TestSet(pictures, numbers)
+        return TestSet(images, numbers, allowed=_allowed(images.labels[numbers], of, os.fspath(source)))
+    return TestSet(images, numbers)
 
 
-def _among(held: NDArray[np.int64], of: SetName, source: str) -> NDArray[np.int64]:
-    """The subset's classes. held: the labels of the pictures."""
-    among = SUBSETS[of]
-    if strange := np.setdiff1d(held, among).tolist():
+def _allowed(labels_N: NDArray[np.int64], of: SetName, source: str) -> NDArray[np.int64]:
+    """The subset's classes. labels_N: of the images."""
+    allowed = SUBSETS[of]
+    if others := np.setdiff1d(labels_N, allowed).tolist():
         raise InputError(
-            f"{source} has pictures of {imagenet_1k()[strange[0]].synset}, none of the {len(among)} classes of "
+            f"{source} has images of {imagenet_1k()[others[0]].synset}, none of the {len(allowed)} classes of "
             f"ImageNet-{of.upper()}: leave the set's name out, or pass that set"
         )
-    return among
+    return allowed
 
 
-def _real(pictures: LabeledImages, path: Path, num_classes: int) -> list[list[int]]:
-    """The right classes of each picture, by the number in its name."""
+def _real(images: LabeledImages, path: Path, num_classes: int) -> list[list[int]]:
+    """The correct classes of each image, by the number in its name."""
     try:
         by_number = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -91,13 +93,13 @@ def _real(pictures: LabeledImages, path: Path, num_classes: int) -> list[list[in
         isinstance(row, list) and all(isinstance(c, int) and 0 <= c < num_classes for c in row) for row in by_number
     )
     if not fits:
-        raise InputError(f"{path} is not real.json: wanted a list with a list of class indices for each picture")
-    right = []
-    for i in range(len(pictures)):
-        name = pictures.name(i)
+        raise InputError(f"{path} is not real.json: wanted a list with a list of class indices for each image")
+    correct = []
+    for i in range(len(images)):
+        name = images.name(i)
         found = _VAL_NAME.search(name)
         if found is None or not 0 < int(found[1]) <= len(by_number):
             last = f"ILSVRC2012_val_{len(by_number):08}"
-            raise InputError(f"{name} is none of ILSVRC2012_val_00000001 … {last}, which {path} is about")
-        right.append(by_number[int(found[1]) - 1])
-    return right
+            raise InputError(f"{name} is none of ILSVRC2012_val_00000001 … {last}, the images of {path}")
+        correct.append(by_number[int(found[1]) - 1])
+    return correct

@@ -1,4 +1,4 @@
-"""Which 200 of ImageNet-1k's classes ImageNet-A and ImageNet-R have pictures of, as indices of the logits.
+"""The 200 classes of ImageNet-1k in ImageNet-A and the 200 in ImageNet-R, as indices of the logits.
 
 Source: timm 1.0.31, imagenet_a_indices.txt and imagenet_r_indices.txt (compared by the tests). The sets' authors chose
 them: arXiv 1907.07174, 2006.16241.

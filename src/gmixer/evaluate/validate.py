@@ -1,4 +1,4 @@
-"""A model and pictures whose classes are known → how good it is, beside what was published."""
+"""A model and images whose classes are known → its accuracy, beside the published figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gmixer.predictor import Predictor
 
 @dataclass(frozen=True)
 class Validated:
-    """pipeline: what was done to the pictures, and by what. uncounted: pictures without a label.
+    """pipeline: how the images were read and the network was run, in words. uncounted: images without a label.
 
     calibration_error: 0…1, see metrics.calibration.
     """
@@ -29,7 +29,7 @@ class Validated:
     source: str
     set_name: SetName | None
     pipeline: str
-    pictures: LabeledImages
+    images: LabeledImages
     labels: Sequence[Label]
     outcomes: Outcomes
     unreadable: Sequence[ImageError]
@@ -42,7 +42,7 @@ class Validated:
     published: Published | None
 
     def compared(self) -> list[Compared]:
-        """With each published figure."""
+        """The measured share beside each published figure."""
         if self.published is None:
             return []
         pairs = (("top-1", self.top1, self.published.top1), ("top-5", self.top5, self.published.top5))
@@ -62,7 +62,7 @@ class Validated:
             "top5_interval": self.top5.interval,
             "calibration_error": self.calibration_error,
             "unlabelled": self.uncounted,
-            "notes": list(self.pictures.notes),
+            "notes": list(self.images.notes),
             "unreadable": [{"path": e.source, "kind": e.kind, "message": e.reason} for e in self.unreadable],
             "published": [
                 {"what": c.what, "expected": c.expected, "difference": c.difference, "inside_interval": c.inside}
@@ -90,7 +90,7 @@ class Compared:
 
     @property
     def inside(self) -> bool:
-        """Whether the published figure lies within the measured one's interval."""
+        """Whether the published figure lies within the interval of the measured share."""
         low, high = self.measured.interval
         return low <= self.expected <= high
 
@@ -105,18 +105,18 @@ def validate(
 ) -> Validated:
     """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
 
-    on_progress: called with how many pictures are done, and of how many.
-    Raises InputError where data and model do not fit. Pictures that cannot be read are listed, and count for nothing.
+    on_progress: called with how many images are done, and with their total number.
+    Raises InputError if data and model do not fit. Images that cannot be read are listed, and do not count.
     """
     predictor.require_classes()
     test = open_set(source, predictor.labels, of, real_labels=real_labels)
     outcomes, unreadable = score_images(
-        lambda x_BCHW: predictor.forward(x_BCHW).logits,
-        test.pictures,
+        predictor.runtime,
+        test.images,
         test.numbers,
         predictor.preprocess,
-        right=test.right,
-        among=test.among,
+        correct=test.correct,
+        allowed=test.allowed,
         on_progress=lambda done: on_progress(done, len(test.numbers)),
     )
     error, bins = calibration(outcomes)
@@ -125,28 +125,28 @@ def validate(
         source=os.fspath(source),
         set_name=of,
         pipeline=_pipeline(predictor),
-        pictures=test.pictures,
+        images=test.images,
         labels=predictor.labels,
         outcomes=outcomes,
         unreadable=unreadable,
-        uncounted=len(test.pictures) - len(test.numbers),
+        uncounted=len(test.images) - len(test.numbers),
         top1=top(outcomes, 1),
         top5=top(outcomes, 5),
         calibration_error=error,
         bins=bins,
         classes=per_class(outcomes, predictor.model.num_classes),
-        # A folder may be called like a published model; only the table's own weights have its figures.
+        # A folder may have the name of a published model; only the catalogue's own weights have its figures.
         published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
     )
 
 
 def _pipeline(predictor: Predictor) -> str:
-    data, how = predictor.data, predictor.preprocess.reading
-    turned = "EXIF orientation ignored" if how.orientation == "ignore" else "turned as EXIF says"
+    data, reading = predictor.data, predictor.preprocess.reading
+    turned = "EXIF orientation ignored" if reading.orientation == "ignore" else "turned as EXIF says"
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))
-    return f"{turned}; alpha over white; {sides}; {normalised}; {predictor.engine!r}; {versions}"
+    return f"{turned}; alpha over white; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
 
 
 def _listed(numbers: Sequence[float]) -> str:

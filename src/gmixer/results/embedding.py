@@ -1,4 +1,4 @@
-"""Features → vectors with the name of the model that made them."""
+"""Features → vectors with the name of their model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 class Embedding:
     """Vectors of one model: float32, (C,) for one image, (B, C) for a list. `numpy.asarray(embedding)` is the array.
 
-    They are the features before the classifier, not scaled to length 1.
+    The vectors are the features before the classifier, not scaled to length 1.
     """
 
     vectors: NDArray[np.float32]

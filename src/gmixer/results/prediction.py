@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.labels import Label
+from gmixer.results.probability import best_first, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """What several classes have in common, such as dog, with the sum of their probabilities, 0 … 1."""
+    """A WordNet parent category of several classes, such as dog, with the sum of their probabilities, 0 … 1."""
 
     synset: str
     label: str
@@ -51,7 +52,7 @@ class Prediction(Sequence[Class]):
 
     classes: tuple[Class, ...]
     model: str
-    rollup: tuple[Ancestor, ...] = ()  # the deepest first, entity last; empty where it was not asked for
+    rollup: tuple[Ancestor, ...] = ()  # the most specific first, entity last; empty unless the caller asked for it
 
     @overload
     def __getitem__(self, index: int) -> Class: ...
@@ -67,7 +68,7 @@ class Prediction(Sequence[Class]):
         return iter(self.classes)
 
     def above(self, threshold: float) -> Prediction:
-        """Only the classes with at least this probability; the roll-up stays."""
+        """Only the classes with at least this probability; the roll-up does not change."""
         return replace(self, classes=tuple(c for c in self.classes if c.probability >= threshold))
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,15 +84,6 @@ class Prediction(Sequence[Class]):
         return f"<Prediction by {self.model}{lines}>"
 
 
-def softmax(logits_BK: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities (B, K) in float64, so that they sum to 1 to the last digit shown."""
-    shifted = logits_BK.astype(np.float64)
-    shifted -= shifted.max(axis=1, keepdims=True)
-    exponentials: NDArray[np.float64] = np.exp(shifted)
-    exponentials /= exponentials.sum(axis=1, keepdims=True)
-    return exponentials
-
-
 def top_k(
     logits_BK: NDArray[np.float32],
     k: int,
@@ -101,10 +93,10 @@ def top_k(
 ) -> list[Prediction]:
     """The k most probable classes of each image; of equal ones the lower index comes first.
 
-    rollup: what to say of the ancestors, from the probabilities (K,) of one image.
+    rollup: gives the ancestors to list, from the probabilities (K,) of one image.
     """
-    probability_BK = softmax(logits_BK)
-    order_BK = np.argsort(-probability_BK, axis=1, kind="stable")[:, :k]
+    probability_BK = softmax(logits_BK, np.float64)
+    order_BK = best_first(logits_BK)[:, :k]
     return [
         Prediction(
             tuple(Class(int(i), labels[i].synset, labels[i].name, float(probability_K[i])) for i in order_K),

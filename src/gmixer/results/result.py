@@ -1,4 +1,4 @@
-"""Both answers of one forward pass."""
+"""The classes and the embedding that one forward pass gives."""
 
 from __future__ import annotations
 

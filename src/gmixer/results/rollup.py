@@ -1,6 +1,7 @@
-"""Probabilities of classes → those of what WordNet has above them: no breed may win, and yet it is a dog.
+"""Probabilities of classes → probabilities of their WordNet ancestors, the parent categories at every level.
 
-K classes, A ancestors, M pairs of a class and an ancestor of it.
+No single breed may be probable, although the image shows a dog: the ancestor "dog" sums over the breeds.
+K classes, A ancestors, M pairs of a class and one of its ancestors.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from gmixer.results.prediction import Ancestor
 
 
 class RollUp:
-    """The ancestors of a model's classes: the synsets that have one or more of them below.
+    """The ancestors of a model's classes: every synset with one or more of the classes below it.
 
-    A class counts once for each of its ancestors, whatever the number of ways up to it. A class that is an ancestor of
-    others, as many of ImageNet-21k's are, counts for itself too; one that is not is never listed.
+    A class counts once for each ancestor, also if several paths lead up to it. In ImageNet-21k many classes are
+    ancestors of other classes: such a class counts for itself too. Other classes are never listed.
     Raises InputError for classes that are not ImageNet's.
     """
 
@@ -28,11 +29,11 @@ class RollUp:
         for label in labels:
             if not is_known(label.synset):
                 raise InputError(
-                    f"class {label.index}, {label.name!r}, is none of ImageNet's: only those have a place in WordNet's "
-                    "hierarchy, and roll up"
+                    f"class {label.index}, {label.name!r}, is none of ImageNet's: only ImageNet's classes have a "
+                    "place in WordNet's hierarchy, and roll up"
                 )
         above_K = [ancestors_of(label.synset) for label in labels]
-        # The order that the list has at the end, but for probabilities.
+        # The order of the result, except for the probabilities.
         self._synset_A = sorted(set().union(*above_K), key=lambda synset: (-depth_of(synset), name_of(synset), synset))
         self._depth_A = np.array([depth_of(synset) for synset in self._synset_A])
         place = {synset: a for a, synset in enumerate(self._synset_A)}
@@ -47,7 +48,7 @@ class RollUp:
     def above(self, probability_K: NDArray[np.float64], at: float) -> tuple[Ancestor, ...]:
         """The ancestors whose classes sum to `at` or more: the deepest first, then the most probable, then by name.
 
-        entity holds every class and is always among them, last.
+        "entity" is above every class, so it is always the last one.
         """
         sum_A = self._sums(probability_K)
         reached = np.flatnonzero(sum_A >= at)
@@ -55,7 +56,7 @@ class RollUp:
         return tuple(Ancestor(self._synset_A[a], name_of(self._synset_A[a]), float(sum_A[a])) for a in reached)
 
     def _sums(self, probability_K: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(A,): added one by one in the order of the classes, so that none exceeds one above it, to the last bit."""
+        """(A,): added in the order of the classes, so that no ancestor exceeds its own ancestors by rounding."""
         sum_A = np.bincount(self._ancestor_M, probability_K[self._class_M], len(self._synset_A))
-        share_A: NDArray[np.float64] = sum_A / sum_A.max()  # entity has all classes: exactly 1
+        share_A: NDArray[np.float64] = sum_A / sum_A.max()  # entity has all classes: its share is exactly 1
         return share_A

@@ -1,13 +1,15 @@
-"""The network on the native core: pack the weights once, then run numpy batches. No torch.
+"""What runs the network: the weights are packed once, then batches of tensors go through. numpy in, numpy out.
 
-protocol.py  what the native core and torch have in common: Output, Runtime, the checks of images and tensors
+protocol.py  Runtime, Output; what every runtime refuses
 native.py    Engine: the native core
 torch.py     TorchEngine: PyTorch (extra gmixer[torch])
+opening.py   open_runtime: a checkpoint and Native or Torch → a Runtime
 threads.py   how many threads this process may use
 """
 
-from gmixer.runtimes.native import Engine, available_isas, check_isa
-from gmixer.runtimes.protocol import Output, Precision, Runtime
+from gmixer.runtimes.native import Engine
+from gmixer.runtimes.opening import check_offered, open_runtime
+from gmixer.runtimes.protocol import Output, Runtime
 from gmixer.runtimes.threads import default_threads
 
-__all__ = ["Engine", "Output", "Precision", "Runtime", "available_isas", "check_isa", "default_threads"]
+__all__ = ["Engine", "Output", "Runtime", "check_offered", "default_threads", "open_runtime"]

@@ -6,16 +6,17 @@ B images, N patches, C channels, K classes.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer import _native
 from gmixer.config import ModelConfig
-from gmixer.errors import EngineError
+from gmixer.errors import EngineError, InputError
+from gmixer.isa import available_isas, check_isa
+from gmixer.options import FP32, Precision
 from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.runtimes.threads import check_threads
 from gmixer.weights.state_dict import read_state_dict
@@ -23,28 +24,19 @@ from gmixer.weights.state_dict import read_state_dict
 if TYPE_CHECKING:
     from torch import nn
 
-# Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights and by up to
-# 4e-4 on drawn ones (24 blocks amplify rounding); another activation or a swapped half differs by about 1.
+# Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights, and by up
+# to 4e-4 on drawn weights: 24 blocks amplify rounding. Another activation or swapped gate halves differ by about 1.
 PARITY_BOUND = 1e-2
 
 
-def available_isas() -> list[str]:
-    """Instruction sets this processor runs, best first."""
-    return _native.available_isas()
-
-
-def check_isa(isa: str | None = None) -> str:
-    """The instruction set that an engine would take: `isa`, else $GMIXER_ISA, else the best one. Raises EngineError."""
-    isas = available_isas()
-    wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
-    if wanted not in isas:
-        said_by = "isa=" if isa is not None else "GMIXER_ISA="
-        raise EngineError(f"{said_by}{wanted!r} is not to be had here; this processor runs {', '.join(isas)}")
-    return wanted
-
-
-def _no_threads(threads: int, error: RuntimeError) -> EngineError:
-    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=")
+def check_precision(precision: Precision) -> None:
+    """Raises InputError for a precision for which this CPU has no kernels."""
+    offered = [name for name in get_args(Precision) if available_isas(name)]
+    if precision not in offered:
+        raise InputError(
+            f"precision is {precision!r}; the native engine computes in {', '.join(offered)}: leave it out, or pass "
+            f"runtime='torch'"
+        )
 
 
 class Engine:
@@ -52,13 +44,17 @@ class Engine:
 
     tensors: every tensor of config.tensor_shapes(), float32, in any order; copied.
     threads: None takes what affinity and the control group allow.
-    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best this processor has.
-    source: what to call the tensors in an error.
+    isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best that this CPU supports.
+    source: the name of the tensors in an error.
+    precision: of the products; this CPU must have kernels for it.
 
-    After os.fork() the child may go on with the engine: its first call there starts threads of its own.
-    Results are the same bit for bit whatever the batch size, the order of the images or the number of threads.
-    Raises EngineError (isa, threads, an architecture the core cannot run), WeightsError (NaN, a missing tensor).
+    After os.fork() the child may use the engine too: its first call there starts its own threads.
+    Results are the same bit for bit for any batch size, order of the images and number of threads.
+    Raises EngineError (isa, threads, an architecture that the core cannot run), WeightsError (NaN, a missing tensor),
+    InputError (precision).
     """
+
+    batch_hint = 16  # the time per image is the same from 4 up (native/README.md)
 
     def __init__(
         self,
@@ -68,7 +64,9 @@ class Engine:
         threads: int | None = None,
         isa: str | None = None,
         source: str = "the weights given",
+        precision: Precision = FP32,
     ) -> None:
+        check_precision(precision)
         if config.channels % 16:
             raise EngineError(f"the native core needs channels in multiples of 16; this model has {config.channels}")
         threads, isa = check_threads(threads), check_isa(isa)
@@ -85,10 +83,12 @@ class Engine:
                 num_classes=config.num_classes,
                 threads=threads,
                 isa=isa,
+                precision=precision,
             )
         except RuntimeError as error:
             raise _no_threads(threads, error) from error
         self.config = config
+        self.precision: Precision = precision
         for name, values in checked_tensors(tensors, config, source=source):
             if not self._model.set_tensor(name, values):
                 raise not_finite(name, source=source)
@@ -97,13 +97,13 @@ class Engine:
     def from_torch(
         cls, model: nn.Module, *, check: bool = True, threads: int | None = None, isa: str | None = None
     ) -> Engine:
-        """The engine of a torch Mixer: gmixer's own or timm's MlpMixer, fine-tuned or pruned; compiled or wrapped too.
+        """The engine of a torch Mixer: gmixer's own or timm's MlpMixer, fine-tuned, pruned, compiled or wrapped.
 
-        The model is left as it is, and its weights are copied. A model without pooling (global_pool '') gives its
-        tokens by forward(x, tokens=True); features are their mean all the same.
-        check: run both on two random images and compare tokens and logits; costs a float32 copy of the model.
+        The model does not change, and its weights are copied. For a model without pooling (global_pool ''),
+        forward(x, tokens=True) gives its tokens; features are their mean, as for every model.
+        check: run both on two random images and compare tokens and logits. It makes a float32 copy of the model.
 
-        Raises WeightsError if it is no Mixer that the core can run, EngineError if the two disagree.
+        Raises WeightsError if the core cannot run the model, EngineError if the two disagree.
         """
         for wrapper in ("_orig_mod", "module"):  # torch.compile, DistributedDataParallel
             model = getattr(model, wrapper, model)
@@ -134,11 +134,11 @@ class Engine:
                 raise EngineError(
                     f"{source} and the native engine disagree: {stage} differ by {difference:.2g} of their size, "
                     f"at most {PARITY_BOUND:g} is allowed; it has the shapes of a Mixer but another activation, norm "
-                    f"or forward. Keep it in torch, or pass check=False to use the engine all the same"
+                    f"or forward. Keep it in torch, or pass check=False to use the engine anyway"
                 )
 
     def __repr__(self) -> str:
-        return f"<Engine: native on cpu, fp32, {self.isa}, {self.threads} threads>"
+        return f"<Engine: native on cpu, {self.precision}, {self.isa}, {self.threads} threads>"
 
     @property
     def isa(self) -> str:
@@ -162,9 +162,9 @@ class Engine:
         return dict(zip(names, residual, strict=True)) | last
 
     def stage_seconds(self, x_BCHW: Float32) -> dict[str, float]:
-        """One forward pass, and how long each stage of it took: those of ModelConfig.stage_macs.
+        """Runs one forward pass, and returns the seconds of each stage of ModelConfig.stage_macs.
 
-        A block's first norm counts where it is taken, at the end of the stage before.
+        A block's first norm counts for the stage before it, at whose end it is computed.
         """
         seconds = np.zeros(len(self.config.stage_macs))
         self._run(checked_images(x_BCHW, self.config), tokens=False, stages=False, seconds=seconds)
@@ -180,6 +180,10 @@ class Engine:
         residual = np.empty((1 + c.blocks, B, c.patches, c.channels), np.float32) if stages else None
         try:
             self._model.forward(x_BCHW, features, logits if c.num_classes else None, tokens_BNC, residual, seconds)
-        except RuntimeError as error:  # the first call after a fork starts threads of its own
+        except RuntimeError as error:  # the first call after a fork starts new threads
             raise _no_threads(self.threads, error) from error
         return Output(features, logits, tokens_BNC), residual
+
+
+def _no_threads(threads: int, error: RuntimeError) -> EngineError:
+    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=")

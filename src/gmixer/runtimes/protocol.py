@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
+from gmixer.options import Precision
 
 Float32 = NDArray[np.float32]
-Precision = Literal["fp32", "bf16", "fp16"]  # of the products; sums are float32 in each
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one forward pass gives, float32."""
+    """The result of one forward pass, float32."""
 
     features: Float32  # (B, C): the mean of the tokens
     logits: Float32  # (B, K)
-    tokens: Float32 | None = None  # (B, N, C) after the last norm, where asked for
+    tokens: Float32 | None = None  # (B, N, C) after the last norm; None unless forward was called with tokens=True
 
 
 class Runtime(Protocol):
@@ -34,15 +34,19 @@ class Runtime(Protocol):
     @property
     def config(self) -> ModelConfig: ...
 
+    @property
+    def precision(self) -> Precision:
+        """Of the products; sums are float32 in each."""
+        ...
+
+    @property
+    def batch_hint(self) -> int:
+        """How many images a caller with many should pass at a time."""
+        ...
+
     def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
         """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
         ...
-
-
-def check_precision(precision: Precision) -> None:
-    """Raises InputError for one that there is not."""
-    if precision not in get_args(Precision):
-        raise InputError(f"precision is {precision!r}; wanted one of {', '.join(get_args(Precision))}")
 
 
 def checked_images(x_BCHW: Float32, config: ModelConfig) -> Float32:
@@ -52,7 +56,7 @@ def checked_images(x_BCHW: Float32, config: ModelConfig) -> Float32:
         got = f"{x_BCHW.dtype} {x_BCHW.shape}" if isinstance(x_BCHW, np.ndarray) else type(x_BCHW).__name__
         raise InputError(
             f"got {got}; wanted a float32 array (images, {want[0]}, {want[1]}, {want[2]}) of normalised pixels: "
-            f"Predictor.transform makes one from a picture"
+            f"Predictor.transform makes one from an image"
         )
     return np.ascontiguousarray(x_BCHW)
 
@@ -60,9 +64,9 @@ def checked_images(x_BCHW: Float32, config: ModelConfig) -> Float32:
 def checked_tensors(
     tensors: Iterable[tuple[str, Float32]], config: ModelConfig, *, source: str
 ) -> Iterator[tuple[str, Float32]]:
-    """The tensors, C-contiguous float32, each as long valid as it was.
+    """The tensors, C-contiguous float32. Each is valid until the next one is taken, if `tensors` reuses its memory.
 
-    Raises WeightsError for one that is unknown or misshapen, and at the end if any of the model's is missing.
+    Raises WeightsError for a tensor that is unknown or misshapen; at the end, if one of the model's is missing.
     """
     shapes = config.tensor_shapes()
     missing = set(shapes)
@@ -77,7 +81,7 @@ def checked_tensors(
 
 
 def not_finite(name: str, *, source: str) -> WeightsError:
-    """The error for a tensor that holds NaN or infinity; a runtime finds them while it copies."""
+    """The error for a tensor that holds NaN or infinity. A runtime finds such values while it copies the tensor."""
     return WeightsError(
         f"{source}: {name} holds NaN or infinity; wanted finite numbers: the file is damaged or the "
         f"training diverged, take another checkpoint"

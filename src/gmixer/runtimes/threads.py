@@ -1,4 +1,4 @@
-"""How many threads this process may really use."""
+"""How many threads this process may use."""
 
 from __future__ import annotations
 
@@ -6,33 +6,36 @@ import math
 import os
 from pathlib import Path
 
-from gmixer.errors import EngineError
+from gmixer.checks import whole
+from gmixer.errors import EngineError, InputError
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 MAX_THREADS = 1024
 
 
 def default_threads() -> int:
-    """The processors of this process's affinity mask, at most the CPU quota of its control group; at least 1."""
+    """The CPUs of this process's affinity mask, at most the CPU quota of its control group; at least 1."""
     allowed, quota = allowed_processors(), cgroup_quota()
     return max(1, min(allowed, math.ceil(quota)) if quota is not None else allowed)
 
 
 def allowed_processors() -> int:
-    """The processors of this process's affinity mask; where there is no such thing, all."""
+    """The CPUs of this process's affinity mask; all CPUs on a system without affinity masks."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_threads(threads: int | None) -> int:
+    """The number given, or the default for None. Raises EngineError unless it is a whole number up to MAX_THREADS."""
     if threads is None:
         return default_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
-        raise EngineError(f"threads is {threads!r}; wanted a whole number from 1 to {MAX_THREADS}, or None")
-    return threads
+    try:
+        return whole("threads", threads, least=1, most=MAX_THREADS)
+    except InputError as error:
+        raise EngineError(f"{error}, or None") from None
 
 
 def cgroup_quota(root: Path = _CGROUP_ROOT, membership: Path = Path("/proc/self/cgroup")) -> float | None:
-    """CPUs' worth of time a period, the tightest of this process's groups and those above; None: no limit."""
+    """How many CPUs this process may use in the mean, by its control groups and their parents; None: no limit."""
     quotas = []
     for line in _lines(membership):
         _, controllers, path = line.split(":", 2)
@@ -51,7 +54,7 @@ def cgroup_quota(root: Path = _CGROUP_ROOT, membership: Path = Path("/proc/self/
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
-    """The group itself and every one above it. In a container the path may be the host's: the root still counts."""
+    """The group and all its parents. In a container the path may be the host's; the root is then the right group."""
     parts = [part for part in path.split("/") if part and part != ".."]
     return [root.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1)]
 

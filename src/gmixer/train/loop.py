@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
@@ -36,6 +35,7 @@ from gmixer.train.run_dir import CHECKPOINT
 from gmixer.train.stochastic_depth import give_drop_paths, give_numbers
 from gmixer.train.stopping import stopping
 from gmixer.train.targets import Targets
+from gmixer.train.validation import ModelInTraining
 
 PROGRESS_EVERY_S = 5.0
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -244,16 +244,9 @@ class Trainer:
         return math.floor(self.step / every) > math.floor((self.step - 1) / every)
 
     def _validate(self, log: Log | None) -> Outcomes:
-        model = self.result
-        model.eval()
-
-        @torch.inference_mode()
-        def forward(x_BCSS: NDArray[np.float32]) -> NDArray[np.float32]:
-            logits_BK: NDArray[np.float32] = model(torch.from_numpy(x_BCSS).to(self.world.device)).float().cpu().numpy()
-            return logits_BK
-
+        runtime = ModelInTraining(self.result, self.world.device)
         mine = np.flatnonzero(self.val.labels != UNKNOWN)[self.world.rank :: self.world.size]
-        shares = self.world.gathered(score_images(forward, self.val, mine, Preprocess(self.data)))
+        shares = self.world.gathered(score_images(runtime, self.val, mine, Preprocess(self.data)))
         self._note([error for _, errors in shares for error in errors])
         outcomes = Outcomes.joined([outcomes for outcomes, _ in shares])
         if not len(outcomes.label):

@@ -1,12 +1,12 @@
-"""A linear head on embeddings that are computed once, on the native engine: minutes on a CPU.
+"""A linear head on embeddings that are computed once, on the native engine: it takes minutes on a CPU.
 
-N pictures, C channels of an embedding, K classes.
+N images, C channels of an embedding, K classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,22 +19,22 @@ from gmixer.config import DataConfig
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 from gmixer.errors import ImageError, InputError
-from gmixer.evaluate.outcomes import read_ahead
+from gmixer.evaluate.outcomes import prepare_numbered
 from gmixer.models.mixer import Mixer
+from gmixer.prediction import run
 from gmixer.runtimes import Engine
 from gmixer.train.log import Listener
 
-BATCH = 16  # pictures that the engine takes at a time
-PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each starts from the last
-HELD_OUT = 5  # every fifth picture judges the penalty, in turn …
-MAX_FOLDED = 5_000  # … five times; of more pictures than these once, which is enough to choose
+PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each fit starts from the one before it
+HELD_OUT = 5  # folds: the images of one fold test the penalties that the others fit
+MAX_FOLDED = 5_000  # with more images than these only one fold is a test: that is enough to choose
 _ITERATIONS = 100
 _WORTH_THREADS = 10_000_000  # multiply-adds of a product; guessed: 160×256×5 took 46 times the work with two threads
 
 
 @dataclass(frozen=True)
 class Head:
-    """weight (K, C), bias (K,); penalty: of the squared weights, chosen by how it fared on pictures held out."""
+    """weight (K, C), bias (K,); penalty: of the squared weights, chosen by the loss on images held out."""
 
     weight_KC: Tensor
     bias_K: Tensor
@@ -44,21 +44,19 @@ class Head:
 def fit_probe(
     model: Mixer,
     data: DataConfig,
-    pictures: LabeledImages,
+    images: LabeledImages,
     listener: Listener,
     *,
     seed: int,
     unreadable: list[ImageError] | None = None,
 ) -> Head:
-    """Sets the model's head, and returns it. unreadable: gets those that are left out.
+    """Sets the model's head, and returns it. unreadable: gets the errors of images that cannot be read.
 
-    Raises InputError where fewer than two classes have pictures.
+    Raises InputError if fewer than two classes have readable images.
     """
-    features_NC, labels_N = embed_all(model, data, pictures, listener, unreadable=unreadable)
+    features_NC, labels_N = embed_all(model, data, images, listener, unreadable=unreadable)
     if len(np.unique(labels_N)) < 2:
-        raise InputError(
-            f"{pictures.source} has readable pictures of {len(np.unique(labels_N))} class; wanted two or more"
-        )
+        raise InputError(f"{images.source} has readable images of {len(np.unique(labels_N))} class; wanted two or more")
     head = fit_head(torch.from_numpy(features_NC), torch.from_numpy(labels_N), model.num_classes, seed=seed)
     assert isinstance(model.head, nn.Linear)
     with torch.no_grad():
@@ -70,34 +68,37 @@ def fit_probe(
 def embed_all(
     model: Mixer,
     data: DataConfig,
-    pictures: LabeledImages,
+    images: LabeledImages,
     listener: Listener,
     *,
     unreadable: list[ImageError] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Embeddings (N, C) and labels (N,) of the labelled pictures that can be read; says which cannot."""
+    """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
     engine, preprocess = Engine.from_torch(model), Preprocess(data)
-    labelled = np.flatnonzero(pictures.labels != UNKNOWN)
+    labelled = np.flatnonzero(images.labels != UNKNOWN)
 
     features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
     listener.begins(step=0, steps=len(labelled))
-    for done, batch in enumerate(read_ahead(pictures, labelled, preprocess, size=BATCH)):
-        good = [(i, x) for i, x in batch if not isinstance(x, ImageError)]
-        for _, error in batch:
-            if isinstance(error, ImageError):
-                listener.message(f"left out, since it cannot be read: {error}")
-                if unreadable is not None:
-                    unreadable.append(error)
-        if good:
-            features.append(engine.forward(np.stack([x for _, x in good])).features)
-            labels.append(pictures.labels[[i for i, _ in good]])
-        listener.embedded(min((done + 1) * BATCH, len(labelled)))
+    done = 0
+    with closing(prepare_numbered(images, labelled, preprocess, size=engine.batch_hint)) as batches:
+        for batch in batches:
+            tensors = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
+            for error in batch:
+                if isinstance(error, ImageError):
+                    listener.message(f"left out, since it cannot be read: {error}")
+                    if unreadable is not None:
+                        unreadable.append(error)
+            if tensors:
+                features.append(run(engine, list(tensors.values())).features)
+                labels.append(images.labels[list(tensors)])
+            done += len(batch)
+            listener.embedded(done)
     return np.concatenate(features), np.concatenate(labels)
 
 
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS, on standardised
-    features; the standardisation then goes into the head."""
+    features. The head includes the standardisation."""
     with _threads_for(features_NC.numel() * num_classes):
         return _fit_head(features_NC, labels_N, num_classes, seed=seed)
 
@@ -105,7 +106,7 @@ def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: i
 def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     mean_C, std_C = features_NC.mean(dim=0), features_NC.std(dim=0).clamp_min(1e-6)
     x_NC = (features_NC - mean_C) / std_C
-    count = min(HELD_OUT, len(x_NC))  # a fold without pictures would have no loss
+    count = min(HELD_OUT, len(x_NC))  # a fold without images would have no loss
     fold_N = torch.randperm(len(x_NC), generator=torch.Generator().manual_seed(seed)) % count
     folds = range(count) if len(x_NC) <= MAX_FOLDED else range(1)
     held_out_losses = torch.zeros(len(PENALTIES))
@@ -123,7 +124,7 @@ def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: 
 def _path(
     x_NC: Tensor, labels_N: Tensor, num_classes: int, *, last: int = len(PENALTIES) - 1
 ) -> list[tuple[Tensor, Tensor]]:
-    """The solutions for the penalties, each found from the one before."""
+    """The solutions for the penalties; each fit starts from the solution before it."""
     weight = torch.zeros(num_classes, x_NC.shape[1], requires_grad=True)
     bias = torch.zeros(num_classes, requires_grad=True)
     solutions = []
@@ -131,7 +132,7 @@ def _path(
         optimizer = torch.optim.LBFGS([weight, bias], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
 
         def closure() -> Tensor:
-            optimizer.zero_grad()  # noqa: B023 - called within the loop alone
+            optimizer.zero_grad()  # noqa: B023 - called within the loop only
             loss = F.cross_entropy(x_NC @ weight.T + bias, labels_N) + penalty / 2 * weight.square().sum()  # noqa: B023
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
@@ -143,7 +144,7 @@ def _path(
 
 @contextmanager
 def _threads_for(multiply_adds: int) -> Iterator[None]:
-    """One thread for small products: after each the threads would wait for each other, longer than they work."""
+    """One thread for small products: several threads would wait for each other longer than they work."""
     threads = torch.get_num_threads()
     if multiply_adds < _WORTH_THREADS:
         torch.set_num_threads(1)

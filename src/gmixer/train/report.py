@@ -118,7 +118,7 @@ def _told(summary: RunSummary) -> dict[str, Any]:
         "rows_left_out": max(len(rows) - LISTED_CLASSES, 0),
         "worst_classes": WORST_CLASSES if K > MATRIX_CLASSES else K,
         "mistakes": list(_mistakes(outcomes, summary.parts.val, summary.class_names)),
-        "wrong": summary.top1.n - summary.top1.right,
+        "wrong": summary.top1.n - summary.top1.correct,
         "unreadable": list(summary.unreadable.items())[:LISTED_UNREADABLE],
         "recipe": replace(summary.recipe, about="").to_toml().splitlines()[1:],
         "snippets": snippets(summary.name, os.fspath(summary.model_folder), architecture, model),
@@ -154,7 +154,7 @@ def _mistakes(outcomes: Outcomes, pictures: LabeledImages, class_names: Sequence
     """Those that the model was surest of."""
     wrong = np.flatnonzero(outcomes.rank > 0)
     for n in wrong[np.argsort(-outcomes.probability[wrong], kind="stable")][:MISTAKES]:
-        i = int(outcomes.picture[n])
+        i = int(outcomes.image[n])
         yield Mistake(
             _thumbnail(pictures, i),
             pictures.name(i),

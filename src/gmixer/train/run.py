@@ -113,10 +113,8 @@ def _probe(
     """The judgement, and the pictures that could not be read, each with why."""
     unreadable: list[ImageError] = []
     fit_probe(begun.model, begun.data, train, listener, seed=recipe.seed, unreadable=unreadable)
-    engine = Engine.from_torch(begun.model)
-
     labelled = np.flatnonzero(val.labels != UNKNOWN)
-    outcomes, errors = score_images(lambda x: engine.forward(x).logits, val, labelled, Preprocess(begun.data))
+    outcomes, errors = score_images(Engine.from_torch(begun.model), val, labelled, Preprocess(begun.data))
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
     return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}

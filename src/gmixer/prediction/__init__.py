@@ -1,0 +1,14 @@
+"""The three steps of every prediction: prepare images, run tensors, answer from an output.
+
+prepare.py  Preparer: an image → its tensor, or its ImageError; many images ahead of time, in threads
+run.py      run: a list of tensors → Output
+answer.py   Answerer: one image's features and logits, and an Ask → Result
+
+Predictor, evaluate and the probe of train all use these steps.
+"""
+
+from gmixer.prediction.answer import Answerer
+from gmixer.prediction.prepare import Prepared, Preparer
+from gmixer.prediction.run import run, stack
+
+__all__ = ["Answerer", "Prepared", "Preparer", "run", "stack"]

@@ -1,0 +1,42 @@
+"""The model in training as a Runtime, so that evaluate can score it on the validation split.
+
+B images, K classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gmixer.config import ModelConfig
+from gmixer.models.mixer import Mixer
+from gmixer.options import FP32, Precision
+from gmixer.runtimes import Output
+
+
+class ModelInTraining:
+    """The weights as they are now, in eval mode and in float32. The model keeps its mode until `forward` is called."""
+
+    precision: Precision = FP32
+    batch_hint = 32  # on a CPU, torch's last bits depend on the batch size: recorded runs have batches of 32
+
+    def __init__(self, model: Mixer, device: torch.device) -> None:
+        self._model, self._device = model, device
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._model.config
+
+    @torch.inference_mode()
+    def forward(self, x_BCHW: NDArray[np.float32], *, tokens: bool = False) -> Output:
+        model = self._model.eval()
+        tokens_BNC = model.forward_features(torch.from_numpy(x_BCHW).to(self._device))
+        features_BC, logits_BK = model.forward_head(tokens_BNC, pre_logits=True), model.forward_head(tokens_BNC)
+        return Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+
+
+def _as_array(x: Tensor) -> NDArray[np.float32]:
+    values: NDArray[np.float32] = x.float().cpu().numpy()
+    return values
