@@ -43,7 +43,7 @@ class Preprocess:
     """The evaluation transform of one DataConfig; call it with an image.
 
     reading: how images are read and decoded. With isolate, the decoding processes end with this object. With
-        fast_decode, a JPEG is decoded at a half, a quarter or an eighth of its size, if its short side stays at least
+        fast_decode, a JPEG is decoded at a half, a quarter or an eighth of its size. Its short side stays at least
         FAST_MARGIN times as long as after the resize. This is faster, but the pixels differ from timm's:
         docs/pictures.md.
     isa: the instruction set of the resize; None takes $GMIXER_ISA, else the best this CPU supports. All give the same

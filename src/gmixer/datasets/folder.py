@@ -20,7 +20,7 @@ LAYOUT = "a folder for each class, with the name of the class and its images ins
 def open_folder(source: str) -> Splits:
     """The classes are the names of the folders, in sorted order. Raises InputError if no folder holds images.
 
-    Every file that starts like an image counts, whatever its name. Other files, hidden files and folders without an
+    Every file that starts like an image counts, under any name. Other files, hidden files and folders without an
     image do not count; the notes say how many there are.
     """
     folders = folders_in(source)

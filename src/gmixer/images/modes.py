@@ -5,7 +5,7 @@
 | RGB | colour | itself, bit for bit |
 | 1, L | black and white, grey | the same value in all three channels |
 | P | palette | the palette's colours |
-| RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not consulted |
+| RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not used |
 | LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white |
 | any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are transparent | laid over white |
 | I;16 in any byte order | 16-bit grey | scaled, value * 255 / 65535 rounded; never clipped |
@@ -40,9 +40,8 @@ def fix_transparency(image: Image.Image) -> None:
     """For an opened image that is not yet decoded: corrects the transparency that Pillow misreads.
 
     Pillow compares a PNG's transparent colour, as stored, with pixels scaled to 8 bits: in 2, 4 and 16 bits it finds no
-    pixels or the wrong ones. (In 16-bit colour, every pixel with the same upper 8 bits is now transparent.) In an
-    animated WebP without alpha, the part of the canvas outside the first frame is transparent, but Pillow makes it
-    black.
+    pixels or the wrong ones. (In 16-bit colour, every pixel with the same upper 8 bits is now transparent.) An
+    animated WebP without alpha is transparent outside its first frame, but Pillow makes this part black.
     """
     stored = image.tile[0].args if image.format == "PNG" and image.tile else None  # type: ignore[attr-defined]
     match image.info.get("transparency"):

@@ -1,8 +1,8 @@
 """Refuses files of very many very small pieces before a decoder reads them one by one.
 
-Bytes and pixels have limits, but 64 MiB of empty JPEG segments, compressed PNG comments or JPEG scans took Pillow from
-a minute to a day, or gigabytes. Nothing is decoded here; a usual file takes well under a millisecond. The limits are
-far above what real images hold, so they are no settings.
+Limits of bytes and pixels are not enough: 64 MiB of empty JPEG segments, compressed PNG comments or JPEG scans took
+Pillow from a minute to a day, or gigabytes. Nothing is decoded here; a usual file takes well under a millisecond. The
+limits are far above what real images hold, so they are no settings.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def is_local(path: str | os.PathLike[str]) -> bool:
 def split_member(path: str | os.PathLike[str]) -> tuple[str, str] | None:
     """`photos.tar::a/b.jpg` → ("photos.tar", "a/b.jpg"), where photos.tar is a file; None for every other path.
 
-    A file whose own name is `photos.tar::a/b.jpg` takes precedence.
+    A file with the name `photos.tar::a/b.jpg` takes precedence.
     """
     path = os.fsdecode(path)
     if MEMBER_MARK not in path or os.path.lexists(path):

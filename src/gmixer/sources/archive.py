@@ -31,7 +31,7 @@ from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format
 
 MAX_MEMBERS = 10_000_000  # guessed: eight times ImageNet-1k. 20 µs to read the header of each, 8 bytes to remember it
 MAX_DIRECTORY_BYTES = 256 * 2**20  # of a zip, all of which is in memory; ImageNet-1k takes about 130 MB
-MAX_HEADER_BYTES = 2**20  # of one member of a tar, long names and extended headers included
+MAX_HEADER_BYTES = 2**20  # of one member of a tar, including long names and extended headers.
 # A compressed tar may unpack to FREE_BYTES, and to MAX_RATIO times its own size beyond that. Images hardly shrink; a
 # bomb of zeros shrinks a thousandfold.
 FREE_BYTES = 2**30
@@ -170,10 +170,10 @@ def is_packed(path: str, packed: ArchiveFormat) -> bool:
 def members(path: str) -> Iterator[Member | ImageError]:
     """The files in an archive, images or not, in its order; an ImageError for each that cannot or must not be read.
 
-    Folders and hidden files (`.name`, `__MACOSX`) are left out. Refused are links, devices, names that lead out of the
-    archive, encrypted and overlapping members, and all members of a name that occurs more than once. If the archive is
-    damaged or exceeds a limit, an error with its path as the source ends the walk. Damage inside a member of a tar ends
-    the walk with this member, because the members after it cannot be found.
+    Folders and hidden files (`.name`, `__MACOSX`) are left out. Links, devices, and encrypted and overlapping members
+    are refused. So are names that lead out of the archive or occur more than once. If the archive is damaged or exceeds
+    a limit, an error with its path as the source ends the walk. Damage inside a member of a tar ends the walk with this
+    member, because the members after it cannot be found.
     """
     try:
         with _opened(path) as archive:

@@ -28,8 +28,8 @@ def list_files(paths: Path | Iterable[Path | Entry]) -> Iterator[Entry | ImageEr
     A tar or zip archive, recognized by its content, gives its members as `archive.members` does. An archive found in a
     folder or in another archive is not opened: it is listed as any file is.
 
-    A folder that cannot be read, a member that is refused or damaged, and a URL that is not http or https are listed as
-    an ImageError. Memory holds the names of one folder per level, whatever the number of files.
+    An ImageError stands for a folder that cannot be read, a refused or damaged member, and a URL of another scheme than
+    http and https. Memory holds only the names of one folder per level.
     """
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         for found in _found(path):

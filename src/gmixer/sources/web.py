@@ -1,7 +1,7 @@
 """A URL → the bytes there: http and https, from public addresses only.
 
-The name of the host is resolved once. All its addresses must be public, and the connection goes to one of exactly these
-addresses, so a name that resolves to another address later (DNS rebinding) has no effect. A redirect is a new URL and
+The name of the host is resolved once. All its addresses must be public, and the connection goes to one of them. So a
+name that resolves to another address later (DNS rebinding) has no effect. A redirect is a new URL and
 is checked like the first one. Proxies in the environment are not used: a proxy would resolve the name again, without
 this check. Only the request is sent: no cookies, no credentials, no referrer.
 """
@@ -35,19 +35,19 @@ MAX_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # what makes the last label of a host the end of an address
-_URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"  # stay as they are in a path and query; all else is sent percent-encoded
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # a host with such a last label is an address
+_URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"  # sent unchanged in a path and query; all others are percent-encoded
 _WAY_OUT = "save the image and pass its path"
 
-# What `is_global` of some Python ≥ 3.11 lets pass. Source: IANA's registries of special-purpose addresses.
+# Addresses that `is_global` of some Python ≥ 3.11 accepts. Source: IANA's registries of special-purpose addresses.
 _NOT_PUBLIC = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")]
-_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is handed out to networks
+_UNICAST = ipaddress.ip_network("2000::/3")  # the part of IPv6 that is assigned to networks
 _NOT_PUBLIC_V6 = [
     ipaddress.ip_network(block)
     for block in (
-        "2001::/23",  # protocols, Teredo among them: an IPv4 address inside, which may be anybody's
+        "2001::/23",  # protocols such as Teredo, with any IPv4 address inside
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: as Teredo
+        "2002::/16",  # 6to4, also with any IPv4 address inside
         "3fff::/20",  # documentation
     )
 ]
@@ -66,9 +66,9 @@ class WebFile:
 
     @contextmanager
     def open(self, source: str) -> Iterator[Opened]:
-        """Raises ImageError "refused" for a URL, or a redirect to one, that is not http or https, has no public
-        address, holds credentials, or goes from https to http; "timeout"; "unreadable" for every other failure to get
-        an answer, and for an answer that is not the file.
+        """Raises ImageError "refused" for a URL, also of a redirect, without a public address, with credentials or of
+        another scheme, and for a redirect from https to http. Raises "timeout", and "unreadable" for every other
+        failure, such as an answer that is not the file.
         """
         deadline = _Deadline(TIMEOUT_S)
         place, verb = self.key, "is"
