@@ -385,7 +385,9 @@ def test_guards_whatever_the_channels(in_chans, monkeypatch):
 
 
 def test_planes_do_not_come_from_files():
-    with pytest.raises(InputError, match=r"^cat\.jpg: got a str; a picture has 1 or 3 channels, so for 5 pass a uint8"):
+    with pytest.raises(
+        InputError, match=r"^cat\.jpg: got a str; an image file has 1 or 3 channels, so for 5 pass"
+    ):
         Preprocess(with_planes(GREY, [(0.5, 0.5)] * 5))("cat.jpg")
 
 

@@ -33,9 +33,9 @@ def test_a_person_is_told_the_sizes_before_a_run(tmp_path: Path) -> None:
     for part, counts in (("train", {"a": 3, "b": 5, "c": 4}), ("val", {"a": 1, "b": 1, "c": 1})):
         folders(tmp_path / part, counts)
     parts = open_split(tmp_path)
-    expected = "12 pictures to learn from, 3 held out; 3 classes, the smallest of 3 (a), the largest of 5 (b)"
+    expected = "12 images to learn from, 3 held out; 3 classes, the smallest of 3 (a), the largest of 5 (b)"
     assert described(parts.train, parts.val) == [expected]
-    assert described(parts.val, parts.val) == ["3 pictures to learn from, 3 held out; 3 classes of 1 each"]
+    assert described(parts.val, parts.val) == ["3 images to learn from, 3 held out; 3 classes of 1 each"]
 
 
 def test_a_person_is_told_what_is_missing(tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_a_person_is_told_what_is_missing(tmp_path: Path) -> None:
     parts = open_split(tmp_path / "a.csv")
     first, *others = described(parts.train, parts.val)
     assert first == (
-        "3 pictures to learn from, 2 held out; 8 classes, the smallest of 0 (class 1), the largest of 1 (class 0)"
+        "3 images to learn from, 2 held out; 8 classes, the smallest of 0 (class 1), the largest of 1 (class 0)"
     )
     assert others == [
-        "without a label: 1 of those to learn from, 0 held out",
-        "no picture to learn from: class 1, class 2, class 3, class 4, class 5 and 1 more",
-        "1 files are named but not there (4.png)",
+        "without a label: 1 images to learn from, 0 held out",
+        "no image to learn from: class 1, class 2, class 3, class 4, class 5 and 1 more",
+        "1 files are named but missing (4.png)",
     ]

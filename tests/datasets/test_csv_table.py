@@ -52,7 +52,7 @@ def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
 
 def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> None:
     pictures = open_images(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
-    assert pictures.notes == ("1 files are named but not there (in/nope.png)",)
+    assert pictures.notes == ("1 files are named but missing (in/nope.png)",)
     assert pictures.read(2) == picture(2)
     with pytest.raises(ImageError) as error:
         pictures.read(1)
@@ -65,15 +65,15 @@ def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> 
         ("in/0.png,a\nin/1.png,b\n", ["in/0.png, a", "header row"]),
         ("path,kind\nin/0.png,a\n", ["path, kind", "label"]),
         ("path,label\n", ["no rows"]),
-        ("path,label\nx.png,a\ny.png,b\n", ["x.png, y.png", "none of which is there"]),
+        ("path,label\nx.png,a\ny.png,b\n", ["x.png, y.png", "none exists"]),
         ("path,label\nin/0.png,a\n,b\n", ["row 1 has no path"]),
         ("path,label\nin/0.png,a,b\n", ["line 2 has 3 cells", "quotes"]),
         ('path,label\nin/0.png,"a\n', ["cannot be read as a table"]),
-        ("path,label\nin/0.png,-7\nin/1.png,2\n", ["-7", "-1 where"]),
+        ("path,label\nin/0.png,-7\nin/1.png,2\n", ["-7", "-1 for unknown"]),
         ("path,label\nin/0.png,a\nin/1.png,a\n", ["only the class a"]),
         ("path,label,split\nin/0.png,a,train\nin/1.png,b,later\n", ["row 1", "later"]),
-        ("path,label,split\nin/0.png,a,train\nin/1.png,b,train\nin/1.png,c,val\n", ["val part alone", "class c"]),
-        ("path,label,split\nin/0.png,3,train\nin/1.png,4,train\nin/1.png,5,val\n", ["val part alone", "class 5"]),
+        ("path,label,split\nin/0.png,a,train\nin/1.png,b,train\nin/1.png,c,val\n", ["val split alone", "class c"]),
+        ("path,label,split\nin/0.png,3,train\nin/1.png,4,train\nin/1.png,5,val\n", ["val split alone", "class 5"]),
     ],
 )
 def test_what_is_wrong_is_said_at_opening(text: str, words: list[str], tmp_path: Path) -> None:

@@ -37,11 +37,11 @@ def test_what_is_no_picture_is_counted_and_named(tmp_path: Path) -> None:
 
 def test_a_class_may_be_a_link_to_a_folder(tmp_path: Path) -> None:
     folders(tmp_path / "all", {"cat": 1, "dog": 1, "eel": 1})
-    abbreviate = tmp_path / "some"
-    abbreviate.mkdir()
+    some = tmp_path / "some"
+    some.mkdir()
     for name in ("cat", "eel"):
-        (abbreviate / name).symlink_to(tmp_path / "all" / name)
-    assert open_images(abbreviate).classes == ("cat", "eel")
+        (some / name).symlink_to(tmp_path / "all" / name)
+    assert open_images(some).classes == ("cat", "eel")
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "test", "Val"])
@@ -76,10 +76,10 @@ def test_a_train_folder_alone_is_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ({}, ["no pictures", "a folder for each class"]),
+        ({}, ["no images", "a folder for each class"]),
         ({"cat": 3}, ["only the class cat", "two"]),
-        ({"train/a": 1, "train/b": 1, "val/c": 1}, ["val part alone", "class c"]),
-        ({"train/a": 1, "train/b": 1, "val/a": 1, "extra/a": 1}, ["extra", "parts"]),
+        ({"train/a": 1, "train/b": 1, "val/c": 1}, ["val split alone", "class c"]),
+        ({"train/a": 1, "train/b": 1, "val/a": 1, "extra/a": 1}, ["extra", "classes or splits"]),
         ({"train/a": 1, "train/b": 1, "val/a": 1, "valid/a": 1}, ["val and valid"]),
     ],
 )

@@ -95,5 +95,5 @@ def test_a_fraction_that_is_none(fraction: float, tmp_path: Path) -> None:
 
 def test_too_few_pictures_to_hold_some_out(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 1, "dog": 1})
-    with pytest.raises(InputError, match=r"2 pictures, of which val_fraction=0\.001 leaves none for val"):
+    with pytest.raises(InputError, match=r"2 images, and val_fraction=0\.001 leaves none for val"):
         open_split(tmp_path, val_fraction=0.001)

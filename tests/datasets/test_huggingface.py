@@ -79,8 +79,8 @@ def test_a_picture_is_called_as_its_row_calls_it(tmp_path: Path) -> None:
     assert pictures.name(1).endswith("/dog/0.png")
     chosen = data(range(6)).map(lambda row, i: {"image": {"bytes": picture(i), "path": f"{i}.png"}}, with_indices=True)
     chosen.cast_column("image", datasets.Image()).select([4, 1]).save_to_disk(tmp_path / "chosen")
-    abbreviate = open_images(tmp_path / "chosen")
-    assert [abbreviate.name(i).rpartition("::")[2] for i in range(2)] == ["4.png", "1.png"]
+    some = open_images(tmp_path / "chosen")
+    assert [some.name(i).rpartition("::")[2] for i in range(2)] == ["4.png", "1.png"]
 
 
 def test_a_name_goes_to_load_dataset(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_name_that_cannot_be_had() -> None:
 def test_a_folder_that_is_no_longer_whole(tmp_path: Path) -> None:
     data(range(4)).save_to_disk(tmp_path / "saved")
     next((tmp_path / "saved").glob("*.arrow")).unlink()
-    with pytest.raises(InputError, match="save_to_disk wrote, whole"):
+    with pytest.raises(InputError, match="complete folder written by save_to_disk"):
         open_images(tmp_path / "saved")
 
 

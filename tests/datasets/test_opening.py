@@ -18,8 +18,8 @@ from labelled import folders, picture, write
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.jpg", picture(0), ["is one picture"]),
-        ("a.bin", b"\0\1\2", ["no table"]),
+        ("a.jpg", picture(0), ["is one image"]),
+        ("a.bin", b"\0\1\2", ["neither a table nor a tar"]),
         ("a.csv", b"", ["empty"]),
         ("a.zip", b"PK\x03\x04....", ["packed (zip)"]),
     ],
@@ -43,14 +43,14 @@ def test_patterns_stand_for_files_in_order(tmp_path: Path) -> None:
     write(tmp_path, dict.fromkeys(names, b"x"))
     assert expanded(f"{tmp_path}/{{1..2}}-{{08..10}}.tar") == [f"{tmp_path}/{name}" for name in names]
     assert expanded(f"{tmp_path}/1-*.tar") == [f"{tmp_path}/{name}" for name in names[:3]]
-    with pytest.raises(InputError, match="stands for 1,000,000,000 files"):
+    with pytest.raises(InputError, match="matches 1,000,000,000 files"):
         expanded("{000000000..999999999}.tar")
 
 
 def test_parts_must_be_chosen_from(tmp_path: Path) -> None:
     for part in ("train", "val"):
         folders(tmp_path / part, {"a": 1, "b": 1})
-    with pytest.raises(InputError, match="say split='val'"):
+    with pytest.raises(InputError, match="pass split='val'"):
         open_images(tmp_path)
     with pytest.raises(InputError, match="split is 'test'"):
         open_images(tmp_path, split="test")  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_measured_on_is_the_val_part_or_all(tmp_path: Path) -> None:
     assert open_held_out(tmp_path).labels.tolist() == [0, 0]
     assert len(open_held_out(tmp_path / "train")) == 6
     shutil.rmtree(tmp_path / "train")
-    with pytest.raises(InputError, match="val part alone; wanted pictures to train on"):
+    with pytest.raises(InputError, match="val split alone; wanted images to train on"):
         open_split(tmp_path, classes=["a", "b"])
 
 

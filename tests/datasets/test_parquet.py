@@ -264,7 +264,7 @@ def test_what_is_wrong_is_said_at_opening(columns: dict[str, object], words: lis
 def test_a_file_cut_short(tmp_path: Path) -> None:
     file = table(tmp_path / "a.parquet", range(MANY))
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"a\.parquet cannot be read.*whole"):
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read.*complete"):
         open_images(file)
 
 

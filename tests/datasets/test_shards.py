@@ -99,7 +99,7 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
     assert pictures.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, 1]
     assert pictures.read(5) == b"no picture"
     said = " ".join(pictures.notes)
-    for words in ("1 samples hold more than one", "::two", "1 samples hold no picture", "::none", "::mute", "::odd"):
+    for words in ("1 samples hold more than one", "::two", "1 samples hold no image", "::none", "::mute", "::odd"):
         assert words in said
 
 
@@ -109,8 +109,8 @@ def test_files_are_parts_by_their_names_and_series_are_spelt_with_braces(tmp_pat
     shard(tmp_path / "val-00.tar", samples(range(30, 35)))
     split = open_split(tmp_path)
     assert not split.is_drawn and (len(split.train), len(split.val)) == (30, 5)
-    abbreviate = open_images(f"{tmp_path}/train-{{01..02}}.tar")
-    assert [abbreviate.read(i) for i in (0, 19)] == [picture(10), picture(29)]
+    some = open_images(f"{tmp_path}/train-{{01..02}}.tar")
+    assert [some.read(i) for i in (0, 19)] == [picture(10), picture(29)]
     with pytest.raises(InputError, match=r"train-03\.tar: no such file"):
         open_images(f"{tmp_path}/train-{{01..03}}.tar")
 

@@ -218,7 +218,7 @@ def test_planes_are_taken_as_they_are(channels: int) -> None:
 
 @pytest.mark.parametrize("source", ["cat.jpg", b"", Image.new("RGBA", (2, 2)), Image.new("CMYK", (2, 2)), [NOISE_HWC]])
 def test_planes_come_as_arrays_only(source: object) -> None:
-    words = r"a picture has 1 or 3 channels, so for 4 pass a uint8 array \(height, width, 4\)"
+    words = r"an image file has 1 or 3 channels, so for 4 pass a uint8 array \(height, width, 4\)"
     with pytest.raises(InputError, match=f"^frame 7: got a {type(source).__name__}; {words}$"):
         decode(source, name="frame 7", channels=4)  # type: ignore[arg-type]
 
@@ -240,7 +240,7 @@ def test_other_planes_are_refused(array: np.ndarray, words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         decode(array, name="frame 7", channels=2)
     assert str(caught.value).startswith("frame 7: got ")
-    assert "a picture has 1 or 3 channels, so for 2 pass a uint8 array (height, width, 2)" in str(caught.value)
+    assert "an image file has 1 or 3 channels, so for 2 pass a uint8 array (height, width, 2)" in str(caught.value)
     assert all(word in str(caught.value) for word in words)
     assert "transpose" in words[-1] or "transpose" not in str(caught.value)
 
@@ -267,7 +267,7 @@ def test_one_channel_refuses_what_three_do() -> None:
 
 @pytest.mark.parametrize("channels", [0, -1, 1.0, True, "3", None])
 def test_channels_are_a_whole_number_above_zero(channels: object) -> None:
-    with pytest.raises(InputError, match=r"channels is .*; wanted a whole number above 0"):
+    with pytest.raises(InputError, match=r"channels is .*; wanted a whole number, 1 or more"):
         decode(NOISE_HWC, channels=channels)  # type: ignore[arg-type]
 
 

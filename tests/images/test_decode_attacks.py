@@ -1,7 +1,7 @@
 """Files made to do harm: each is one ImageError of a known kind or a picture, in bounded time and memory.
 
 test_decode.py cuts and damages small files; here are the forms that need a plan. What costs a decoder minutes or
-gigabytes is in pieces.py; remove one of its limits, and a test here takes that long.
+gigabytes is in structure_limits.py; remove one of its limits, and a test here takes that long.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ def test_too_many_pieces_are_refused_before_decoding(attack: str) -> None:
     began = time.perf_counter()
     error = error_of(data)
     assert time.perf_counter() - began < 2
-    assert (error.kind, words in error.reason, "save it anew" in error.reason) == ("too_large", True, True)
+    assert (error.kind, words in error.reason, "save it again" in error.reason) == ("too_large", True, True)
 
 
 def almost(name: str) -> bytes:

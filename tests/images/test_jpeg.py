@@ -431,7 +431,7 @@ def test_reduce_to_px_is_a_whole_number(wrong: object) -> None:
 
 def test_fast_decode_moves_the_tensor_a_little_and_only_of_large_jpegs() -> None:
     config = gmixer.load("gmixer_8_64.distill_in1k").data  # 72 px before the crop
-    exact, quick = Preprocess(config), Preprocess(config, fast_decode=True)
+    exact, quick = Preprocess(config), Preprocess(config, Reading(fast_decode=True))
     large = saved(PHOTO.resize((1804, 1200)), quality=90)
     difference = np.abs(exact.crop(decode(large)).astype(int) - quick.crop(decode(large, reduce_to_px=144)))
     assert 0 < difference.mean() < 2
