@@ -78,6 +78,9 @@ class Reading:
         one_of("orientation", self.orientation, get_args(Orientation))
 
 
+DEFAULT_READING = Reading()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightsSource:
     """Where weights may come from, and what they may be.

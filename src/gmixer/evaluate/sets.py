@@ -20,6 +20,7 @@ from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.labels.imagenet import Label, imagenet_1k
+from gmixer.options import DEFAULT_READING, Reading
 
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
@@ -42,6 +43,7 @@ def open_set(
     of: SetName | None = None,
     *,
     real_labels: str | os.PathLike[str] | None = None,
+    reading: Reading = DEFAULT_READING,
 ) -> TestSet:
     """The val split of the data, or all images of data without splits. labels: the model's classes.
 
@@ -51,6 +53,8 @@ def open_set(
         real.json of "Are we done with ImageNet?" (arXiv 2006.07159). It lists the correct classes of each validation
         image; an image without a correct class does not count.
 
+    reading: how image files are read.
+
     Raises InputError if data and classes do not fit.
     """
     if (of == "real") != (real_labels is not None):
@@ -59,7 +63,7 @@ def open_set(
         raise InputError(
             f"the set {of!r} is about ImageNet-1k's classes; the model has others: leave the set's name out"
         )
-    images = open_held_out(source, classes=[label.synset or label.name for label in labels])
+    images = open_held_out(source, reading, classes=[label.synset or label.name for label in labels])
     if of == "real":
         assert real_labels is not None
         correct = _real(images, Path(real_labels), len(labels))
