@@ -2,11 +2,11 @@
 
     python benchmarks/image_size.py FOLDER [--sizes 48 80 96]
 
-FOLDER: photographs; in subfolders named by ImageNet class index (`281/a.jpg`) they count for top-1 too. Prints a
-Markdown table: cosine of the features with those at 64 px, agreement of the most probable class, top-1. It needs
-gmixer[test].
+FOLDER holds photos. Photos in subfolders named by ImageNet class index (`281/a.jpg`) also count for top-1. It prints a
+Markdown table: the cosine of the features with those at 64 px, how often the top class stays the same, and top-1.
+It needs gmixer[torch].
 
-O the patches that the weights were trained on, P those of the new size; D brings the tokens from P to O, U back.
+O patches of the trained size, P patches of the new size. D maps tokens from P to O, U maps them from O to P.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import gmixer
 from gmixer.data import Preprocess
 from gmixer.predictor import Predictor
 from gmixer.runtimes import Engine
-from gmixer.sources.listing import find_images
+from gmixer.sources.listing import list_files
 from gmixer.weights.adapt import grid_matrix
 
 MODEL = "gmixer_8_64"
@@ -31,12 +31,12 @@ Grids = tuple[np.ndarray, np.ndarray]  # D (O, P), U (P, O)
 
 
 def between(old: int, new: int) -> Grids:
-    """What gmixer does: the tokens go to the old grid and back by bicubic interpolation."""
+    """gmixer's method: bicubic interpolation of the tokens to the old grid and back."""
     return grid_matrix(new, old), grid_matrix(old, new)
 
 
 def like_an_image(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
-    """fc1's and fc2's weights are maps on the old grid, enlarged like pictures; fc1's scaled by O / P, or not."""
+    """Resizes the weights of fc1 and fc2 like images on the old grid. scaled: multiply those of fc1 by O / P."""
 
     def grids(old: int, new: int) -> Grids:
         maps = torch.eye(old * old).reshape(old * old, 1, old, old)
@@ -47,7 +47,7 @@ def like_an_image(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
     return grids
 
 
-WAYS: dict[str, Callable[[int, int], Grids]] = {
+METHODS: dict[str, Callable[[int, int], Grids]] = {
     "tokens to the trained grid and back, bicubic (gmixer)": between,
     "weights like an image, bicubic, fc1 scaled": like_an_image("bicubic", scaled=True),
     "weights like an image, bilinear, fc1 scaled": like_an_image("bilinear", scaled=True),
@@ -56,10 +56,10 @@ WAYS: dict[str, Callable[[int, int], Grids]] = {
 }
 
 
-def engine_at(image_px: int, way: Callable[[int, int], Grids]) -> Engine:
+def engine_at(image_px: int, method: Callable[[int, int], Grids]) -> Engine:
     trained = gmixer.load(MODEL).checkpoint
     config = trained.adapted(image_px=image_px).model
-    D_OP, U_PO = way(*(c.image_px // c.patch_px for c in (trained.model, config)))
+    D_OP, U_PO = method(*(c.image_px // c.patch_px for c in (trained.model, config)))
     tensors = {}
     for name, values in trained.tensors():
         if name.endswith("mlp_tokens.fc1.weight"):
@@ -72,7 +72,7 @@ def engine_at(image_px: int, way: Callable[[int, int], Grids]) -> Engine:
 
 
 def forward(engine: Engine, predictor: Predictor, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Features of length 1 (B, C) and the most probable class (B,)."""
+    """Features of length 1 (B, C) and the top class (B,)."""
     preprocess = Preprocess(predictor.data.adapted(image_px=engine.config.image_px))
     features, top1 = [], []
     for start in range(0, len(paths), 64):
@@ -89,7 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     predictor = gmixer.load(MODEL)
-    paths = [found.path for found in find_images(arguments.folder) if found.error is None]
+    paths = [entry.key for entry in list_files(arguments.folder) if not isinstance(entry, gmixer.ImageError)]
     folders = [Path(path).parent.name for path in paths]
     labels = np.array([int(name) if name.isdigit() else -1 for name in folders])
     known = labels >= 0
@@ -104,8 +104,8 @@ def main() -> None:
     print("| px | how the token mixing is resized | cosine with 64 px | same class as at 64 px | top-1 |")
     print("| --- | --- | --- | --- | --- |")
     for size in arguments.sizes:
-        for name, way in WAYS.items():
-            features_there, top1_there = forward(engine_at(size, way), predictor, paths)
+        for name, method in METHODS.items():
+            features_there, top1_there = forward(engine_at(size, method), predictor, paths)
             cosine = (features_there * features).sum(axis=1).mean()
             agreement = 100 * (top1_there == top1).mean()
             print(f"| {size} | {name} | {cosine:.3f} | {agreement:.1f} % | {accuracy(top1_there)} |", flush=True)

@@ -1,4 +1,4 @@
-"""The command in a process of its own: behind a pipe, in a terminal."""
+"""The command in this process, in a separate process behind a pipe, and in a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,28 @@ import sys
 import termios
 from collections.abc import Callable
 
+from typer.testing import CliRunner
+
+from gmixer.cli import app
+from gmixer.errors import GmixerError
+
 GMIXER = [sys.executable, "-m", "gmixer"]
 
 
+def call(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Runs the command in this process: ten times faster, for tests that need no process, terminal or descriptor."""
+    words = list(map(str, arguments))
+    result = CliRunner().invoke(app, words, input=stdin, env={"COLUMNS": "200"})
+    status, stderr = result.exit_code, result.stderr
+    if isinstance(result.exception, GmixerError):  # as in gmixer.cli.main
+        status, stderr = 2, f"{stderr}gmixer: {result.exception}\n"
+    elif result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(words, status, result.stdout, stderr)
+
+
 def run(*arguments: object, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a pipe."""
+    """Runs the command in a separate process, with pipes."""
     finished = subprocess.run(
         [*GMIXER, *map(str, arguments)],
         input=stdin,

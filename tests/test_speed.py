@@ -6,25 +6,28 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from gmixer.isa import available_isas
 
+ROOT = Path(__file__).parents[1]
 SLACK = 1.25  # for machines that do other things at the same time
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(available_isas() == ["scalar"], reason="the scalar kernels are for reference, not for speed")
 def test_forward_keeps_up_with_onnx_runtime() -> None:
-    """Not slower than ONNX Runtime, with slack, at batch 1 and 16; half as many blocks tell it in half the time. (It is
-    faster: README.)
+    """Not slower than ONNX Runtime, with slack, at batch 1 and 16. Half of the blocks need half of the time.
+
+    docs/performance.md has the ratios of a quiet machine.
     """
-    command = [sys.executable, "-m", "gmixer", "bench", "--peers", "--only", "forward", "--against", "onnxruntime"]
+    command = [sys.executable, "-m", "benchmarks.peers", "--only", "forward", "--against", "onnxruntime"]
     quick = ["--model", "gmixer_12_224", "--rounds", "2", "--seconds", "0.5", "--json"]
-    run = subprocess.run(command + quick, check=True, capture_output=True, text=True)
+    run = subprocess.run(command + quick, check=True, capture_output=True, text=True, cwd=ROOT)
     rows = [json.loads(line) for line in run.stdout.splitlines()]
-    theirs = [row for row in rows if row.get("entrant") == "onnxruntime"]
+    theirs = [row for row in rows if row.get("contestant") == "onnxruntime"]
     assert [row["what"].partition(",")[0] for row in theirs] == ["batch 1", "batch 16"]
     for row in theirs:
         assert row["times_first"]["median"] >= 1 / SLACK, row
@@ -33,9 +36,9 @@ def test_forward_keeps_up_with_onnx_runtime() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("first", ["", "import torch"], ids=["alone", "with torch"])
 def test_eight_threads_lose_nothing_to_each_other(first: str) -> None:
-    """They take turns. Against one caller with the same batch in the same time, and against one with their batches
-    together in no more work; only the work, since on a busy machine small batches wait longer for each other's threads.
-    One round of eight that shows it is enough: other programs, and threads that spin meanwhile, only add to a round.
+    """Eight callers share one engine. They need no more time than one caller that makes all the calls, and no more
+    work than one caller with one large batch. (Times are not compared with the large batch: on a busy machine small
+    batches wait longer.) One good round of eight is enough, because other programs only add time.
     """
     program = f"""
         {first}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gmixer.data import Preprocess
-from gmixer.options import FP32, Limits, Native, Orientation, Precision, Reading, RuntimeName, WeightsSource
+from gmixer.options import FP32, Limits, Native, Orientation, Precision, Reading, RuntimeName, Torch, WeightsSource
 from gmixer.options import runtime_options as options_of
 from gmixer.predictor import Predictor
 from gmixer.runtimes import check_offered, open_runtime
@@ -64,17 +64,22 @@ def load(
         isolate=isolate,
         fast_decode=fast_decode,
     )
-    check_offered(runtime_options)  # before a download
+    return open_predictor(model, weights, reading, runtime_options, image_px=image_px, in_chans=in_chans)
+
+
+def open_predictor(
+    model: str | os.PathLike[str],
+    weights: WeightsSource,
+    reading: Reading,
+    runtime: Native | Torch,
+    *,
+    image_px: int | None = None,
+    in_chans: int | None = None,
+) -> Predictor:
+    """What `load` does, by the options as objects."""
+    check_offered(runtime)  # before a download
     checkpoint = find_checkpoint(model, weights).adapted(image_px=image_px, in_chans=in_chans)
-    opened = open_runtime(checkpoint, runtime_options)
-    isa_of_resize = runtime_options.isa if isinstance(runtime_options, Native) else None
-    preprocess = Preprocess(
-        checkpoint.data,
-        limits=reading.limits,
-        orientation=reading.orientation,
-        allow_urls=reading.allow_urls,
-        isolate=reading.isolate,
-        fast_decode=reading.fast_decode,
-        isa=isa_of_resize,
-    )
+    opened = open_runtime(checkpoint, runtime)
+    isa_of_resize = runtime.isa if isinstance(runtime, Native) else None
+    preprocess = Preprocess(checkpoint.data, reading, isa=isa_of_resize)
     return Predictor(checkpoint, opened, preprocess)

@@ -1,10 +1,8 @@
-"""bench/fresh.py and child.py: a function in a process of its own, its answer, its peak of memory, its errors."""
+"""bench/fresh.py and fresh_main.py: the answer of a function in a fresh process, its peak of memory, its errors."""
 
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,18 +10,17 @@ from gmixer.bench.fresh import ProcessFailed, in_fresh_process
 from gmixer.bench.fresh_main import peak_bytes
 from gmixer.errors import EngineError
 
-# The functions that run there, by their name in this module.
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+# The functions that run in the fresh process.
 
 
 def speak(word: str) -> list[object]:
-    print("what a library prints is no answer")
-    os.write(1, b"nor what a C library prints\n")
-    return [word, os.getpid()]
+    print("text that a library prints is no answer")
+    os.write(1, b"nor is text that a C library prints\n")
+    return [word, os.getpid(), os.environ.get("SPOKEN")]
 
 
 def fill(mib: int) -> int:
-    return len(bytearray(mib * 2**20).replace(b"\0", b"\1"))
+    return len(b"\1" * (mib * 2**20))
 
 
 def refuse() -> None:
@@ -31,39 +28,35 @@ def refuse() -> None:
 
 
 def stumble() -> None:
-    raise ZeroDivisionError("nobody thought of it")
+    raise ZeroDivisionError("a mistake")
 
 
 def die() -> None:
     os.abort()
 
 
-def call(function: object, **arguments: object) -> object:
-    return in_fresh_process(function, arguments, environment=ENVIRONMENT)  # type: ignore[arg-type]
-
-
 def test_the_answer_is_what_the_function_returned() -> None:
-    answer = in_fresh_process(speak, {"word": "größer"}, environment=ENVIRONMENT)
-    assert answer.value[0] == "größer" and answer.value[1] != os.getpid()
+    answer = in_fresh_process(speak, {"word": "größer"}, environment=os.environ | {"SPOKEN": "here"})
+    assert answer.value[0] == "größer" and answer.value[1] != os.getpid() and answer.value[2] == "here"
 
 
-def test_the_peak_is_the_childs_own() -> None:
-    """ru_maxrss would be at least the parent's, which is larger than both here."""
-    ballast = bytearray(100 * 2**20).replace(b"\0", b"\1")
-    small, large = (in_fresh_process(fill, {"mib": mib}, environment=ENVIRONMENT) for mib in (1, 51))
+def test_the_peak_is_that_of_the_fresh_process() -> None:
+    """ru_maxrss would be at least the peak of this process, which is larger than both."""
+    ballast = b"\1" * (100 * 2**20)
+    small, large = (in_fresh_process(fill, {"mib": mib}) for mib in (1, 101))
     assert small.peak_bytes < len(ballast) < peak_bytes()
-    assert 70 * 2**20 < large.peak_bytes - small.peak_bytes < 130 * 2**20  # the bytes before and after
+    assert 70 * 2**20 < large.peak_bytes - small.peak_bytes < 130 * 2**20
 
 
-def test_an_error_comes_back_as_what_it_was() -> None:
+def test_gmixers_own_error_comes_back() -> None:
     with pytest.raises(EngineError, match="not here") as raised:
-        call(refuse)
+        in_fresh_process(refuse, {})
     assert type(raised.value) is EngineError
 
 
-def test_a_mistake_or_a_death_says_what_the_process_said_last() -> None:
-    with pytest.raises(ProcessFailed, match="ZeroDivisionError: nobody thought of it") as raised:
-        call(stumble)
+def test_any_other_failure_has_the_last_line_of_stderr() -> None:
+    with pytest.raises(ProcessFailed, match="ZeroDivisionError: a mistake") as raised:
+        in_fresh_process(stumble, {})
     assert "Traceback" in raised.value.__notes__[0]
     with pytest.raises(ProcessFailed, match="ended with status -6 and said nothing"):
-        call(die)
+        in_fresh_process(die, {})

@@ -1,4 +1,4 @@
-"""bench/jpegs.py: pictures like a camera's, the same for everybody."""
+"""bench/jpegs.py: JPEGs like those of a camera; the same seed draws the same bytes."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def test_size_and_subsampling(size: tuple[int, int]) -> None:
     assert 0.15 < len(data) / (size[0] * size[1]) < 0.6, "bytes a pixel, as photographs have"
 
 
-def test_a_seed_is_a_picture() -> None:
+def test_a_seed_draws_the_same_image() -> None:
     assert drawn_jpeg(80, 60, 1) == drawn_jpeg(80, 60, 1) != drawn_jpeg(80, 60, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmixer.bench.stats import Spread, quantile, ratios
+from gmixer.bench.stats import Spread, quantile
 
 
 def test_median_tenths_and_ends() -> None:
@@ -24,10 +24,3 @@ def test_quantiles_are_numpys(n: int) -> None:
 def test_another_unit_keeps_n() -> None:
     assert Spread.of([1, 2, 3]).times(1000) == Spread(2000, 1200, 2800, 1000, 3000, 3)
     assert list(Spread.of([1]).to_dict()) == ["median", "p10", "p90", "least", "greatest", "n"]
-
-
-def test_ratios_are_formed_round_by_round() -> None:
-    """A machine half as fast in the second round changes both, and no ratio."""
-    assert ratios([12, 24], [10, 20]) == [1.2, 1.2]
-    with pytest.raises(ValueError, match="shorter"):
-        ratios([1, 2], [1])

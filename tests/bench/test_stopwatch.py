@@ -19,14 +19,14 @@ ISAS = available_isas()
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that stands still; a test moves it."""
+    """A clock that only a test moves."""
     now = [0.0]
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: now[0])
     return now
 
 
 def test_blocks_lie_between_two_slices(clock: list[float]) -> None:
-    """0.1 s a call: three to a block; a block's fraction is of the slices at its sides."""
+    """At 0.1 s a call a block has three calls. Its fraction refers to the slices before and after it."""
     slices = iter([100.0, 200.0, 400.0])
 
     def call() -> None:
@@ -48,17 +48,23 @@ def test_a_long_call_is_still_made_three_times(clock: list[float]) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
-    """The best of each: on a shared machine the medians are a matter of luck."""
+    """Compares the best of each, because the medians of a shared machine vary."""
     config = VARIANTS["gmixer_8_64"].model
     engine, x_BCHW = engine_of(drawn_mixer(config), config, threads=1, isa=isa), drawn_images(config, 2)
     flops, ceiling = 2.0 * config.macs * len(x_BCHW), ceiling_meter(isa, 1)
-    timing = time_beside_ceiling(lambda: engine.forward(x_BCHW), flops=flops, ceiling=ceiling, seconds=0.5)
-    assert min(timing.ceilings) > 0
-    assert flops / min(timing.call_s) < max(timing.ceilings) / 0.9
+    best_flops, best_ceiling = 0.0, 0.0
+    for _ in range(10):  # a busy machine may slow every slice of one round down
+        timing = time_beside_ceiling(lambda: engine.forward(x_BCHW), flops=flops, ceiling=ceiling, seconds=0.1)
+        assert min(timing.ceilings) > 0
+        best_flops = max(best_flops, flops / min(timing.call_s))
+        best_ceiling = max(best_ceiling, *timing.ceilings)
+        if best_flops < best_ceiling / 0.9:
+            break
+    assert best_flops < best_ceiling / 0.9
 
 
 def test_threads_come_to_rest_before_a_slice(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else those that spin would halve the ceiling, and double the fraction."""
+    """Threads that still spin would halve the ceiling, and double the fraction."""
     spinning_until = [0.0]
 
     def call() -> None:
@@ -72,16 +78,16 @@ def test_threads_come_to_rest_before_a_slice(clock: list[float], monkeypatch: py
     meter = lambda: 1.0 if clock[0] < spinning_until[0] else 2.0  # noqa: E731
     timings = [time_beside_ceiling(call, flops=10.0, ceiling=meter, seconds=1, settle_s=s) for s in (0, 0.15)]
     assert [timing.fractions[-1] for timing in timings] == [1, 0.5]
-    assert timings[1].call_s == [10, 10, 10], "rest is not the call's"
+    assert timings[1].call_s == [10, 10, 10], "the pause is not counted"
 
 
-def test_it_lasts_as_long_as_it_is_told() -> None:
+def test_the_ceiling_takes_the_seconds_it_is_given() -> None:
     begin = time.perf_counter()
     _native.ceiling(isa=ISAS[0], threads=3, seconds=0.2)
     assert 0.2 <= time.perf_counter() - begin < 5
 
 
-def test_what_cannot_be_had_is_refused() -> None:
+def test_what_is_not_available_is_refused() -> None:
     with pytest.raises(EngineError, match="isa='mmx' is not available on this CPU"):
         ceiling_meter("mmx", 1)
     with pytest.raises(EngineError, match="threads is 0"):

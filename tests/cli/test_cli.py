@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 import gmixer
-from command import GMIXER, run, run_in_terminal
+from command import GMIXER, call, run, run_in_terminal
 from gmixer.catalogue import VARIANTS
 from gmixer.cli import app
 from gmixer.weights.find import EMBEDDED_WEIGHTS
@@ -34,7 +34,7 @@ COMMANDS = ("bench", "classify", "doctor", "embed", "info", "models", "pull", "t
 
 @pytest.fixture
 def folder(tmp_path: Path, photos: list[Path]) -> Path:
-    """Two pictures, one of them deeper; a hidden one; two files that are none; one that is cut short."""
+    """Two images, one of them in a subfolder; a hidden image; two files that are no images; one that is cut short."""
     (tmp_path / "deep" / "er").mkdir(parents=True)
     with Image.open(photos[0]) as image:
         image.convert("RGB").save(tmp_path / "b.jpg")
@@ -46,7 +46,7 @@ def folder(tmp_path: Path, photos: list[Path]) -> Path:
     return tmp_path
 
 
-def test_a_pipe_gets_one_plain_line_a_picture(photos: list[Path]) -> None:
+def test_a_pipe_gets_one_plain_line_for_each_image(photos: list[Path]) -> None:
     finished = run("classify", *photos)
     lines = finished.stdout.splitlines()
     assert finished.returncode == 0
@@ -58,7 +58,7 @@ def test_a_pipe_gets_one_plain_line_a_picture(photos: list[Path]) -> None:
 
 
 def test_json_is_the_documented_object(folder: Path) -> None:
-    finished = run("classify", folder, folder / "notes.txt", "--json", "-k", 2)
+    finished = call("classify", folder, folder / "notes.txt", "--json", "-k", 2)
     rows = [json.loads(line) for line in finished.stdout.splitlines()]
     assert [row["path"] for row in rows] == [
         f"{folder}/b.jpg",
@@ -76,12 +76,12 @@ def test_json_is_the_documented_object(folder: Path) -> None:
 
 
 def test_rows_equal_the_librarys_answers(photos: list[Path], predictor: gmixer.Predictor) -> None:
-    rows = [json.loads(line) for line in run("classify", *photos, "--json").stdout.splitlines()]
+    rows = [json.loads(line) for line in call("classify", *photos, "--json").stdout.splitlines()]
     assert rows == [{"path": str(path)} | predictor.classify(path).to_dict() for path in photos]
 
 
-def test_csv_has_a_header_and_one_row_a_picture(folder: Path) -> None:
-    finished = run("classify", folder, "--csv", "-k", 3)
+def test_csv_has_a_header_and_one_row_for_each_image(folder: Path) -> None:
+    finished = call("classify", folder, "--csv", "-k", 3)
     rows = list(csv.DictReader(io.StringIO(finished.stdout)))
     assert [Path(row["path"]).name for row in rows] == ["b.jpg", "a.webp", "z.png"]
     assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_3"]) > 0
@@ -89,7 +89,7 @@ def test_csv_has_a_header_and_one_row_a_picture(folder: Path) -> None:
 
 
 def test_threshold_keeps_the_row(photos: list[Path]) -> None:
-    rows = [json.loads(x) for x in run("classify", *photos, "--json", "--threshold", 0.4).stdout.splitlines()]
+    rows = [json.loads(x) for x in call("classify", *photos, "--json", "--threshold", 0.4).stdout.splitlines()]
     assert len(rows) == len(photos)
     assert all(p["probability"] >= 0.4 for row in rows for p in row["predictions"])
     assert any(not row["predictions"] for row in rows) and any(row["predictions"] for row in rows)
@@ -97,14 +97,14 @@ def test_threshold_keeps_the_row(photos: list[Path]) -> None:
 
 def test_rollup_in_every_form(folder: Path, photos: list[Path], predictor: gmixer.Predictor) -> None:
     paths = (*photos, folder / "z.png")
-    rows = [json.loads(line) for line in run("classify", *paths, "--json", "--rollup").stdout.splitlines()]
+    rows = [json.loads(line) for line in call("classify", *paths, "--json", "--rollup").stdout.splitlines()]
     assert list(rows[0]) == ["path", "model", "predictions", "rollup"] and list(rows[-1]) == ["path", "error"]
     assert list(rows[0]["rollup"][0]) == ["label", "probability"]
     wanted = [predictor.classify(path, rollup_at=0.5) for path in photos]
     assert rows[:-1] == [{"path": str(path)} | want.to_dict() for path, want in zip(photos, wanted, strict=True)]
 
-    lines = [line.split("\t") for line in run("classify", *paths, "--rollup").stdout.splitlines()]
-    cells = list(csv.DictReader(io.StringIO(run("classify", *paths, "--csv", "--rollup", "-k", 2).stdout)))
+    lines = [line.split("\t") for line in call("classify", *paths, "--rollup").stdout.splitlines()]
+    cells = list(csv.DictReader(io.StringIO(call("classify", *paths, "--csv", "--rollup", "-k", 2).stdout)))
     assert lines[-1][1] == "error" and cells[-1]["rollup"] == ""
     for line, row, want in zip(lines, cells, wanted, strict=False):
         assert line[6:] == ["rollup", *(f"{a.probability:.4f} {a.label}" for a in want.rollup)]
@@ -114,7 +114,7 @@ def test_rollup_in_every_form(folder: Path, photos: list[Path], predictor: gmixe
 
 def test_rollup_at_means_rollup_and_not_the_classes_own_threshold(photos: list[Path]) -> None:
     plain, low, high = (
-        json.loads(run("classify", photos[0], "--json", "--threshold", 0.9, *options).stdout)
+        json.loads(call("classify", photos[0], "--json", "--threshold", 0.9, *options).stdout)
         for options in ((), ("--rollup-at", 0.1), ("--rollup", "--rollup-at", 1))
     )
     assert "rollup" not in plain and plain["predictions"] == low["predictions"] == []
@@ -129,17 +129,17 @@ def test_rollup_is_refused_before_anything_is_written(photos: list[Path], tmp_pa
         (("--rollup-at", 0), "rollup_at is 0.0; wanted a probability above 0, at most 1"),
         (("--rollup-at", "nan"), "rollup"),
         (("--rollup-at", 1.5), "--rollup-at"),
-        (("--rollup", "--model", tmp_path / "seven.safetensors"), "class 0, 'class 0', is none of ImageNet's"),
+        (("--rollup", "--model", tmp_path / "seven.safetensors"), "class 0, 'class 0', is not one of ImageNet's"),
     ]:
-        finished = run("classify", photos[0], "--csv", *options)
+        finished = call("classify", photos[0], "--csv", *options)
         assert finished.returncode == 2 and finished.stdout == "" and message in finished.stderr, options
 
 
 def test_stdin(photos: list[Path]) -> None:
     finished = run("classify", "-", "--json", stdin=photos[0].read_bytes())
-    from_file = json.loads(run("classify", photos[0], "--json").stdout)
+    from_file = json.loads(call("classify", photos[0], "--json").stdout)
     assert json.loads(finished.stdout) == from_file | {"path": "-"}
-    empty = run("classify", "-", "--json", stdin=b"")
+    empty = call("classify", "-", "--json", stdin=b"")
     assert json.loads(empty.stdout) == {
         "path": "-",
         "error": {"kind": "empty", "message": json.loads(empty.stdout)["error"]["message"]},
@@ -158,6 +158,7 @@ def test_a_file_cannot_command_the_terminal(tmp_path: Path) -> None:
 def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "folder.npz"
     folder.mkdir()
+    in_processes = [("classify",), ("classify", photos[0], "--model", tmp_path), ("models", "resnet*")]
     assert run("classify", photos[0]).returncode == 0
     assert run("classify", "absent.jpg").returncode == 1
     for arguments, message in [
@@ -166,18 +167,23 @@ def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: P
         (("classify", photos[0], "--json", "--csv"), "take one of --json and --csv"),
         (("classify", photos[0], "--threads", 0), "--threads"),
         (("classify", photos[0], "--orientation", "left"), "--orientation"),
+        (("classify", photos[0], "--runtime", "onnx"), "--runtime"),
+        (("classify", photos[0], "--max-pixels", 0), "--max-pixels"),
+        (("classify", photos[0], "--precision", "bf16"), "pass runtime='torch'"),
+        (("embed", photos[0], "-o", tmp_path / "x.npz", "--device", "cuda"), "device='cuda' is for runtime='torch'"),
+        (("classify", photos[0], "--runtime", "torch", "--threads", 2), "threads=2 is for runtime='native'"),
         (("classify", photos[0], "--model", "gmixer_24"), "no model 'gmixer_24'; the closest are"),
         (("classify", photos[0], "--model", "gmixer_24_224"), "model.safetensors is not on this machine"),
         (("classify", photos[0], "--model", tmp_path), "holds no config.json"),
-        (("embed", photos[0], "-o", tmp_path / "x.csv"), "does not end in .npz"),
+        (("embed", photos[0], "-o", tmp_path / "x.csv"), "x.csv ends in .csv; wanted .npz"),
         (("embed", photos[0], "-o", tmp_path / "no" / "x.npz"), "cannot be written"),
         (("embed", photos[0], "-o", folder), "is a folder; wanted the name of a file"),
         (("models", "resnet*"), "no model matches 'resnet*'"),
         (("info", "resnet50"), "no model 'resnet50'"),
     ]:
-        finished = run(*arguments)
+        finished = (run if arguments in in_processes else call)(*arguments)
         assert finished.returncode == 2, arguments
-        assert message in finished.stderr, arguments
+        assert message in finished.stderr and finished.stdout == "", arguments
     assert "GMIXER_ISA='mmx' is not available on this CPU" in run("classify", photos[0], GMIXER_ISA="mmx").stderr
     assert "Traceback" in run("classify", photos[0], "--model", "gmixer_24", "--debug").stderr
 
@@ -190,7 +196,7 @@ def test_orientation(photos: list[Path], tmp_path: Path) -> None:
         image.convert("RGB").save(tmp_path / "upright.png")
 
     def predictions(*arguments: object) -> object:
-        return json.loads(run("classify", *arguments, "--json").stdout)["predictions"]
+        return json.loads(call("classify", *arguments, "--json").stdout)["predictions"]
 
     upright = predictions(tmp_path / "upright.png")
     assert predictions(tmp_path / "turned.png") == upright
@@ -238,9 +244,9 @@ def test_file_names_cannot_command_the_terminal(tmp_path: Path, photos: list[Pat
     assert "\\x1b[2Jb\\nc.png" in shown
     assert run("classify", evil).stdout.split("\t")[0].endswith("a\\x1b[2Jb\\nc.png")
     evil.write_bytes(b"")
-    assert "\x1b" not in run("embed", evil, "-o", tmp_path / "out.npz").stderr
+    assert "\x1b" not in call("embed", evil, "-o", tmp_path / "out.npz").stderr
     evil.write_bytes(photos[0].read_bytes())
-    assert json.loads(run("classify", evil, "--json").stdout)["path"] == str(evil)
+    assert json.loads(call("classify", evil, "--json").stdout)["path"] == str(evil)
 
 
 def test_file_names_that_are_no_text(tmp_path: Path, photos: list[Path]) -> None:
@@ -250,7 +256,7 @@ def test_file_names_that_are_no_text(tmp_path: Path, photos: list[Path]) -> None
     assert json.loads(run("classify", tmp_path, "--json").stdout)["path"] == name
 
 
-def test_ctrl_c_waits_for_no_picture(photos: list[Path]) -> None:
+def test_ctrl_c_waits_for_no_image(photos: list[Path]) -> None:
     program = """
         import os, signal, sys, threading
         from gmixer.cli import main
@@ -313,10 +319,10 @@ def test_an_ambiguous_file_keeps_stderr_clean_and_can_be_named(photos: list[Path
     path = tmp_path / "b16.safetensors"
     shapes = VARIANTS["mixer_b16_224"].model.tensor_shapes()
     save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, path)
-    assert run("classify", photos[0], "--model", path, "--json").stderr == ""
-    said = run("classify", photos[0], "--model", path).stderr
+    assert call("classify", photos[0], "--model", path, "--json").stderr == ""
+    said = call("classify", photos[0], "--model", path).stderr
     assert len(said.splitlines()) == 1 and "--name" in said
-    named = run("classify", photos[0], "--model", path, "--name", "mixer_b16_224.miil_in21k_ft_in1k", "--json")
+    named = call("classify", photos[0], "--model", path, "--name", "mixer_b16_224.miil_in21k_ft_in1k", "--json")
     assert json.loads(named.stdout)["model"] == "mixer_b16_224.miil_in21k_ft_in1k"
 
 
@@ -324,34 +330,34 @@ def test_a_model_without_classes_cannot_classify(photos: list[Path], tmp_path: P
     path = tmp_path / "backbone.safetensors"
     shapes = replace(VARIANTS["gmixer_8_64"].model, num_classes=0).tensor_shapes()
     save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, path)
-    finished = run("classify", photos[0], "--model", path)
+    finished = call("classify", photos[0], "--model", path)
     assert finished.returncode == 2 and "backbone has no classes" in finished.stderr and finished.stdout == ""
-    assert run("embed", photos[0], "--model", path, "-o", tmp_path / "out.npz").returncode == 0
+    assert call("embed", photos[0], "--model", path, "-o", tmp_path / "out.npz").returncode == 0
 
 
 def test_another_image_size(photos: list[Path], tmp_path: Path) -> None:
     other = gmixer.load("gmixer_8_64", image_px=96)
-    row = json.loads(run("classify", photos[0], "--image-size", 96, "--json").stdout)
+    row = json.loads(call("classify", photos[0], "--image-size", 96, "--json").stdout)
     wanted = other.classify(photos[0])
     assert [c["index"] for c in row["predictions"]] == [c.index for c in wanted]
     assert row["predictions"][0]["probability"] == pytest.approx(wanted[0].probability)
-    assert run("embed", photos[0], "--image-size", 96, "-o", tmp_path / "out.npz").returncode == 0
+    assert call("embed", photos[0], "--image-size", 96, "-o", tmp_path / "out.npz").returncode == 0
     with np.load(tmp_path / "out.npz") as stored:
         np.testing.assert_array_equal(stored["vectors"][0], other.embed(photos[0]).vectors)
         assert stored["image_px"] == 96
-    finished = run("classify", photos[0], "--image-size", 100)
+    finished = call("classify", photos[0], "--image-size", 100)
     assert finished.returncode == 2 and "not a multiple of patch_px 8; take 96" in finished.stderr
 
 
 @pytest.mark.parametrize("in_chans", [1, 4])
 def test_a_model_of_other_channels(in_chans: int, photos: list[Path], tmp_path: Path) -> None:
-    """Grey pictures go into one channel; four are nothing that a file has."""
+    """A model with one channel reads grey images. No file has four channels."""
     config = replace(VARIANTS["gmixer_8_64"].model, in_chans=in_chans)
     state = {name: values.numpy() for name, values in drawn_mixer(config).state_dict().items()}
     save_file(state, tmp_path / "other.safetensors")
-    finished = run("classify", photos[0], "--model", tmp_path / "other.safetensors", "--json")
+    finished = call("classify", photos[0], "--model", tmp_path / "other.safetensors", "--json")
     if in_chans == 4:
-        assert finished.returncode == 2 and "other takes 4 channels; picture files have 1 or 3" in finished.stderr
+        assert finished.returncode == 2 and "other takes 4 channels; image files have 1 or 3" in finished.stderr
         planes = np.zeros((90, 120, 4), np.uint8)
         assert len(gmixer.load(tmp_path / "other.safetensors").classify(planes)) == 5
         return
@@ -375,20 +381,20 @@ def test_embed_writes_vectors_paths_and_failures(folder: Path, predictor: gmixer
 
 
 def test_embed_of_nothing_good_still_writes_a_file(tmp_path: Path) -> None:
-    finished = run("embed", "absent.jpg", "-o", tmp_path / "out.npz")
+    finished = call("embed", "absent.jpg", "-o", tmp_path / "out.npz")
     assert finished.returncode == 1
     with np.load(tmp_path / "out.npz") as stored:
         assert stored["vectors"].shape == (0, 256) and stored["failed_kinds"].tolist() == ["missing"]
 
 
 def test_info_says_what_the_card_says() -> None:
-    shown = run("info", "gmixer_24_224").stdout
+    shown = call("info", "gmixer_24_224").stdout
     for fact in ("24,721,096", "5.260", "5.279", "14.453 M", "3 × 224 × 224", "78.048", "apache-2.0", "0.485, 0.456"):
         assert fact in shown, fact
     assert "1,000: tench" in shown
-    assert "21,843: organism, being; benthos" in run("info", "mixer_b16_224.goog_in21k").stdout
-    assert "11,221: benthos; cell" in run("info", "mixer_b16_224.miil_in21k").stdout
-    facts = dict(line.split("\t") for line in run("info").stdout.splitlines())
+    assert "21,843: organism, being; benthos" in call("info", "mixer_b16_224.goog_in21k").stdout
+    assert "11,221: benthos; cell" in call("info", "mixer_b16_224.miil_in21k").stdout
+    facts = dict(line.split("\t") for line in call("info").stdout.splitlines())
     assert facts["parameters"] == "3,670,248"
     assert facts["SHA-256"] == hashlib.sha256(EMBEDDED_WEIGHTS.read_bytes()).hexdigest()
     assert "gmixer_8_64.safetensors (7.0 MiB, F16)" in facts["weights"]
@@ -405,10 +411,10 @@ def test_models_never_cuts_a_number(columns: int) -> None:
 
 
 def test_models_lists_and_filters() -> None:
-    names = run("models").stdout.split()
+    names = call("models").stdout.split()
     assert "gmixer_24_224.ra3_in1k" in names and len(names) == 13
-    assert run("models", "gmixer_24_224").stdout.split() == ["gmixer_24_224.ra3_in1k"]
-    assert set(run("models", "mixer_b16*").stdout.split()) == {n for n in names if n.startswith("mixer_b16")}
+    assert call("models", "gmixer_24_224").stdout.split() == ["gmixer_24_224.ra3_in1k"]
+    assert set(call("models", "mixer_b16*").stdout.split()) == {n for n in names if n.startswith("mixer_b16")}
     shown, _ = run_in_terminal("models", columns=110)
     assert "24.7 M" in shown and "5.28" in shown and "78.0 %" in shown and "21,843" in shown
 

@@ -1,4 +1,4 @@
-"""terminal.py: on stderr the command speaks, and nobody else."""
+"""terminal.py: only the command itself writes to stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from command import GMIXER, shown_in_terminal
 
-# The command, with a decoder that speaks as C libraries do, past Python.
+# The command, with a decoder that writes as C libraries do, past Python.
 LOUD = [
     sys.executable,
     "-c",
@@ -39,7 +39,7 @@ def run(command: list[str], *arguments: object, **options: object) -> subprocess
 
 @pytest.fixture
 def broken_tiff(tmp_path: Path) -> Path:
-    """libtiff has a word to say about each of its many strips."""
+    """libtiff writes a line about each of its many strips."""
     out = BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(out, "TIFF", compression="tiff_lzw", strip_size=1)
@@ -50,8 +50,8 @@ def broken_tiff(tmp_path: Path) -> Path:
     return path
 
 
-def test_libtiff_speaks_where_nobody_stops_it(broken_tiff: Path) -> None:
-    """Else the tests below would prove nothing."""
+def test_libtiff_writes_to_stderr_by_itself(broken_tiff: Path) -> None:
+    """Otherwise the tests below would prove nothing."""
     program = "import sys; from PIL import Image; Image.open(sys.argv[1]).load()"
     assert "Using code not yet in table" in run([sys.executable, "-c", program], broken_tiff).stderr
 
@@ -104,7 +104,7 @@ def test_a_closed_stderr_is_no_place_for_a_file(photos: list[Path], tmp_path: Pa
 
 def test_the_command_still_speaks_for_itself(photos: list[Path]) -> None:
     """Afterwards descriptor 2 is what it was; a mistake of its own still has its traceback."""
-    mistake = LOUD[2].replace("main()\n", "import gmixer.cli.report as r\nr.JsonLines.row = lambda *_: 1 / 0\nmain()\n")
+    mistake = LOUD[2].replace("main()\n", "import gmixer.rows.view as v\nv.WriterView.row = lambda *_: 1 / 0\nmain()\n")
     finished = run([*LOUD[:2], mistake], "classify", *photos, "--json")
     assert "ZeroDivisionError" in finished.stderr and "from a decoder" not in finished.stderr
     leave = "leave = os._exit\nos._exit = lambda status: (os.write(2, b'afterwards'), leave(status))\n"  # how main ends
@@ -117,7 +117,7 @@ def test_faulthandler_still_tells_of_a_crash(photos: list[Path]) -> None:
     environment = os.environ | {"PYTHONFAULTHANDLER": "1"}
     finished = run([*LOUD[:2], program], "classify", photos[0], env=environment)
     assert finished.returncode < 0 and "Fatal Python error: Aborted" in finished.stderr
-    assert "picture.py" in finished.stderr
+    assert "decode.py" in finished.stderr
 
 
 def test_progress_is_shown_and_the_decoder_not(photos: list[Path]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gmixer
-from command import run, run_in_terminal
+from command import call, run, run_in_terminal
 from gmixer.cli.validate import EXTREMES, LISTED
 from gmixer.evaluate.validate import validate
 from gmixer.labels import imagenet_1k
@@ -35,24 +35,24 @@ def test_a_pipe_gets_plain_lines_that_say_what_was_measured_and_how(folder: Path
 
 
 def test_per_class_shows_all(folder: Path) -> None:
-    lines = run("validate", MODEL, folder, "--per-class").stdout.splitlines()
+    lines = call("validate", MODEL, folder, "--per-class").stdout.splitlines()
     shown = [line for line in lines if " of 1 " in line]
     assert [line.split("  ")[-1].strip() for line in shown] == [label.name for label in imagenet_1k()[: len(SYNSETS)]]
 
 
 def test_json_is_one_object_and_the_answers_lie_beside(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "answers.jsonl"
-    finished = run("validate", MODEL, folder, "--json", "-o", out)
+    finished = call("validate", MODEL, folder, "--json", "-o", out)
     said = json.loads(finished.stdout)
     answers = [json.loads(line) for line in out.read_text().splitlines()]
     assert finished.returncode == 0 and said["model"] == MODEL and said["n"] == len(answers) == len(SYNSETS)
     assert said["top1"] == sum(row["right"] for row in answers) / len(answers)
 
 
-def test_pictures_that_cannot_be_read_are_each_named_once_and_the_status_tells(folder: Path, tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_each_named_once_and_the_status_tells(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "answers.csv"
     write(folder, {f"{SYNSETS[0]}/bad{i:02}.png": b"\x89PNG\r\n\x1a\n" for i in range(LISTED + 2)})
-    finished = run("validate", MODEL, folder, "-o", out)
+    finished = call("validate", MODEL, folder, "-o", out)
     assert finished.returncode == 1
     for i in range(LISTED):
         assert finished.stdout.count(f"bad{i:02}.png") == 1
@@ -70,13 +70,13 @@ def test_pictures_that_cannot_be_read_are_each_named_once_and_the_status_tells(f
     ],
 )
 def test_what_cannot_run_says_why(arguments: list[str], words: str, folder: Path) -> None:
-    finished = run("validate", MODEL, folder, *arguments)
+    finished = call("validate", MODEL, folder, *arguments)
     assert finished.returncode == 2 and finished.stdout == ""
     assert words in finished.stderr and len(finished.stderr.splitlines()) == 1
 
 
 def test_classes_that_the_model_has_not_are_refused(tmp_path: Path) -> None:
-    finished = run("validate", MODEL, folders(tmp_path, {"alpha": 1, "omega": 1}))
+    finished = call("validate", MODEL, folders(tmp_path, {"alpha": 1, "omega": 1}))
     assert finished.returncode == 2 and "alpha" in finished.stderr and "wanted" in finished.stderr
 
 

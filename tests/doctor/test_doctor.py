@@ -1,4 +1,4 @@
-"""gmixer doctor: well here, and for every check the failure that it is there for, provoked."""
+"""gmixer doctor: every check passes here, and a test provokes the failure that each check looks for."""
 
 from __future__ import annotations
 
@@ -24,18 +24,25 @@ import torch
 from huggingface_hub import constants
 from PIL import features
 from safetensors.numpy import save_file
-from typer.testing import CliRunner
 
 import gmixer
 from command import run, run_in_terminal
-from gmixer import doctor
 from gmixer.catalogue import VARIANTS
-from gmixer.cli import app, options
+from gmixer.cli.doctor import show_checks
 from gmixer.data import preprocess
-from gmixer.doctor import CHECKS, Finding, core, embedded, examine, install
-from gmixer.doctor import hub_access as hub
-from gmixer.doctor import resources as machine
-from gmixer.doctor.forked import ChildDied, in_child
+from gmixer.doctor import (
+    CHECKS,
+    Finding,
+    embedded,
+    examine,
+    hub_connection,
+    imported_check,
+    install,
+    native_core,
+    processors,
+)
+from gmixer.doctor.child_process import ChildDied, in_child
+from gmixer.doctor.finding import Outcome
 from gmixer.doctor.reference import drawn_tensors, reference_stages
 from gmixer.isa import available_isas
 from gmixer.runtimes import Engine, threads
@@ -47,19 +54,19 @@ ISAS = available_isas()
 ROOT = Path(__file__).parents[2]
 PREFERRED = "gmixer_24_224.ra3_in1k"
 
-# Python 3.12 and later warn of every fork with threads; torch's are running here.
+# Python 3.12 and later warn of every fork in a process with threads. torch has started some here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 
 def look(name: str) -> Finding:
-    """What one check finds, as the command makes it."""
+    """The finding of one check."""
     (finding,) = examine({name: CHECKS[name]})
     assert finding.fact and (finding.remedy or finding.status == "ok")
     return finding
 
 
 @pytest.fixture(autouse=True)
-def no_settings_of_the_developers(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OMP_NUM_THREADS", "GMIXER_ISA", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
@@ -79,15 +86,15 @@ def test_a_healthy_machine(tmp_path: Path) -> None:
     assert facts["Hub"] == "not asked: HF_HUB_OFFLINE is set; models in the cache work"
 
 
-def test_json_has_one_object_a_check_and_what_is_broken_gives_status_1() -> None:
-    finished = run("doctor", "--json", GMIXER_ISA="nonsense")
+def test_json_has_one_object_a_check_and_a_failed_check_gives_status_1() -> None:
+    finished = run("doctor", "--json", "--debug", GMIXER_ISA="nonsense")
     found = [json.loads(line) for line in finished.stdout.splitlines()]
     assert all(list(row) == ["name", "status", "fact", "remedy"] for row in found)
     failed = {row["name"]: row for row in found if row["status"] == "failed"}
     assert set(failed) == {"native core", "golden answer"} and len(found) == len(CHECKS)
     assert "GMIXER_ISA='nonsense' is not available on this CPU" in failed["native core"]["fact"]
     assert failed["native core"]["remedy"] == f"unset GMIXER_ISA, or set it to {' or '.join(ISAS)}"
-    assert finished.returncode == 1 and finished.stderr == ""
+    assert finished.returncode == 1 and finished.stderr.count("Traceback") == 1, "the golden answer's"
 
 
 @pytest.mark.parametrize("columns", [60, 100])
@@ -102,22 +109,20 @@ def test_a_terminal_gets_a_table_within_its_width(columns: int, monkeypatch: pyt
     assert lines[-1].startswith(f"2 of {len(CHECKS)} checks failed") and status == 1
 
 
-def test_a_check_that_raises_is_a_failed_check_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    def codecs() -> None:
-        raise ZeroDivisionError("nobody\nthought of it")
+def test_a_check_that_raises_is_a_failed_check_and_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    def raises() -> Outcome:
+        raise ZeroDivisionError("a\nmistake")
 
-    monkeypatch.setattr(install, "codecs", codecs)
-    monkeypatch.setattr(doctor, "CHECKS", {"one": "install.codecs", "two": "nowhere.at_all", "three": "install.gmixer"})
-    monkeypatch.setattr(options, "_debug", False)
-    assert [finding.status for finding in examine(doctor.CHECKS)] == ["failed", "failed", "ok"]
-    for arguments, tracebacks in (["doctor"], 0), (["doctor", "--debug"], 2):
-        monkeypatch.setattr(doctor.examine, "__defaults__", (doctor.CHECKS,))
-        finished = CliRunner().invoke(app, arguments)
-        rows = [line.split("\t") for line in finished.stdout.splitlines()]
+    checks = {"one": raises, "two": imported_check("nowhere", "at_all"), "three": CHECKS["gmixer"]}
+    assert [finding.status for finding in examine(checks)] == ["failed", "failed", "ok"]
+    for debug, tracebacks in (False, 0), (True, 2):
+        assert show_checks(checks, as_json=False, debug=debug) == 1
+        shown = capsys.readouterr()
+        rows = [line.split("\t") for line in shown.out.splitlines()]
         assert [row[:2] for row in rows] == [["one", "failed"], ["two", "failed"], ["three", "ok"]]
-        assert rows[0][2] == "the check itself failed, with ZeroDivisionError: nobody thought of it" and rows[0][3]
+        assert rows[0][2] == "the check itself failed, with ZeroDivisionError: a mistake" and rows[0][3]
         assert "No module named 'gmixer.doctor.nowhere'" in rows[1][2] and rows[1][3]
-        assert finished.stderr.count("Traceback") == tracebacks and finished.exit_code == 1
+        assert shown.err.count("Traceback") == tracebacks
 
 
 def test_without_the_native_module_the_others_are_still_looked_at(tmp_path: Path) -> None:
@@ -172,8 +177,8 @@ def test_pytorch_is_not_missed() -> None:
     ("told", "status", "words"),
     [
         ({"Version": gmixer.__version__, "Requires-Python": ">=99.1"}, "failed", "wanted >=99.1"),
-        ({"Version": "0.0.9", "Requires-Python": ">=3.11"}, "warning", "0.0.9 is what is installed"),
-        (None, "warning", "not installed"),
+        ({"Version": "0.0.9", "Requires-Python": ">=3.11"}, "warning", "version 0.0.9 is installed"),
+        (None, "warning", "it is not installed"),
     ],
 )
 def test_a_wrong_python_and_a_second_gmixer(
@@ -201,9 +206,9 @@ def test_a_pillow_without_a_codec(codec: str, status: str, monkeypatch: pytest.M
 # The native core
 
 
-@pytest.mark.parametrize("config", core.MODELS, ids=lambda config: config.mlp)
-def test_the_judge_is_right(config: gmixer.ModelConfig) -> None:
-    """numpy's float64 against timm's: as equal as float64 can be."""
+@pytest.mark.parametrize("config", native_core.MODELS, ids=lambda config: config.mlp)
+def test_the_reference_is_right(config: gmixer.ModelConfig) -> None:
+    """numpy's float64 against timm's, within the rounding errors of float64."""
     model, x_BCHW = drawn_mixer(config), drawn_images(config, 2)
     tensors = {name: values.numpy() for name, values in model.state_dict().items()}
     ours = reference_stages(config, tensors, x_BCHW, np.float64)
@@ -213,24 +218,25 @@ def test_the_judge_is_right(config: gmixer.ModelConfig) -> None:
         np.testing.assert_allclose(values, theirs[stage], rtol=0, atol=1e-12, err_msg=stage)
 
 
-def test_the_instruction_sets_are_those_that_are_built() -> None:
+def test_the_instruction_sets_are_the_built_ones() -> None:
     text = (ROOT / "native" / "kernels.inc").read_text()
     rows = {
         architecture: (*re.findall(r"^GMIXER_ISA\((\w+),", block, re.MULTILINE), "scalar")
         for architecture, block in re.findall(r"defined\(__(\w+)__\)\n(.*?)(?=#)", text, re.DOTALL)
     }
-    assert rows == core.BUILT and re.findall(r"^GMIXER_ISA\(.*", text, re.MULTILINE)[-1] == "GMIXER_ISA(scalar, true)"
+    assert rows == native_core.BUILT
+    assert re.findall(r"^GMIXER_ISA\(.*", text, re.MULTILINE)[-1] == "GMIXER_ISA(scalar, true)"
 
 
 @pytest.mark.skipif(len(ISAS) < 2, reason="needs two instruction sets")
-def test_a_slower_instruction_set_than_there_is_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slower_instruction_set_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GMIXER_ISA", ISAS[-1])
     finding = look("native core")
-    assert finding.status == "warning" and f"GMIXER_ISA={ISAS[-1]} holds back {ISAS[0]}" in finding.fact
+    assert finding.status == "warning" and f"GMIXER_ISA={ISAS[-1]} disables {ISAS[0]}" in finding.fact
 
 
 def one_wrong_value(stages: dict[str, np.ndarray]) -> None:
-    stages["block_1"][2, 24, 79] += 2e-5  # the last token's last channel, off by 1/100,000
+    stages["block_1"][2, 24, 79] += 2e-5  # the last channel of the last token; the error is 1/100,000
 
 
 def not_a_number(stages: dict[str, np.ndarray]) -> None:
@@ -270,23 +276,23 @@ def test_a_kernel_that_lies_is_found_and_worked_around(
     finding = look("instruction sets")
     assert finding.status == "failed" and words in finding.fact and finding.fact.startswith(f"{isa} ")
     others = [other for other in ISAS if other != isa]
-    assert (f"GMIXER_ISA={others[0]}" in finding.remedy) if others else ("anew" in finding.remedy)
+    assert (f"GMIXER_ISA={others[0]}" in finding.remedy) if others else ("install gmixer again" in finding.remedy)
 
 
 def test_products_in_bfloat16_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What some runtimes do unasked: weights rounded to 8 bits. Hundreds of times what is allowed."""
-    honest = core._all_stages
+    """Some runtimes round weights to 8 bits by default. The error is hundreds of times the allowed one."""
+    honest = native_core._all_stages
 
-    def rounded(isa: str) -> list[core.Stages]:
+    def rounded(isa: str) -> list[native_core.Stages]:
         def bf16(config: gmixer.ModelConfig, seed: int) -> dict[str, np.ndarray]:
             tensors = drawn_tensors(config, seed)
             return {name: torch.tensor(v).bfloat16().float().numpy() for name, v in tensors.items()}
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(core, "drawn_tensors", bf16)
+            patch.setattr(native_core, "drawn_tensors", bf16)
             return honest(isa)
 
-    monkeypatch.setattr(core, "_all_stages", rounded)
+    monkeypatch.setattr(native_core, "_all_stages", rounded)
     finding = look("instruction sets")
     times = re.search(r"is ([\d.e+]+) times as far", finding.fact)
     assert finding.status == "failed" and times and float(times[1]) > 500, finding.fact
@@ -310,14 +316,14 @@ def test_bits_that_depend_on_threads_or_the_batch_are_found(
     assert finding.status == "failed" and finding.fact.startswith("scalar: ") and words in finding.fact
 
 
-def test_a_child_gives_its_result_or_what_it_raised_or_how_it_died() -> None:
+def test_a_child_returns_its_result_or_raises() -> None:
     assert np.array_equal(in_child(lambda: np.arange(200_000)), np.arange(200_000)), "more than a pipe holds"
     with pytest.raises(gmixer.InputError, match="as it was"):
         in_child(lambda: (_ for _ in ()).throw(gmixer.InputError("as it was")))
     with pytest.raises(ChildDied, match="ended with status 3"):
         in_child(lambda: os._exit(3))
     started = time.monotonic()
-    with pytest.raises(ChildDied, match="not done after 1 seconds"):
+    with pytest.raises(ChildDied, match="had not ended after 1 seconds"):
         in_child(lambda: time.sleep(60), limit_s=1)
     assert time.monotonic() - started < 10
 
@@ -350,7 +356,7 @@ def last_byte_of_a_stem_weight(path: Path) -> int:
 
 @pytest.fixture
 def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the embedded weights, which gmixer now takes for them."""
+    """A copy of the embedded weights. gmixer uses it instead of them."""
     for path in (find.EMBEDDED_WEIGHTS, find.EMBEDDED_WEIGHTS.with_suffix(".json")):
         shutil.copy(path, tmp_path)
     weights = tmp_path / find.EMBEDDED_WEIGHTS.name
@@ -360,9 +366,13 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_flipped_bit_in_the_weights_is_found(own_weights: Path) -> None:
     assert look("embedded weights").status == look("golden answer").status == "ok"
-    flip(own_weights, own_weights.stat().st_size - 2, 1)  # the last bit of a weight: no answer tells
+    flip(own_weights, own_weights.stat().st_size - 2, 1)  # the last bit of a weight: no answer changes
     finding = look("embedded weights")
-    assert finding.status == "failed" and "the file is damaged" in finding.fact and "anew" in finding.remedy
+    assert (
+        finding.status == "failed"
+        and "the file is damaged" in finding.fact
+        and "install gmixer again" in finding.remedy
+    )
 
 
 def test_a_wrong_weight_is_found_by_the_answer_alone(own_weights: Path) -> None:
@@ -427,7 +437,7 @@ def test_a_core_that_is_wrong_on_its_default_path_is_found_by_the_answer(monkeyp
         (64, 64, 2.5, "3", "ok", "3 on 64 processors: the control group allows 2.5"),
         (64, 4, None, None, "ok", "4 on 64 processors: this process's affinity allows 4"),
         (64, 64, 0.25, None, "warning", "every answer takes 4.0 times as long"),
-        (8, 8, None, "1", "warning", "OMP_NUM_THREADS=1 is not heeded"),
+        (8, 8, None, "1", "warning", "OMP_NUM_THREADS=1 has no effect"),
         (64, 64, 2.0, "64", "warning", "OMP_NUM_THREADS=64 makes numpy and PyTorch start more than can run"),
         (8, 8, None, "many", "ok", "8 on 8 processors"),
     ],
@@ -441,7 +451,7 @@ def test_threads_say_why_so_many(
     words: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine.os, "cpu_count", lambda: machine_has)
+    monkeypatch.setattr(processors.os, "cpu_count", lambda: machine_has)
     monkeypatch.setattr(threads, "allowed_processors", lambda: allowed)
     monkeypatch.setattr(threads, "cgroup_quota", lambda: quota)
     if omp:
@@ -461,8 +471,8 @@ def use_cache(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 def test_a_cache_that_is_not_there_yet_and_one_that_is(tmp_path: Path, use_cache: Callable[[Path], None]) -> None:
     use_cache(tmp_path / "not" / "yet")
-    assert look("cache").status == "ok" and "it is made when" in look("cache").fact
-    assert not (tmp_path / "not").exists(), "a look makes nothing"
+    assert look("cache").status == "ok" and "the first download makes it" in look("cache").fact
+    assert not (tmp_path / "not").exists(), "a check makes no folder"
     use_cache(tmp_path)
     assert look("cache").status == "ok" and "readable and writable" in look("cache").fact
     assert list(tmp_path.iterdir()) == []
@@ -473,7 +483,7 @@ def test_a_cache_that_cannot_be_used(tmp_path: Path, use_cache: Callable[[Path],
     use_cache(tmp_path / "file")
     assert look("cache").status == "failed" and "cannot be read: Not a directory" in look("cache").fact
     use_cache(tmp_path / "file" / "below")
-    assert look("cache").status == "warning" and "is not there and cannot be made" in look("cache").fact
+    assert look("cache").status == "warning" and "does not exist and cannot be made" in look("cache").fact
     assert "HF_HUB_CACHE" in look("cache").remedy
 
 
@@ -530,7 +540,7 @@ def test_a_full_disk_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub on loopback that has the preferred model, and this process's library talking to it."""
+    """A Hub on loopback that has the preferred model. The library in this process uses it."""
     with hub_server() as server:
         server.files[f"timm/{PREFERRED}"] = {"model.safetensors": bytes(2**20)}
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -539,13 +549,13 @@ def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def talk_to(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As HF_ENDPOINT does, which is read at the library's import."""
+    """Has the effect of HF_ENDPOINT, which the library reads when it is imported."""
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 def asked(server: Hub) -> list[tuple[str, str]]:
-    """Without what the library wants to know for itself, once a day."""
+    """The requests, without the one that the library makes for itself once a day."""
     return [(method, path) for method, path in server.requests if not path.startswith("/api/agent")]
 
 
@@ -560,9 +570,9 @@ def test_the_command_asks_the_hub_that_the_environment_names(online: Hub, tmp_pa
     assert re.search(rf"^Hub\tok\t{online.endpoint} answers", finished.stdout, re.MULTILINE) and len(asked(online)) == 1
 
 
-def test_no_check_but_one_touches_the_network(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "CHECKS", {name: home for name, home in CHECKS.items() if name != "Hub"})
-    assert len(list(examine(doctor.CHECKS))) == len(CHECKS) - 1 and online.requests == []
+def test_only_one_check_uses_the_network(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {name: check for name, check in CHECKS.items() if name != "Hub"}
+    assert len(list(examine(others))) == len(CHECKS) - 1 and online.requests == []
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert look("Hub").status == "ok" and "HF_HUB_OFFLINE" in look("Hub").fact and online.requests == []
 
@@ -581,29 +591,29 @@ def test_a_refused_token_is_told_from_a_model_that_is_not_there(online: Hub, mon
 
 
 @pytest.mark.parametrize(("answer", "words"), [(500, "500 Internal Server Error"), (200, "does not answer as a Hub")])
-def test_a_hub_that_is_ill_or_none(answer: int, words: str, online: Hub) -> None:
+def test_a_hub_with_an_error_and_a_server_that_is_no_hub(answer: int, words: str, online: Hub) -> None:
     online.refuse = lambda method, path: (answer, "")
     finding = look("Hub")
     assert finding.status == "warning" and words in finding.fact and len(asked(online)) == 1, "asked once"
 
 
 def test_a_hub_that_refuses_or_hangs(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "TIMEOUT_S", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, and says nothing
+    monkeypatch.setattr(hub_connection, "TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts the connection, and sends nothing
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         talk_to(endpoint, monkeypatch)
         started = time.monotonic()
         hanging = look("Hub")
         assert time.monotonic() - started < 5
-    refusing = look("Hub")  # now nobody listens
+    refusing = look("Hub")  # the server has stopped
     for finding in (hanging, refusing):
         assert finding.status == "warning" and finding.fact.startswith(f"{endpoint} cannot be reached: ")
-        assert "what is on this machine works" in finding.remedy
+        assert "models on this machine work" in finding.remedy
     assert "timed out" in hanging.fact
 
 
-def test_a_name_that_is_looked_up_for_ever_ends_too(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "TIMEOUT_S", 0.2)
+def test_a_dns_look_up_that_hangs_is_ended(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_connection, "TIMEOUT_S", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: time.sleep(60))
     started = time.monotonic()
     finding = look("Hub")

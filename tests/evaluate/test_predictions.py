@@ -1,4 +1,4 @@
-"""predictions.py: every picture's answer, to a file."""
+"""predictions.py: the answer for each image, in a file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pytest
 import gmixer
 from gmixer.errors import InputError
 from gmixer.evaluate import predictions
-from gmixer.evaluate.predictions import FORMATS, check_output, rows, write_predictions
+from gmixer.evaluate.predictions import rows, write_predictions
 from gmixer.evaluate.validate import Validated, validate
 from gmixer.labels import imagenet_1k
+from gmixer.rows.writer import FORMATS, check_output
 from labelled import folders, write
 
 SYNSETS = [imagenet_1k()[i].synset for i in (281, 3)]
@@ -98,13 +99,13 @@ def test_names_that_are_no_valid_text(suffix: str, predictor: gmixer.Predictor, 
 
 
 def test_parquet_in_several_groups(validated: Validated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "ROW_GROUP", 4)
+    monkeypatch.setattr(predictions, "BATCH", 4)
     write_predictions(validated, tmp_path / "a.parquet")
     assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 2
     assert read(tmp_path / "a.parquet") == list(rows(validated))
 
 
-def test_who_reads_the_file_that_was_there_reads_it_to_the_end(validated: Validated, tmp_path: Path) -> None:
+def test_an_open_reader_of_the_old_file_reads_it_to_the_end(validated: Validated, tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("before")
     with path.open() as before:

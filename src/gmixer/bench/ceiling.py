@@ -7,18 +7,19 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from gmixer.bench.row import Column, Step, figures, tenths, threads_in_words
+from gmixer.bench.row import Step, figures, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import SLICE_S, ceiling_meter
+from gmixer.rows.table import Column
 
-LEAST_SLICES = 3
+MIN_SLICES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CeilingRow:
     isa: str
     threads: int
-    gflops: Spread  # GFLOP/s of all threads together; a multiply-add is two
+    gflops: Spread  # GFLOP/s of all threads together; a multiply-add counts as two
 
     title: ClassVar[str] = "ceiling: multiply-adds on registers alone, fp32"
     columns: ClassVar[Sequence[Column]] = (
@@ -38,8 +39,8 @@ class CeilingRow:
 
 
 def ceiling_steps(isas: Sequence[str], threads: Sequence[int], *, seconds: float) -> list[Step]:
-    """One a row, each `seconds` long, at least LEAST_SLICES slices."""
-    slices = max(LEAST_SLICES, round(seconds / SLICE_S))
+    """One step for each row. Each takes `seconds`, and measures at least MIN_SLICES slices."""
+    slices = max(MIN_SLICES, round(seconds / SLICE_S))
     return [
         Step(f"the ceiling of {isa}, {threads_in_words(count)}", partial(_measure, isa, count, slices))
         for isa in isas

@@ -1,6 +1,6 @@
 """gmixer's own forward pass: every batch size on every number of threads, each in a fresh process.
 
-B images, of which a batch is made.
+B images of a batch.
 """
 
 from __future__ import annotations
@@ -8,23 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, ClassVar
 
 from gmixer.bench.fresh import in_fresh_process
-from gmixer.bench.row import Column, Step, figures, per_cent, tenths, threads_in_words
+from gmixer.bench.row import Step, figures, per_cent, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
-from gmixer.bench.target import Subject
-from gmixer.config import ModelConfig
+from gmixer.bench.target import Target
+from gmixer.bench.workload import Workload, drawn_images
+from gmixer.rows.table import Column
 
-if TYPE_CHECKING:
-    from gmixer.runtimes import Engine
-
-WARM_UP = 16  # images: a larger batch runs in passes no larger than this one's
-SEED = 1
+WARM_UP = 16  # images: the engine cuts a larger batch into passes of at most this size
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +29,10 @@ class ForwardRow:
     threads: int
     images_per_second: float
     ms_per_image: Spread
-    gflops: float  # GFLOP/s of the products, at the median time
-    fraction: Spread  # of the ceiling beside it
+    gflops: float  # GFLOP/s of the matrix products, at the median time
+    fraction: Spread  # of the ceiling measured with it
     ceiling_gflops: Spread
-    peak_mib: float  # of a process that does nothing else
+    peak_mib: float  # of the process, which does nothing else
 
     columns: ClassVar[Sequence[Column]] = (
         Column("batch", 5),
@@ -55,7 +49,7 @@ class ForwardRow:
 
     @property
     def title(self) -> str:
-        return f"forward pass, fp32 on {self.isa}; ceiling: the part reached; MiB: the peak"
+        return f"forward pass, fp32 on {self.isa}; ceiling: the part reached; MiB: peak memory"
 
     def cells(self) -> Sequence[str]:
         return [
@@ -74,31 +68,27 @@ class ForwardRow:
         return {"row": "forward", **asdict(self)}
 
 
-def forward_steps(
-    subject: Subject, *, batches: Sequence[int], threads: Sequence[int], isa: str, seconds: float
-) -> list[Step]:
-    """One a row, each `seconds` long, not counting the start of its process."""
+def forward_steps(target: Target, workloads: Sequence[Workload]) -> list[Step]:
+    """One step for each row. A step measures for the workload's seconds, after its process has started."""
     return [
-        Step(f"batch {batch}, {threads_in_words(count)}", partial(_measure_row, subject, batch, count, isa, seconds))
-        for count in threads
-        for batch in batches
+        Step(f"batch {load.batch}, {threads_in_words(load.threads)}", partial(_measure_row, target, load))
+        for load in workloads
     ]
 
 
-def _measure_row(subject: Subject, batch: int, threads: int, isa: str, seconds: float) -> list[ForwardRow]:
-    arguments = {"batch": batch, "threads": threads, "isa": isa, "seconds": seconds}
-    answer = in_fresh_process(measure, subject.weights | arguments)
+def _measure_row(target: Target, workload: Workload) -> list[ForwardRow]:
+    answer = in_fresh_process(measure, {"workload": asdict(workload)})
     timing = answer.value
-    ms_per_image = Spread.of(timing["call_s"]).times(1e3 / batch)
+    ms_per_image = Spread.of(timing["call_s"]).times(1e3 / workload.batch)
     images_per_second = 1e3 / ms_per_image.median
     row = ForwardRow(
-        model=subject.name,
-        isa=isa,
-        batch=batch,
-        threads=threads,
+        model=target.name,
+        isa=str(workload.isa),
+        batch=workload.batch,
+        threads=workload.threads,
         images_per_second=images_per_second,
         ms_per_image=ms_per_image,
-        gflops=2e-9 * subject.config.macs * images_per_second,
+        gflops=2e-9 * target.config.macs * images_per_second,
         fraction=Spread.of(timing["fractions"]),
         ceiling_gflops=Spread.of(timing["ceilings"]).times(1e-9),
         peak_mib=answer.peak_bytes / 2**20,
@@ -106,32 +96,16 @@ def _measure_row(subject: Subject, batch: int, threads: int, isa: str, seconds: 
     return [row]
 
 
-def measure(
-    source: str, variant: str | None, batch: int, threads: int, isa: str, seconds: float
-) -> dict[str, list[float]]:
-    """In a process of its own: a Timing's fields."""
-    engine = load_engine(source, variant, threads, isa)
-    x_BCHW = drawn_images(engine.config, batch)
+def measure(workload: dict[str, Any]) -> dict[str, list[float]]:
+    """Runs in a fresh process. Returns the fields of a Timing."""
+    load = Workload(**workload)
+    engine = load.load_engine()
+    x_BCHW = drawn_images(engine.config, load.batch)
     engine.forward(x_BCHW[:WARM_UP])
     timing = time_beside_ceiling(
         lambda: engine.forward(x_BCHW),
-        flops=2.0 * engine.config.macs * batch,
-        ceiling=ceiling_meter(isa, threads),
-        seconds=seconds,
+        flops=2.0 * engine.config.macs * load.batch,
+        ceiling=ceiling_meter(load.isa, load.threads),
+        seconds=load.seconds,
     )
     return asdict(timing)
-
-
-def load_engine(source: str, variant: str | None, threads: int, isa: str | None) -> Engine:
-    import gmixer
-    from gmixer.runtimes import Engine
-
-    engine = gmixer.load(source, name=variant, threads=threads, isa=isa).runtime
-    assert isinstance(engine, Engine)  # the native runtime
-    return engine
-
-
-def drawn_images(config: ModelConfig, batch: int) -> NDArray[np.float32]:
-    """Normalised images of noise, (B, in_chans, image_px, image_px); of a larger batch the first are the same."""
-    shape = (batch, config.in_chans, config.image_px, config.image_px)
-    return np.random.default_rng(SEED).standard_normal(shape, np.float32)

@@ -1,5 +1,5 @@
-"""A function of this package, called in a fresh Python process: nothing that was measured before is left in its caches,
-its allocator or its threads, and its peak of memory is its own. child.py is the other side.
+"""Calls a function in a fresh Python process. Its caches, allocator and threads hold nothing of earlier measurements,
+and its peak of memory is its own. fresh_main.py runs in that process.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ class ProcessFailed(EngineError):
 @dataclass(frozen=True, slots=True)
 class Answer:
     value: Any
-    peak_bytes: int  # of resident memory, over the process's life
+    peak_bytes: int  # of resident memory
 
 
 def in_fresh_process(
     function: Callable[..., Any], arguments: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
 ) -> Answer:
-    """function: of a module's top level. Its arguments and what it returns must be JSON.
+    """function: at the top level of a module that the process can import. Arguments and result must be JSON.
 
-    Raises what it raised, where that is a GmixerError; else ProcessFailed with the last words of its stderr.
+    The process searches modules where this process does.
+
+    Raises the function's own GmixerError. Any other failure raises ProcessFailed with the last line of stderr.
     """
     command = [sys.executable, "-m", "gmixer.bench.fresh_main", f"{function.__module__}:{function.__name__}"]
-    done = subprocess.run(command, input=json.dumps(dict(arguments)).encode(), capture_output=True, env=environment)
+    request = json.dumps({"path": sys.path, "arguments": dict(arguments)})
+    done = subprocess.run(command, input=request.encode(), capture_output=True, env=environment)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()
         said = words[-1] if words else f"the process that measures ended with status {done.returncode} and said nothing"

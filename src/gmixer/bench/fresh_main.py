@@ -1,4 +1,4 @@
-"""The side of fresh.py that runs in the process: arguments as JSON on stdin, the answer as JSON on stdout."""
+"""The fresh process of fresh.py: it reads a request as JSON on stdin, and writes the answer as JSON on stdout."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from gmixer.errors import GmixerError
 
 def main() -> None:
     module, _, function = sys.argv[1].partition(":")
-    arguments = json.load(sys.stdin)
-    answers_to = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints is not the answer
+    request = json.load(sys.stdin)
+    sys.path[:] = request["path"]
+    answer_fd = os.dup(1)
+    os.dup2(2, 1)  # text that a library prints is no part of the answer
     answer: dict[str, Any]
     try:
-        value = getattr(importlib.import_module(module), function)(**arguments)
+        value = getattr(importlib.import_module(module), function)(**request["arguments"])
         answer = {"value": value, "peak_bytes": peak_bytes()}
     except GmixerError as error:
         answer = {"error": {"type": type(error).__name__, "message": str(error)}}
-    with open(answers_to, "w") as file:
+    with open(answer_fd, "w") as file:
         json.dump(answer, file)
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever had resident."""
+    """The peak of this process's resident memory."""
     try:
-        # Not ru_maxrss: on Linux it takes over that of the parent, from whose memory the child was spawned.
+        # On Linux, ru_maxrss starts at the parent's peak, because the child was spawned from the parent's memory.
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
     except (OSError, StopIteration):

@@ -1,4 +1,4 @@
-"""JPEGs to measure with, made here so that nobody needs files: noise with about a photograph's spectrum, and shapes.
+"""Draws JPEGs to measure with: noise with about the spectrum of a photograph, and some shapes. No files are needed.
 
 H height, W width.
 """
@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 TYPICAL = (500, 375)  # width, height: ImageNet's most common size
-LARGE = (4000, 3000)  # 12 megapixels, as a telephone makes them
 QUALITY = 90
 
-# Of the bytes, and the power of the frequency that amplitudes fall by: files become as large as photographs', about 0.3
-# bytes a pixel.
+# The standard deviations of the pixel values, and the power of the frequency by which amplitudes fall. With these the
+# files are about as large as photographs, 0.3 bytes a pixel.
 _LUMA_STD, _CHROMA_STD = 45.0, 12.0
 _FALL = 1.45
-_SHARP_PX = 1024  # a side of more holds no finer structure than this many pixels would, but for the sensor's own noise
+_SHARP_PX = 1024  # an image with a longer side is enlarged from this size, and gets sensor noise
 _SENSOR_STD = 3.0
 _SHAPES = 12
 
 
 def drawn_jpeg(width: int, height: int, seed: int) -> bytes:
-    """The file: YCbCr, colour at half the resolution (4:2:0), as cameras write it."""
+    """The bytes of a file as cameras write it: YCbCr, colour at half the resolution (4:2:0)."""
     rng = np.random.default_rng(seed)
     coarser = -(-max(width, height) // _SHARP_PX)
     planes = [
@@ -47,7 +46,7 @@ def drawn_jpeg(width: int, height: int, seed: int) -> bytes:
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, std: float) -> NDArray[np.uint8]:
-    """About 1/f in amplitude, as photographs are, around the middle grey: uint8 (H, W)."""
+    """Noise around middle grey whose amplitude falls about as 1/f, as in photographs: uint8 (H, W)."""
     vertical, horizontal = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     frequency = np.hypot(vertical, horizontal, dtype=np.float32)
     frequency[0, 0] = np.inf  # no mean

@@ -1,4 +1,4 @@
-"""What a measurement was made on, and by which code."""
+"""The machine and the code that a measurement was made with."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from gmixer.runtimes import default_threads
 @dataclass(frozen=True, slots=True)
 class Machine:
     cpu: str
-    processors: int  # that this process may use
+    processors: int  # this process may use
     isas: tuple[str, ...]  # best first
-    load: float  # over the last minute: how many others wanted a processor, before anything was measured
+    load: float  # average number of running processes in the minute before the first measurement
     date: str
     gmixer: str
-    commit: str | None  # of a checkout; "-dirty" where it has been changed since
+    commit: str | None  # of a checkout; ends with "-dirty" if files differ from it
     python: str
-    packages: dict[str, str]  # those that are measured
+    packages: dict[str, str]  # name → version
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def this_machine(packages: Sequence[str] = ("numpy", "pillow")) -> Machine:
-    """packages: those whose versions count."""
+    """packages: their versions are recorded, if they are installed."""
     versions = {}
     for package in packages:
         try:
@@ -64,7 +64,7 @@ def cpu_name() -> str:
 
 
 def _commit() -> str | None:
-    """Of the checkout that this package is imported from; None for one that is installed."""
+    """The commit of the checkout that gmixer is imported from; None for an installed gmixer."""
     checkout = Path(gmixer.__file__).parents[2]
     if not (checkout / ".git").exists():
         return None

@@ -1,20 +1,19 @@
-"""The rows as a picture, by matplotlib (extra `gmixer[bench]`)."""
+"""Draws rows with matplotlib (extra `gmixer[bench]`)."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmixer.bench.extras import require
-from gmixer.bench.row import figures, threads_in_words
-from gmixer.errors import InputError
+from gmixer.bench.row import threads_in_words
+from gmixer.errors import InputError, missing_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from gmixer.bench.contest import ContestRow
     from gmixer.bench.forward import ForwardRow
     from gmixer.bench.machine import Machine
 
@@ -22,8 +21,9 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Before minutes of measuring: raises InputError, MissingExtraError, OSError where it could not be written."""
-    require(["matplotlib"], "--plot")
+    """Called before the measurement. Raises InputError, MissingExtraError or OSError if no plot could be written."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise missing_extra("--plot", "matplotlib", "bench")
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"--plot {path}: wanted a name that ends with {', '.join(FORMATS)}")
     new = not path.exists()
@@ -34,8 +34,8 @@ def check_plot(path: Path) -> None:
 
 
 def plot_forward(rows: Sequence[ForwardRow], machine: Machine, path: Path) -> None:
-    """How much of the ceiling is reached, and the time an image, over the batch; a line for each number of threads."""
-    figure, (fractions, times) = _figure(1, 2, machine, f"{rows[0].model}, fp32 on {rows[0].isa}", (9, 4))
+    """Two panels over the batch size: part of the ceiling, and time an image. One line for each number of threads."""
+    figure, (fractions, times) = new_figure(1, 2, machine, f"{rows[0].model}, fp32 on {rows[0].isa}", (9, 4))
     for threads in sorted({row.threads for row in rows}):
         of_threads = sorted((row for row in rows if row.threads == threads), key=lambda row: row.batch)
         batches = [row.batch for row in of_threads]
@@ -62,39 +62,7 @@ def plot_forward(rows: Sequence[ForwardRow], machine: Machine, path: Path) -> No
     figure.savefig(path, dpi=150)
 
 
-def plot_contests(rows: Sequence[ContestRow], machine: Machine, model: str, path: Path) -> None:
-    """A panel a contest: bars of the time, with the fastest and the slowest round, and where the ceiling lies."""
-    contests = list({id(row.contest): row.contest for row in rows}.values())
-    bars_in = [0.3 * len([row for row in rows if row.contest is contest]) + 0.2 for contest in contests]
-    inches = (9.0, 1.2 + sum(bars_in) + 0.7 * len(contests))
-    title = f"{model}: ms, median of {rows[0].rounds} rounds; whiskers: the fastest and the slowest"
-    figure, panels = _figure(len(contests), 1, machine, title, inches, bars_in)
-    for axes, contest in zip(panels, contests, strict=True):
-        of_contest = [row for row in rows if row.contest is contest]
-        medians = [row.ms.median for row in of_contest]
-        whiskers = [
-            [row.ms.median - row.ms.least for row in of_contest],
-            [row.ms.greatest - row.ms.median for row in of_contest],
-        ]
-        first = of_contest[0]
-        ours = [row.entrant == contest.first.key or not row.rival for row in of_contest]
-        colours = ["tab:orange" if our else "tab:blue" for our in ours]
-        bars = axes.barh([row.label for row in of_contest], medians, xerr=whiskers, capsize=3, color=colours)
-        texts = [f"{figures(row.ms.median)}  (× {row.times.median:.2f})" for row in of_contest]
-        axes.bar_label(bars, texts, padding=6, fontsize=8)
-        axes.invert_yaxis()
-        axes.set_xlim(0, 1.3 * max(row.ms.greatest for row in of_contest))
-        axes.grid(visible=False, axis="y")
-        heading = contest.what
-        if contest.macs and first.ceiling_gflops:
-            ceiling_ms = 2e-6 * contest.macs / first.ceiling_gflops
-            axes.axvline(ceiling_ms, color="black", linestyle="--", linewidth=1)
-            heading += f"; dashed: the arithmetic ceiling, {figures(ceiling_ms)}"
-        axes.set_title(heading, loc="left", fontsize=10)
-    figure.savefig(path, dpi=150)
-
-
-def _figure(
+def new_figure(
     rows: int,
     columns: int,
     machine: Machine,
@@ -102,7 +70,7 @@ def _figure(
     inches: tuple[float, float],
     height_ratios: Sequence[float] | None = None,
 ) -> tuple[Figure, Sequence[Axes]]:
-    """Without pyplot: it would look for a screen."""
+    """A figure with panels, under a title. Made without pyplot, which would look for a screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

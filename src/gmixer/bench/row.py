@@ -1,4 +1,4 @@
-"""What is measured one after the other, and what comes of it: steps that give rows, in tables."""
+"""Steps that are measured one after the other, and the rows of tables that they return."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gmixer.bench.stats import Spread
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    heading: str
-    width: int
-    left: bool = False
+from gmixer.rows.table import Column
 
 
 class Row(Protocol):
-    """A line of a table. Rows that follow each other under one title are one table."""
+    """A line of a table. Consecutive rows with the same title form one table."""
 
     @property
     def title(self) -> str: ...
@@ -29,11 +23,11 @@ class Row(Protocol):
 
     @property
     def style(self) -> str:
-        """rich's; empty for most."""
+        """A style of rich's; empty for most rows."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON; "row" says which kind it is. Numbers whole, in the unit that the name ends with."""
+        """The same row for JSON; "row" holds its kind. Numbers are not rounded; each name ends with its unit."""
         ...
 
 
@@ -41,12 +35,12 @@ class Row(Protocol):
 class Step:
     """A piece of work that takes seconds."""
 
-    what: str  # is measured just now, for those who wait
+    what: str  # shown while the step runs
     run: Callable[[], Sequence[Row]]
 
 
 def figures(value: float) -> str:
-    """Three figures, and never an exponent: 0.012, 0.123, 1.23, 12.3, 123, 1235."""
+    """Three significant figures without an exponent: 0.012, 0.123, 1.23, 12.3, 123, 1235."""
     places = next((places for places, end in ((3, 0.9995), (2, 9.995), (1, 99.95)) if value < end), 0)
     return f"{value:.{places}f}"
 
@@ -57,10 +51,6 @@ def per_cent(fraction: float) -> str:
 
 def tenths(spread: Spread) -> str:
     return f"{figures(spread.p10)} … {figures(spread.p90)}"
-
-
-def ends(spread: Spread) -> str:
-    return f"{figures(spread.least)} … {figures(spread.greatest)}"
 
 
 def threads_in_words(threads: int) -> str:

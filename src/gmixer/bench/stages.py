@@ -1,4 +1,4 @@
-"""Where the time of an image goes, from a JPEG's bytes to the answer: decode and resize, then the network's stages."""
+"""Where the time of an image goes, from the bytes of a JPEG to the logits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from gmixer.bench.forward import WARM_UP, drawn_images, load_engine
+from gmixer.bench.forward import WARM_UP
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
-from gmixer.bench.row import Column, Step, figures, per_cent, tenths, threads_in_words
+from gmixer.bench.row import Step, figures, per_cent, tenths, threads_in_words
 from gmixer.bench.stats import Spread
-from gmixer.bench.stopwatch import LEAST_CALLS, ceiling_meter
-from gmixer.bench.target import Subject
+from gmixer.bench.stopwatch import MIN_CALLS, ceiling_meter
+from gmixer.bench.target import Target
+from gmixer.bench.workload import Workload, drawn_images, native_engine
+from gmixer.rows.table import Column
 
-PIXEL_STAGES = ("decode", "resize")  # of one 500×375 JPEG, on one thread; resize is all from pixels to the tensor
+PIXEL_STAGES = ("decode", "resize")  # of one JPEG, on one thread; resize is everything from pixels to the tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class StageRow:
     stage: str
     ms_per_image: Spread
     share: float  # of the sum of all stages, at the median
-    fraction: Spread | None  # of the ceiling, with its norms and activations; None: no products
+    fraction: Spread | None  # of the ceiling; the stage's time includes norms and activations. None: no products
 
     columns: ClassVar[Sequence[Column]] = (
         Column("stage", 12, left=True),
@@ -59,21 +61,20 @@ class StageRow:
         return {"row": "stage", **asdict(self)}
 
 
-def stage_step(subject: Subject, *, batch: int, threads: int, isa: str, seconds: float) -> Step:
-    return Step("the stages", partial(_measure_rows, subject, batch, threads, isa, seconds))
+def stage_step(target: Target, workload: Workload) -> Step:
+    return Step("the stages", partial(_measure_rows, target, workload))
 
 
-def _measure_rows(subject: Subject, batch: int, threads: int, isa: str, seconds: float) -> list[StageRow]:
-    arguments = {"batch": batch, "threads": threads, "isa": isa, "seconds": seconds}
-    answer = in_fresh_process(measure, subject.weights | arguments)
+def _measure_rows(target: Target, workload: Workload) -> list[StageRow]:
+    answer = in_fresh_process(measure, {"workload": asdict(workload)})
     spreads = {stage: Spread.of(values).times(1e3) for stage, values in answer.value["image_s"].items()}
     together = sum(spread.median for spread in spreads.values())
     return [
         StageRow(
-            model=subject.name,
-            isa=isa,
-            batch=batch,
-            threads=threads,
+            model=target.name,
+            isa=str(workload.isa),
+            batch=workload.batch,
+            threads=workload.threads,
             stage=stage,
             ms_per_image=spread,
             share=spread.median / together,
@@ -83,30 +84,28 @@ def _measure_rows(subject: Subject, batch: int, threads: int, isa: str, seconds:
     ]
 
 
-def measure(
-    source: str, variant: str | None, batch: int, threads: int, isa: str, seconds: float
-) -> dict[str, dict[str, list[float]]]:
-    """In a process of its own: image_s, seconds an image, and fractions of the ceiling, each by stage.
+def measure(workload: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """Runs in a fresh process. Returns, by stage, image_s (seconds an image) and fractions of the ceiling.
 
-    A round is one picture to its tensor, one forward pass and one slice of the ceiling.
+    A round is one JPEG to its tensor, one forward pass and one slice of the ceiling.
     """
-    import gmixer
     from gmixer.images.decode import decode
 
-    engine = load_engine(source, variant, threads, isa)
-    x_BCHW = drawn_images(engine.config, batch)
+    load = Workload(**workload)
+    predictor = load.load_predictor()
+    engine = native_engine(predictor)
+    x_BCHW = drawn_images(engine.config, load.batch)
     engine.forward(x_BCHW[:WARM_UP])
-    has_pictures = engine.config.in_chans in (1, 3)
     jpeg = drawn_jpeg(*TYPICAL, seed=0)
-    preprocess = gmixer.load(source, name=variant, threads=1).preprocess if has_pictures else None
+    preprocess = predictor.preprocess if engine.config.in_chans in (1, 3) else None
 
-    ceiling = ceiling_meter(isa, threads)
+    ceiling = ceiling_meter(load.isa, load.threads)
     flops = {stage: 2.0 * macs for stage, macs in engine.config.stage_macs.items() if macs}
     image_s: dict[str, list[float]] = {stage: [] for stage in (*(PIXEL_STAGES if preprocess else ()), *flops)}
     fractions: dict[str, list[float]] = {stage: [] for stage in flops}
     before = ceiling()
     begin = time.perf_counter()
-    while time.perf_counter() - begin < seconds or len(image_s["stem"]) < LEAST_CALLS:
+    while time.perf_counter() - begin < load.seconds or len(image_s["stem"]) < MIN_CALLS:
         if preprocess:
             start = time.perf_counter()
             pixels_HWC = decode(jpeg, channels=engine.config.in_chans)
@@ -117,7 +116,7 @@ def measure(
         spent = engine.stage_seconds(x_BCHW)
         after = ceiling()
         for stage in flops:
-            image_s[stage].append(spent[stage] / batch)
-            fractions[stage].append(flops[stage] * batch / spent[stage] / ((before + after) / 2))
+            image_s[stage].append(spent[stage] / load.batch)
+            fractions[stage].append(flops[stage] * load.batch / spent[stage] / ((before + after) / 2))
         before = after
     return {"image_s": image_s, "fractions": fractions}

@@ -1,4 +1,4 @@
-"""Many measurements of one thing → what to print of them."""
+"""Summaries of many measurements of one quantity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of n values: the median, what a tenth of them stays below and above, the least and the greatest."""
+    """Of n values: the median, the 10th and the 90th percentile, the least and the greatest."""
 
     median: float
     p10: float
@@ -19,12 +19,12 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of one value or more."""
+        """values: at least one."""
         median, p10, p90 = (quantile(values, q) for q in (0.5, 0.1, 0.9))
         return cls(median, p10, p90, min(values), max(values), len(values))
 
     def times(self, factor: float) -> Spread:
-        """The same in another unit; factor above 0."""
+        """The same spread in another unit. factor: above 0."""
         median, p10, p90 = self.median * factor, self.p10 * factor, self.p90 * factor
         return Spread(median, p10, p90, self.least * factor, self.greatest * factor, self.n)
 
@@ -33,14 +33,9 @@ class Spread:
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """Between two values in proportion, as numpy and R do by default."""
+    """Linear interpolation between the two nearest values: the default of numpy and R."""
     ordered = sorted(values)
     place = q * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
-def ratios(theirs: Sequence[float], ours: Sequence[float]) -> list[float]:
-    """Round by round, so that a machine whose speed drifts from one round to the next changes nothing."""
-    return [their / our for their, our in zip(theirs, ours, strict=True)]

@@ -1,4 +1,4 @@
-"""Timing with the ceiling beside it: a machine that others share changes its speed from one second to the next."""
+"""Times calls, and measures the ceiling between them, because the speed of a shared machine changes every second."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from gmixer import _native
 from gmixer.isa import check_isa
 from gmixer.runtimes.threads import check_threads
 
-SLICE_S = 0.05  # of the ceiling
-BLOCK_S = 0.25  # of the work, between two slices
-LEAST_CALLS = 3
+SLICE_S = 0.05  # one measurement of the ceiling
+BLOCK_S = 0.25  # of calls between two slices
+MIN_CALLS = 3
 
 
 def ceiling_meter(isa: str | None, threads: int | None) -> Callable[[], float]:
-    """Measures the arithmetic ceiling when called, in SLICE_S: FLOP/s of multiply-adds on registers alone, all threads.
+    """A function that measures the arithmetic ceiling for SLICE_S: multiply-adds on registers alone.
 
-    Raises EngineError for an instruction set or a number of threads that cannot be had.
+    It returns the FLOP/s of all threads together. Raises EngineError for an instruction set or a number of threads
+    that is not available.
     """
     return partial(_native.ceiling, isa=check_isa(isa), threads=check_threads(threads), seconds=SLICE_S)
 
@@ -27,18 +28,20 @@ def ceiling_meter(isa: str | None, threads: int | None) -> Callable[[], float]:
 @dataclass(slots=True)
 class Timing:
     call_s: list[float] = field(default_factory=list)
-    fractions: list[float] = field(default_factory=list)  # of the ceiling before and after, block by block
+    fractions: list[float] = field(default_factory=list)  # of the mean ceiling before and after each block
     ceilings: list[float] = field(default_factory=list)  # FLOP/s
 
 
 def time_beside_ceiling(
     call: Callable[[], object], *, flops: float, ceiling: Callable[[], float], seconds: float, settle_s: float = 0
 ) -> Timing:
-    """Calls for that long, at least LEAST_CALLS times, in blocks of BLOCK_S or one call, each between two slices of
-    the ceiling. flops: of one call. settle_s: of rest before each slice, for threads that go on spinning after a call.
+    """Calls for that many seconds, at least MIN_CALLS times. A block lasts BLOCK_S, or one call if that is longer.
+    A slice of the ceiling is measured before and after each block.
+
+    flops: of one call. settle_s: the pause before each slice, for threads that spin on after a call.
     """
     timing = Timing(ceilings=[ceiling()])
-    while sum(timing.call_s) < seconds or len(timing.call_s) < LEAST_CALLS:
+    while sum(timing.call_s) < seconds or len(timing.call_s) < MIN_CALLS:
         done = len(timing.call_s)
         while sum(timing.call_s[done:]) < BLOCK_S:
             begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The model that is measured: of the table, with drawn weights, or weights that are on this machine."""
+"""The measured model: a variant of the catalogue with drawn weights, or a model whose weights are on this machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from gmixer.bench.workload import Workload
 from gmixer.catalogue import VARIANTS, find_model
 from gmixer.config import ModelConfig
 from gmixer.doctor.reference import drawn_tensors
@@ -17,22 +18,20 @@ SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Target:
     name: str
     config: ModelConfig
-    source: str  # what gmixer.load takes, in any process, together with
-    variant: str | None  # its name=
+    source: str  # gmixer.load takes it in any process,
+    variant: str | None  # with this name=
     drawn: bool
-    scratch: Path  # a folder for as long as it is measured
+    scratch: Path  # a folder that exists as long as the target is measured
 
-    @property
-    def weights(self) -> dict[str, str | None]:
-        """Arguments of every function that measures it in a process of its own."""
-        return {"source": self.source, "variant": self.variant}
+    def workload(self, *, batch: int = 1, threads: int = 1, isa: str | None = None, seconds: float = 0) -> Workload:
+        return Workload(self.source, self.variant, batch=batch, threads=threads, isa=isa, seconds=seconds)
 
 
 @contextmanager
-def subject(model: str) -> Iterator[Subject]:
+def open_target(model: str) -> Iterator[Target]:
     """model: a bare variant gets drawn weights (drawn_tensors); a variant with its tag, a folder or a file has its own.
 
     Raises UnknownModelError, WeightsError. Never touches the network.
@@ -43,10 +42,10 @@ def subject(model: str) -> Iterator[Subject]:
             config = find_model(model)[1].model
             path = scratch / "drawn.safetensors"
             _draw(config, path)
-            yield Subject(model, config, str(path), model, drawn=True, scratch=scratch)
+            yield Target(model, config, str(path), model, drawn=True, scratch=scratch)
         else:
             checkpoint = find_checkpoint(model)
-            yield Subject(checkpoint.name, checkpoint.model, model, None, drawn=False, scratch=scratch)
+            yield Target(checkpoint.name, checkpoint.model, model, None, drawn=False, scratch=scratch)
 
 
 def _draw(config: ModelConfig, path: Path) -> None:

@@ -1,13 +1,12 @@
-"""The `gmixer` command: one file per subcommand, thin over Predictor.
+"""The `gmixer` command: one file for each subcommand, thin over the library.
 
-    options.py    the options that subcommands share, and the model they open
+    flags.py      the flags that commands share, folded into objects
+    opening.py    the model that a command opens, and a progress bar for its images
     inputs.py     PATHS… → images in order, with what was skipped
-    report.py     where rows and progress go: terminal, pipe, JSON lines, CSV
-    terminal.py   whose words reach stderr
-    progress.py   a bar that counts
-    watch.py      what a person sees of a training run
+    terminal.py   who may write to stderr
+    watch.py      what a training run prints
 
-Modules here import the library only inside the commands, so that --help stays quick.
+Modules here import the library inside the commands, so that --help is quick.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import bench, classify, doctor, embed, info, models, options, pull, terminal, train, validate
+from gmixer.cli import bench, classify, doctor, embed, flags, info, models, pull, terminal, train, validate
 from gmixer.errors import GmixerError
 
 app = typer.Typer(
@@ -28,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Name what photos show and turn them into embeddings, with the G-Mixer family. No PyTorch needed.",
+    help="Classify images and turn them into embeddings, with the G-Mixer family. PyTorch is optional.",
 )
 
 
@@ -45,7 +44,7 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: options.Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
     pass
 
@@ -64,38 +63,38 @@ app.command()(validate.validate)
 def main() -> None:
     """The console script.
 
-    Exit status: 0 all good, 1 some pictures failed, 2 the command could not run, 130 interrupted; a reader that leaves
-    early, such as `head`, ends it by SIGPIPE, as it does every other tool.
+    Exit status: 0 all is well, 1 some images failed, 2 the command could not run, 130 interrupted. If the reader of a
+    pipe closes it, such as `head`, SIGPIPE ends the command, like other tools.
     """
-    # numpy's BLAS would start threads, which spin beside ours for a while; the commands have no large products for it.
+    # numpy's BLAS would start threads that spin beside ours. The commands have no large products for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    nowhere = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    devnull = open(os.devnull, "w")  # noqa: SIM115 - open until the process ends
     if sys.stderr is None:  # the shell closed it
-        terminal.send_to_devnull(terminal.STDERR)  # or the next file opened would get what C libraries say
-    sys.stdout = sys.stdout or nowhere
-    sys.stderr = sys.stderr or nowhere
-    for stream in (sys.stdout, sys.stderr):  # a path that is no valid text must be printed all the same
+        terminal.send_to_devnull(terminal.STDERR)  # or C libraries would write into the next file that is opened
+    sys.stdout = sys.stdout or devnull
+    sys.stderr = sys.stderr or devnull
+    for stream in (sys.stdout, sys.stderr):  # a path that is not valid text must still be printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "backslashreplace")
     try:
         try:
             app()
         finally:
-            sys.stdout.flush()  # here, where an error can still be told
+            sys.stdout.flush()  # here, so that an error is still reported
             sys.stderr.flush()
     except (GmixerError, OSError) as error:  # OSError: a full disk, a device that refuses
-        if options.debug_wanted():
+        if flags.debug_wanted():
             raise
-        from gmixer.cli.report import printable
+        from gmixer.rows.text import printable
 
-        typer.echo(f"gmixer: {printable(str(error))}", err=True)  # it may quote a hostile file's own words
-        os._exit(2)  # at a normal exit Python would try to write what could not be written once more, and complain
+        typer.echo(f"gmixer: {printable(str(error))}", err=True)  # it may quote text from a hostile file
+        os._exit(2)  # a normal exit would try the failed write again, and print a traceback
     except KeyboardInterrupt:
         os._exit(130)
     except SystemExit as end:
-        if options.debug_wanted() or not isinstance(end.code, int):
+        if flags.debug_wanted() or not isinstance(end.code, int):
             raise
-        # A normal exit takes 50 ms to put everything away, and waits for threads: one may be at a URL that is silent.
+        # A normal exit takes 50 ms, and waits for threads. One of them may wait for a URL that does not answer.
         os._exit(end.code)

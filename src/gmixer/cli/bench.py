@@ -11,124 +11,81 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 MAX_IMAGES = 4096  # in a batch: 2.5 GB of 224 px
-MEASURED = ("numpy", "pillow", "torch", "timm", "onnxruntime", "openvino")  # packages whose versions count
-PEERS = ("timm", "onnxruntime", "openvino")
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A bare variant such as gmixer_24_224 gets drawn weights. variant.tag, a folder or a .safetensors file "
+        "has its own weights, which must be on this machine.",
+        autocompletion=flags.complete_model,
+    ),
+]
+Isa = Annotated[str | None, typer.Option(help="The instruction set. Default: the best of this CPU.")]
+Seconds = Annotated[float, typer.Option(min=0.01, max=3600, help="How many seconds each process measures.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line. The first is the machine.")]
+PlotFile = Annotated[Path | None, typer.Option(help="Also draw a plot into this .png, .svg or .pdf (extra: bench).")]
 
 
 def bench(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            "-m",
-            help="gmixer_24_224 and its like get drawn weights; variant.tag, a folder or a .safetensors file have "
-            "their own, which must be on this machine.",
-            autocompletion=options.complete_model,
-        ),
-    ] = "gmixer_24_224",
+    model: Model = "gmixer_24_224",
     batch: Annotated[
-        list[str] | None, typer.Option(help="Images a call, such as 1,4 or 1-4; default: 1,4,16,64, with --peers 1,16.")
+        list[str] | None, typer.Option(help="Batch sizes, such as 1,4 or 1-4. Default: 1,4,16,64.")
     ] = None,
-    threads: Annotated[
-        list[str] | None, typer.Option(help="Numbers of threads; default: one and all, with --peers all.")
-    ] = None,
-    isa: Annotated[str | None, typer.Option(help="The instruction set; default: the best this processor has.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.01, max=3600, help="How long a process measures.")] = 2.0,
-    peers: Annotated[
-        bool,
-        typer.Option("--peers", help="Compare with timm, ONNX Runtime and OpenVINO instead (extra: bench)."),
-    ] = False,
-    rounds: Annotated[int, typer.Option(min=1, max=1000, help="With --peers: how often each takes its turn.")] = 5,
-    only: Annotated[
-        list[str] | None, typer.Option(help="With --peers: which of forward, pictures, photos, start; default: all.")
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(help="With --peers: forward passes of timm, onnxruntime, openvino; default: all."),
-    ] = None,
-    photos: Annotated[
-        Path | None, typer.Option(help="With --peers: a folder of your own JPEGs instead of drawn ones.")
-    ] = None,
-    count: Annotated[int, typer.Option(min=16, max=100_000, help="With --peers: how many photos.")] = 500,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line; the first is the machine.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Also draw it into this .png, .svg or .pdf (extra: bench).")] = None,
-    debug: options.Debug = False,
+    threads: Annotated[list[str] | None, typer.Option(help="Numbers of threads. Default: 1 and all.")] = None,
+    isa: Isa = None,
+    seconds: Seconds = 2.0,
+    as_json: AsJson = False,
+    plot: PlotFile = None,
+    debug: flags.Debug = False,
 ) -> None:
-    """Measure this machine's arithmetic ceiling, and how much of it the network reaches here; or, with --peers, how
-    fast others are with the same weights.
+    """Measure the arithmetic ceiling of this machine, and how much of it the network reaches.
 
-    Every row is a fresh process. The ceiling is multiply-adds on registers alone; it is measured between the calls,
-    since a machine that others share changes its speed.
+    Every row is measured in a fresh process. The ceiling is multiply-adds on registers alone. It is measured between
+    the calls, because the speed of a shared machine changes.
 
-    With --peers contestants take turns, and ratios are formed round by round: the forward pass; one picture to its
-    tensor; a folder of photos to classes and embeddings; the start of whole processes.
-
-    Exit status: 0 all was measured, 1 a peer failed, 2 the command could not run.
+    Exit status: 0 all was measured, 2 the command could not run.
     """
-    from gmixer.bench.contest import ContestRow, Note
-    from gmixer.bench.extras import require
     from gmixer.bench.forward import ForwardRow
     from gmixer.bench.machine import this_machine
-    from gmixer.bench.plan import GROUPS, ContestPlan, Plan, contest_steps, isas_from, own_steps, peers_named
-    from gmixer.bench.plot import check_plot, plot_contests, plot_forward
+    from gmixer.bench.plan import Plan, plan_steps
+    from gmixer.bench.plot import check_plot, plot_forward
     from gmixer.bench.tables import measure, open_report
-    from gmixer.bench.target import subject
+    from gmixer.bench.target import open_target
     from gmixer.isa import available_isas, check_isa
     from gmixer.runtimes import default_threads
     from gmixer.runtimes.threads import MAX_THREADS
 
-    if not peers and (only or against or photos):
-        raise typer.BadParameter("--only, --against and --photos go with --peers")
-    batches = numbers(batch or ["1,16" if peers else "1,4,16,64"], "--batch", MAX_IMAGES)
-    most = default_threads()
-    counts = numbers(threads or [f"{most}" if peers else f"1,{most}"], "--threads", MAX_THREADS)
-    taken = check_isa(isa)
-    if peers:
-        contests = ContestPlan(
-            batches=batches,
-            threads=counts,
-            isas=isas_from(taken),
-            seconds=seconds,
-            rounds=rounds,
-            groups=[group for group in GROUPS if group in words(only or GROUPS, "--only", GROUPS)],
-            peers=peers_named(words(against or PEERS, "--against", PEERS)),
-            photos=photos,
-            photo_count=count,
-        )
-        require(contests.packages(), "gmixer bench --peers")
-    else:
-        isas = [taken] if isa else [taken, *(other for other in available_isas() if other != taken)]
-        plan = Plan(batches=batches, threads=counts, isas=isas, seconds=seconds)
+    best = check_isa(isa)
+    plan = Plan(
+        batches=numbers(batch or ["1,4,16,64"], "--batch", MAX_IMAGES),
+        threads=numbers(threads or [f"1,{default_threads()}"], "--threads", MAX_THREADS),
+        isas=[best] if isa else [best, *(other for other in available_isas() if other != best)],
+        seconds=seconds,
+    )
     if plot:
         check_plot(plot)
-
-    # As an interrupt does, it must end the process that measures, and take the scratch folder with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine = this_machine(MEASURED if peers else MEASURED[:2])
+    exit_on_sigterm()
+    machine = this_machine()
     report = open_report(as_json=as_json)
-    with subject(model) as measured:
-        report.begin(machine, measured)
-        rows = measure(contest_steps(measured, contests) if peers else own_steps(measured, plan), report)
-    if plot and peers:
-        plot_contests([row for row in rows if isinstance(row, ContestRow)], machine, measured.name, plot)
-    elif plot:
+    with open_target(model) as target:
+        report.begin(machine, target)
+        rows = measure(plan_steps(target, plan), report)
+    if plot:
         plot_forward([row for row in rows if isinstance(row, ForwardRow)], machine, plot)
-    raise typer.Exit(any(isinstance(row, Note) and row.failed for row in rows))
 
 
-def words(texts: Sequence[str], option: str, known: Sequence[str]) -> list[str]:
-    """Of one,two. Raises BadParameter for one that is not known."""
-    found = [word.strip() for word in ",".join(texts).split(",")]
-    if unknown := [word for word in found if word not in known]:
-        raise typer.BadParameter(f"{option} {unknown[0]!r}: wanted some of {', '.join(known)}")
-    return found
+def exit_on_sigterm() -> None:
+    """SIGTERM ends the process that measures and removes the scratch folder, as an interrupt does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def numbers(texts: Sequence[str], option: str, most: int) -> list[int]:
-    """Of 1,4,16 and 1-4, in that order, each once. Raises BadParameter, also for one above `most`."""
+    """The numbers in "1,4,16" or "1-4", in that order, each once. Raises BadParameter for any other text."""
     found: dict[int, None] = {}
     for part in ",".join(texts).split(","):
         bounds = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part, re.ASCII)

@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
+
+if TYPE_CHECKING:
+    from gmixer.options import Native, Reading, Torch, WeightsSource
+
+ROLLUP_AT = 0.5
 
 
+@flags.shared_flags()
 def classify(
-    paths: options.Paths,
-    k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many classes to show for each picture.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, errors included.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, one row a picture.")] = False,
+    *,
+    paths: flags.Paths,
+    k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many classes to show for each image.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each image, errors included.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, one row for each image.")] = False,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Show only classes with at least this probability.")
     ] = 0.0,
     rollup: Annotated[
         bool,
-        typer.Option("--rollup", help="Also show what the classes have in common, such as dog, by their sum."),
+        typer.Option("--rollup", help="Also list WordNet parent categories, such as dog, with their probability."),
     ] = False,
     rollup_at: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="The sum from which --rollup shows it; default 0.5. Said alone, it means --rollup too.",
+            help="List parent categories that reach this probability; default 0.5. Implies --rollup.",
         ),
     ] = None,
-    model: options.Model = options.AUTO,
-    name: options.Name = None,
-    image_size: options.ImageSize = None,
-    threads: options.Threads = None,
-    orientation: options.Orient = options.Orientation.apply,
-    allow_pickle: options.AllowPickle = False,
-    isolate: options.Isolate = False,
-    fast_decode: options.FastDecode = False,
-    debug: options.Debug = False,
+    model: flags.Model = flags.AUTO,
+    image_size: flags.ImageSize = None,
+    weights: WeightsSource,
+    reading: Reading,
+    runtime: Native | Torch,
+    debug: flags.Debug = False,
 ) -> None:
-    """Name what pictures show: the most probable classes of each.
+    """Name what images show: the most probable classes of each image.
 
-    Exit status: 0 all pictures were read, 1 some were not, 2 the command could not run.
+    Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
     """
-    from gmixer.cli.inputs import Inputs
-    from gmixer.cli.report import open_report
+    from dataclasses import replace
+    from functools import partial
+
+    from gmixer.cli.opening import best_model, file_progress, open_predictor
     from gmixer.cli.terminal import own_stderr
+    from gmixer.rows.answers import Answer, open_answers
+    from gmixer.sources.inputs import Inputs
 
     if as_json and as_csv:
         raise typer.BadParameter("take one of --json and --csv")
-    predictor = options.open_predictor(
-        model,
-        name=name,
-        image_size=image_size,
-        threads=threads,
-        orientation=orientation,
-        allow_pickle=allow_pickle,
-        isolate=isolate,
-        fast_decode=fast_decode,
-        chatty=not (as_json or as_csv),
-        allow_urls=True,
-    )
+    chatty = not (as_json or as_csv)
+    source, reading = best_model(model, chatty=chatty), replace(reading, allow_urls=True)
+    predictor = open_predictor(source, weights, reading, runtime, image_size, chatty=chatty)
     predictor.require_classes()
     if rollup and rollup_at is None:
-        rollup_at = 0.5
+        rollup_at = ROLLUP_AT
     if rollup_at is not None:
         predictor.require_rollup(rollup_at)
-    inputs = Inputs(paths, max_bytes=predictor.preprocess.limits.max_bytes)
-    classes = min(k, predictor.model.num_classes)
-    with (
-        own_stderr(),
-        open_report(inputs, k=classes, rollup=rollup_at is not None, as_json=as_json, as_csv=as_csv) as report,
-    ):
-        for path, result in inputs.results(predictor, k, rollup_at=rollup_at):
-            report.row(path, result.prediction.above(threshold) if not isinstance(result, Exception) else result)
+    inputs = Inputs(paths, reading)
+    view = open_answers(
+        as_json=as_json, as_csv=as_csv, k=min(k, predictor.model.num_classes), rollup=rollup_at is not None
+    )
+    with own_stderr(), file_progress(inputs, view.console):
+        for path, result in inputs.results(partial(predictor.stream, k=k, rollup_at=rollup_at)):
+            view.row(Answer(path, result if isinstance(result, Exception) else result.prediction.above(threshold)))
+    if summary := inputs.summary():
+        print(summary, file=sys.stderr)
     raise typer.Exit(1 if inputs.failed else 0)

@@ -2,98 +2,102 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import traceback
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 if TYPE_CHECKING:
-    from gmixer.doctor import Finding
+    from rich.console import RenderableType
+
+    from gmixer.doctor import Check, Finding
 
 MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
+STATUS_COLUMNS = max(len(f"{mark} {status}") for status, mark in MARKS.items())
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 def doctor(
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line: name, status (ok, warning, failed), fact, remedy.")
+        bool,
+        typer.Option("--json", help="Print JSON, one object a line: name, status (ok, warning, failed), fact, remedy."),
     ] = False,
-    debug: options.Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
-    """Check that gmixer is well on this machine, and say what to do where it is not.
+    """Check that gmixer works on this machine, and say how to repair it.
 
-    Looks at the installation, the native core, the embedded model, threads, free disk and the Hub's cache.
+    Checks the installation, the native core, the embedded model, threads, free disk and the Hub's cache.
 
-    Asks the Hub whether it can be reached, unless HF_HUB_OFFLINE=1; nothing else touches the network.
+    One check asks the Hub for a model, unless HF_HUB_OFFLINE=1. No other check uses the network.
 
-    Exit status: 0 all works (there may be warnings), 1 something is broken, 2 the command could not run.
+    Exit status: 0 gmixer works (perhaps with warnings), 1 a check failed, 2 the command could not run.
     """
-    from gmixer.doctor import CHECKS, examine
+    from gmixer.doctor import CHECKS
 
-    in_terminal = sys.stdout.isatty() and not as_json
-    show = _json_line if as_json else _table_row(list(CHECKS)) if in_terminal else _line
+    raise typer.Exit(show_checks(CHECKS, as_json=as_json, debug=debug))
+
+
+def show_checks(checks: Mapping[str, Check], *, as_json: bool, debug: bool) -> int:
+    """Runs the checks, and prints each finding at once. Returns the exit status: 1 if a check failed.
+
+    debug: print the traceback of a check that raises.
+    """
+    from gmixer.doctor import examine
+    from gmixer.rows.view import open_view
+
+    view = open_view(as_json=as_json)
+    with_marks = view.console is not None and not view.console.options.ascii_only
+    name_columns = max(map(len, checks))
     findings = []
-    for finding in examine(on_error=traceback.print_exception if debug else lambda error: None):
-        show(finding)
+    for finding in examine(checks, on_error=traceback.print_exception if debug else lambda error: None):
+        view.row(FindingRow(finding, name_columns, with_marks))
         findings.append(finding)
-    if in_terminal:
-        typer.echo(_summary(findings))
-    raise typer.Exit(any(finding.status == "failed" for finding in findings))
+    view.remark(_summary(findings))
+    return int(any(finding.status == "failed" for finding in findings))
 
 
-def _json_line(finding: Finding) -> None:
-    print(json.dumps(finding.to_dict()), flush=True)
+class FindingRow(NamedTuple):
+    """name_columns: the width of the names of all checks. with_marks: whether the terminal shows ✓ and →."""
 
+    finding: Finding
+    name_columns: int
+    with_marks: bool
 
-def _line(finding: Finding) -> None:
-    """For pipes: name, status, fact, remedy, tab-separated."""
-    from gmixer.cli.report import printable
+    def to_dict(self) -> dict[str, Any]:
+        return self.finding.to_dict()
 
-    print("\t".join(map(printable, (finding.name, finding.status, finding.fact, finding.remedy))), flush=True)
+    def cells(self) -> Sequence[str]:
+        return [self.finding.name, self.finding.status, self.finding.fact, self.finding.remedy]
 
+    def draw(self, columns: int) -> Iterable[RenderableType]:
+        """The status, the name and the fact, with the remedy below the fact."""
+        from rich.constrain import Constrain
+        from rich.text import Text
 
-def _table_row(names: Sequence[str]) -> Callable[[Finding], None]:
-    """For people: a row of a table as soon as its check is done, the remedy below the fact.
+        from gmixer.rows.facts import grid
+        from gmixer.rows.row import MAX_COLUMNS
+        from gmixer.rows.text import printable
 
-    names: of all rows there will be, for the column's width.
-    """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from gmixer.cli.report import WIDEST_COLUMNS, printable
-
-    console = Console(highlight=False)
-    width = min(console.width, WIDEST_COLUMNS)
-    marks = {} if console.options.ascii_only else MARKS
-
-    def show(finding: Finding) -> None:
-        style = STYLES[finding.status]
-        text = Text(printable(finding.fact))
-        if finding.remedy:
-            text.append(
-                f"\n{'→' if marks else '->'} {printable(finding.remedy)}", "dim" if finding.status == "ok" else style
-            )
-        row = Table.grid(padding=(0, 1))
-        row.add_column(width=max(map(len, (f"{MARKS[status]} {status}" for status in MARKS))), no_wrap=True)
-        row.add_column(width=max(map(len, names)), no_wrap=True)
-        row.add_column(overflow="fold")
-        row.add_row(
-            Text(f"{marks.get(finding.status, '')} {finding.status}".strip(), style), Text(finding.name, "bold"), text
-        )
-        console.print(row, width=width)
-
-    return show
+        name, status, fact, remedy = self.finding.name, self.finding.status, self.finding.fact, self.finding.remedy
+        text = Text(printable(fact))
+        if remedy:
+            arrow = "→" if self.with_marks else "->"
+            text.append(f"\n{arrow} {printable(remedy)}", "dim" if status == "ok" else STYLES[status])
+        shown = f"{MARKS[status]} {status}" if self.with_marks else status
+        cells = [
+            (Text(shown, STYLES[status]), STATUS_COLUMNS),
+            (Text(name, "bold"), self.name_columns),
+            (text, None),
+        ]
+        yield Constrain(grid(cells, gap=1), min(columns, MAX_COLUMNS))
 
 
 def _summary(findings: Sequence[Finding]) -> str:
     failed, warnings = (sum(finding.status == status for finding in findings) for status in ("failed", "warning"))
-    parts = [f"{failed} of {len(findings)} checks failed" if failed else "All is well" if not warnings else "All works"]
+    parts = [f"{failed} of {len(findings)} checks failed" if failed else "All checks passed"]
     if warnings:
         parts.append(f"{warnings} warning{'s' * (warnings > 1)}")
     return ", ".join(parts)

@@ -2,94 +2,91 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 if TYPE_CHECKING:
     from gmixer.catalogue import Pretrained
     from gmixer.config import DataConfig, ModelConfig
     from gmixer.labels import Label
+    from gmixer.options import WeightsSource
     from gmixer.weights import Checkpoint
 
 Facts = Iterator[tuple[str, str]]
 
 
+@flags.shared_flags()
 def info(
+    *,
     model: Annotated[
         str,
         typer.Argument(
-            help="A model name, hf-hub:organization/model, a folder or a .safetensors file; auto: the one that "
+            help="A model name, hf-hub:organization/model, a folder or a .safetensors file. auto: the model that "
             "classify takes.",
-            autocompletion=options.complete_model_or_auto,
+            autocompletion=flags.complete_model_or_auto,
         ),
-    ] = options.AUTO,
-    cite: Annotated[bool, typer.Option("--cite", help="What to cite for it, as BibTeX; nothing else.")] = False,
-    allow_pickle: options.AllowPickle = False,
-    debug: options.Debug = False,
+    ] = flags.AUTO,
+    cite: Annotated[bool, typer.Option("--cite", help="Print only what to cite for the model, as BibTeX.")] = False,
+    weights: WeightsSource,
+    debug: flags.Debug = False,
 ) -> None:
-    """Show what a model is, where its weights lie, and what this machine runs it on."""
-    from gmixer.catalogue import find_model
-    from gmixer.cli.report import printable
-    from gmixer.errors import WeightsError
-    from gmixer.labels import labels_for
-    from gmixer.options import WeightsSource
-    from gmixer.weights import find_checkpoint, is_path, preferred_model
-    from gmixer.weights.hub import Repo
+    """Show what a model is, where its weights are, and what this machine runs it on."""
+    from dataclasses import replace
 
-    name = preferred_model() if model == options.AUTO else model
+    from gmixer.cli.opening import best_model
+    from gmixer.rows.facts import Fact
+    from gmixer.rows.view import open_view
+
+    name, weights = best_model(model, chatty=False), replace(weights, fetch=False)
     if cite:
-        print(_to_cite(name, allow_pickle))
+        print(_to_cite(name, weights))
         return
-    facts: list[tuple[str, str]] = []
-    try:
-        checkpoint = find_checkpoint(name, WeightsSource(allow_pickle=allow_pickle))
-    except WeightsError as error:
-        if is_path(name) or Repo.parse(name):
-            raise
-        full_name, variant, pretrained = find_model(name)
-        facts += _of_model(full_name, variant.of(pretrained), (pretrained or variant).data)
-        facts += _of_training(pretrained, pretrained.license if pretrained else None)
-        facts.append(_of_labels(labels_for(variant.of(pretrained).num_classes)))
-        facts.append(("weights", str(error)))
-    else:
-        facts += _of_model(checkpoint.name, checkpoint.model, checkpoint.data)
-        facts += _of_training(checkpoint.pretrained, checkpoint.license)
-        facts.append(_of_labels(labels_for(checkpoint.model.num_classes, checkpoint.class_names)))
-        facts += _of_file(checkpoint)
-    facts += _of_machine()
-
-    if not sys.stdout.isatty():
-        for heading, fact in facts:
-            print(f"{heading}\t{printable(fact)}")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    facts = [*_of_name(name, weights), *_of_machine()]
+    name_columns = max(len(heading) for heading, _ in facts)
+    view = open_view()
     for heading, fact in facts:
-        table.add_row(heading, Text(printable(fact)))
-    Console().print(table)
+        view.row(Fact(heading, fact, name_columns))
 
 
-def _to_cite(name: str, allow_pickle: bool) -> str:
+def _to_cite(name: str, weights: WeightsSource) -> str:
     from gmixer.catalogue import find_model
     from gmixer.models.citation import bibtex
-    from gmixer.options import WeightsSource
     from gmixer.weights import find_checkpoint, is_path
     from gmixer.weights.hub import Repo
 
     if is_path(name) or Repo.parse(name):
-        return bibtex(find_checkpoint(name, WeightsSource(allow_pickle=allow_pickle)).model)
+        return bibtex(find_checkpoint(name, weights).model)
     full_name, variant, _ = find_model(name)
     return bibtex(variant.model, tag=full_name.partition(".")[2])
+
+
+def _of_name(name: str, weights: WeightsSource) -> Facts:
+    """From the checkpoint; without weights on this machine, from the catalogue."""
+    from gmixer.catalogue import find_model
+    from gmixer.errors import WeightsError
+    from gmixer.labels import labels_for
+    from gmixer.weights import find_checkpoint, is_path
+    from gmixer.weights.hub import Repo
+
+    try:
+        checkpoint = find_checkpoint(name, weights)
+    except WeightsError as error:
+        if is_path(name) or Repo.parse(name):
+            raise
+        full_name, variant, pretrained = find_model(name)
+        yield from _of_model(full_name, variant.of(pretrained), (pretrained or variant).data)
+        yield from _of_training(pretrained, pretrained.license if pretrained else None)
+        yield _of_labels(labels_for(variant.of(pretrained).num_classes))
+        yield "weights", str(error)
+    else:
+        yield from _of_model(checkpoint.name, checkpoint.model, checkpoint.data)
+        yield from _of_training(checkpoint.pretrained, checkpoint.license)
+        yield _of_labels(labels_for(checkpoint.model.num_classes, checkpoint.class_names))
+        yield from _of_file(checkpoint)
 
 
 def _of_model(name: str, model: ModelConfig, data: DataConfig) -> Facts:
@@ -112,13 +109,13 @@ def _of_training(pretrained: Pretrained | None, license: str | None) -> Facts:
         yield "trained by", pretrained.trained
     if pretrained and pretrained.top1 is not None:
         yield "accuracy", f"top-1 {pretrained.top1:g} % on {pretrained.top1_on}"
-    yield "licence", license or "not said"
+    yield "licence", license or "not stated"
 
 
 def _of_labels(labels: Sequence[Label]) -> tuple[str, str]:
-    some = "; ".join(label.name for label in labels[:3])
+    first = "; ".join(label.name for label in labels[:3])
     more = "; …" if len(labels) > 3 else ""
-    return "classes", f"{len(labels):,}: {some}{more}" if labels else "none"
+    return "classes", f"{len(labels):,}: {first}{more}" if labels else "none"
 
 
 def _of_file(checkpoint: Checkpoint) -> Facts:

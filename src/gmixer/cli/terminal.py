@@ -1,7 +1,7 @@
-"""Who speaks on stderr: the command, and nobody else.
+"""Only the command itself writes to stderr.
 
-C libraries below the decoders write to file descriptor 2, past Python: libtiff a line for every damaged strip. The
-library leaves descriptors alone, they are its caller's; the command is the caller.
+C libraries below the decoders write to file descriptor 2, past Python: libtiff writes a line for each damaged strip.
+The library leaves file descriptors to its caller. Here the caller is the command.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 STDERR = 2
 
 
 @contextmanager
 def own_stderr() -> Iterator[None]:
-    """While pictures are decoded: descriptor 2 leads nowhere, and sys.stderr is a private copy of where it led.
+    """While images are decoded, descriptor 2 leads to /dev/null, and sys.stderr writes to a copy of the real one.
 
-    What Python says, tracebacks and faulthandler's among it, goes to the copy. With --debug everybody may speak.
+    The copy gets what Python writes, tracebacks and faulthandler included. With --debug, C libraries may write too.
     """
     before = sys.stderr
-    if options.debug_wanted() or _descriptor_of(before) != STDERR:
+    if flags.debug_wanted() or _descriptor_of(before) != STDERR:
         yield
         return
     before.flush()
@@ -46,15 +46,15 @@ def own_stderr() -> Iterator[None]:
 
 
 def send_to_devnull(descriptor: int) -> None:
-    """What is written to it is gone; open or not, it is so now, and no file of ours can come to lie there."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if nowhere != descriptor:
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+    """Discards what is written to the descriptor. If it was closed, no file can get its number from now on."""
+    devnull = os.open(os.devnull, os.O_RDWR)
+    if devnull != descriptor:
+        os.dup2(devnull, descriptor)
+        os.close(devnull)
 
 
 def _descriptor_of(stream: object) -> int | None:
     try:
         return stream.fileno()  # type: ignore[attr-defined, no-any-return]
-    except (AttributeError, OSError):  # a stream that somebody put in its place
+    except (AttributeError, OSError):  # a replaced stream
         return None

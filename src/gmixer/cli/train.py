@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
-# of gmixer[train]
+if TYPE_CHECKING:
+    from gmixer.options import Reading, WeightsSource
+    from gmixer.train import Recipe
+
+# The packages of the extra gmixer[train]
 EXTRA_PACKAGES = ("torch", "torchvision", "tensorboard", "matplotlib", "jinja2", "pyarrow", "datasets")
 
 
+@flags.shared_flags()
 def train(
+    *,
     data: Annotated[
         str,
         typer.Argument(
@@ -25,7 +32,7 @@ def train(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder; default: runs/DATA-RECIPE.")
+        Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/DATA-RECIPE.")
     ] = None,
     config: Annotated[
         str | None,
@@ -36,7 +43,7 @@ def train(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", help="The model to start from: a name, a folder; default: the recipe's."),
+        typer.Option("-m", "--model", help="The model to start from: a name or a folder. Default: the recipe's model."),
     ] = None,
     scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
     epochs: Annotated[float | None, typer.Option(help="Number of passes over the images.")] = None,
@@ -55,17 +62,19 @@ def train(
         float | None,
         typer.Option(
             "--val",
-            help="Share held out for validation, where DATA has no part for it; default: 0.2.",
+            help="Share held out for validation if DATA has no split for it. Default: 0.2.",
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
-    threads: options.Threads = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU if there is one.")] = None,
+    threads: flags.Threads = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read and augment images; 0: none.")] = 1,
     validate_every: Annotated[
         float, typer.Option(min=0, help="Epochs between two validations; 0: only at the end.")
     ] = 1.0,
     checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 300.0,
-    debug: options.Debug = False,
+    weights: WeightsSource,
+    reading: Reading,
+    debug: flags.Debug = False,
 ) -> None:
     """Train a model on your own images (extra: train). The result is a model folder for all commands, and for timm.
 
@@ -81,13 +90,12 @@ def train(
     from gmixer.cli.terminal import own_stderr
     from gmixer.cli.watch import listener
     from gmixer.errors import Interrupted, require
-    from gmixer.options import Reading, WeightsSource
-    from gmixer.train import RunOptions, read_recipe
+    from gmixer.train import RunOptions
 
     if probe and config:
         raise typer.BadParameter("is the recipe `probe`; give --probe or --config, not both", param_hint="--probe")
     config = config or ("probe" if probe else "finetune")
-    flags = {
+    changes: dict[str, object] = {
         "model.name": model,
         "model.pretrained": False if scratch else None,
         "schedule.epochs": epochs,
@@ -96,10 +104,8 @@ def train(
         "seed": seed,
         "data.val_fraction": val,
     }
-    changes: dict[str, object] = {key: value for key, value in flags.items() if value is not None}
-    recipe = read_recipe(config).changed(changes | dict(_setting(text) for text in settings or ()))
+    recipe = _recipe(config, changes, settings or ())
     run_options = RunOptions(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every)
-    reading, weights = Reading(), WeightsSource(fetch=True)
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         with require("gmixer train", "train", EXTRA_PACKAGES):
@@ -125,6 +131,14 @@ def train(
     except Interrupted as stopped:
         typer.echo(f"gmixer: {stopped}", err=True)
         raise typer.Exit(128 + signal.SIGINT) from stopped
+
+
+def _recipe(config: str, changes: dict[str, object], settings: Sequence[str]) -> Recipe:
+    """The recipe with the changes that flags (None: not given) and --set ask for."""
+    from gmixer.train import read_recipe
+
+    given = {name: value for name, value in changes.items() if value is not None}
+    return read_recipe(config).changed(given | dict(_setting(text) for text in settings))
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gmixer.cli import options
+from gmixer.cli import flags
 
 if TYPE_CHECKING:
     from gmixer.evaluate.validate import Validated
+    from gmixer.options import Native, Reading, Torch, WeightsSource
 
 EXTREMES = 5  # classes shown at either end
-LISTED = 20  # unreadable pictures that are listed
-
-
-class RuntimeChoice(StrEnum):
-    native = "native"
-    torch = "torch"
+LISTED = 20  # unreadable images that are listed
 
 
 class SetChoice(StrEnum):
@@ -32,87 +28,80 @@ class SetChoice(StrEnum):
     r = "r"
 
 
+@flags.shared_flags(orientation=flags.Orientation.ignore)
 def validate(
+    *,
     model: Annotated[
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A name, hf-hub:organization/model, a folder or a .safetensors file.",
-            autocompletion=options.complete_model,
+            help="A model name, hf-hub:organization/model, a folder or a .safetensors file.",
+            autocompletion=flags.complete_model,
         ),
     ],
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help="Pictures with labels; of data in parts the val part is measured (docs/datasets.md)."
+            metavar="DATA", help="Labelled images. If the data has splits, val is measured (docs/datasets.md)."
         ),
     ],
     of: Annotated[
         SetChoice | None,
         typer.Option(
-            "--set", help="Which test set it is: a and r count only their own classes, and published figures are shown."
+            "--set",
+            help="The test set that DATA is: published figures are shown beside it, and a and r count only their own "
+            "classes.",
         ),
     ] = None,
-    real_labels: Annotated[Path | None, typer.Option(help="With --set real: the file real.json.")] = None,
+    real_labels: Annotated[Path | None, typer.Option(help="For --set real: the file real.json.")] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Every picture's answer: a .csv, .jsonl or .parquet file.")
+        Path | None,
+        typer.Option("-o", "--output", help="Write the answer for each image: a .csv, .jsonl or .parquet file."),
     ] = None,
-    per_class: Annotated[bool, typer.Option("--per-class", help="Show all classes, not just the ends.")] = False,
-    runtime: Annotated[RuntimeChoice, typer.Option(help="The native engine, or PyTorch.")] = RuntimeChoice.native,
-    device: Annotated[str | None, typer.Option(help="Of PyTorch: cpu, cuda.")] = None,
-    precision: Annotated[str, typer.Option(help="Of PyTorch: fp32, bf16, fp16.")] = "fp32",
-    name: options.Name = None,
-    threads: options.Threads = None,
-    orientation: Annotated[
-        options.Orientation,
-        typer.Option("--orientation", help="EXIF orientation, which timm ignores."),
-    ] = options.Orientation.ignore,
-    allow_pickle: options.AllowPickle = False,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Show all classes, not only the best and the worst.")
+    ] = False,
+    image_size: flags.ImageSize = None,
+    weights: WeightsSource,
+    reading: Reading,
+    runtime: Native | Torch,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    debug: options.Debug = False,
+    debug: flags.Debug = False,
 ) -> None:
-    """Measure a model on pictures whose classes are known: top-1, top-5, per class, calibration, with intervals.
+    """Measure a model on labelled images: top-1, top-5, accuracy of each class, calibration, with intervals.
 
-    Exit status: 0 all pictures were read, 1 some were not and count for nothing, 2 the command could not run.
+    Exit status: 0 all images were read, 1 some were not and are not counted, 2 the command could not run.
     """
-    from gmixer.cli.progress import counting
+    from gmixer.cli.opening import open_predictor
     from gmixer.cli.terminal import own_stderr
-    from gmixer.evaluate.predictions import check_output, write_predictions
+    from gmixer.evaluate.predictions import write_predictions
     from gmixer.evaluate.validate import validate as validate_on
-    from gmixer.loading import load
+    from gmixer.rows.progress import progress_bar
+    from gmixer.rows.writer import check_output
 
     if output:
         check_output(output)
-    predictor = load(
-        model,
-        name=name,
-        runtime=runtime.value,
-        device=device,
-        precision=precision,  # type: ignore[arg-type] # load checks it
-        threads=threads,
-        orientation=orientation.value,
-        allow_pickle=allow_pickle,
-    )
-    with own_stderr(), counting("pictures") as advance:
-        set_name = of.value if of else None
-        validated = validate_on(predictor, data, set_name, real_labels=real_labels, on_progress=advance)  # type: ignore[arg-type] # the same names
+    predictor = open_predictor(model, weights, reading, runtime, image_size, chatty=True)
+    set_name = of.value if of else None
+    with own_stderr(), progress_bar("images") as bar:
+        validated = validate_on(predictor, data, set_name, real_labels=real_labels, on_progress=bar.update)  # type: ignore[arg-type] # the same names
     if as_json:
         typer.echo(json.dumps(validated.to_dict()))
     else:
         _show(validated, per_class=per_class)
-    if output:  # last: where the disk is full, what was measured has been said
+    if output:  # last, so that the results are shown even if the disk is full
         write_predictions(validated, output)
     raise typer.Exit(1 if validated.unreadable else 0)
 
 
 def _show(validated: Validated, *, per_class: bool) -> None:
-    from gmixer.cli.report import printable
     from gmixer.evaluate.outcomes import SHOWN
+    from gmixer.rows.text import printable
 
     print(f"{validated.model} on {printable(validated.source)}")
     print(f"  {validated.pipeline}")
     print(f"top-1  {validated.top1}")
-    if len(validated.labels) > SHOWN:  # else all of them are among the five
+    if len(validated.labels) > SHOWN:  # with fewer classes, top-5 is always 100 %
         print(f"top-5  {validated.top5}")
     print(f"calibration error  {validated.calibration_error:.2%}")
     for compared in validated.compared():
@@ -121,7 +110,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for note in validated.images.notes:
         print(printable(note))
     if validated.uncounted:
-        print(f"{validated.uncounted:,} pictures without a label are not counted")
+        print(f"{validated.uncounted:,} images without a label are not counted")
     _show_classes(validated, all_of_them=per_class)
     for error in validated.unreadable[:LISTED]:
         print(f"not counted, cannot be read: {printable(str(error))}")
@@ -130,7 +119,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
 
 
 def _show_classes(validated: Validated, *, all_of_them: bool) -> None:
-    from gmixer.cli.report import printable
+    from gmixer.rows.text import printable
 
     rows = [(share, label) for share, label in zip(validated.classes, validated.labels, strict=True) if share.n]
     if not all_of_them:

@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gmixer.cli.progress import terminal
-from gmixer.cli.report import printable
+from gmixer.rows.progress import Bar, progress_bar
+from gmixer.rows.text import printable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
     from gmixer.train import Trained
     from gmixer.train.log import Progress, Validation
 
@@ -24,27 +21,18 @@ LINE_EVERY_S = 30.0  # in a pipe
 @contextmanager
 def listener(*, is_shown: bool) -> Iterator[Watch]:
     """is_shown: False for all processes of a run but the first."""
-    if not is_shown or not sys.stderr.isatty():
-        yield Watch(None, is_shown=is_shown)
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=terminal(sys.stderr), transient=True) as bar:
-        yield Watch(bar, is_shown=True)
+    if is_shown:
+        with progress_bar(figure="percent") as bar:
+            yield Watch(bar, is_shown=True)
+    else:
+        yield Watch(Bar(), is_shown=False)
 
 
 class Watch:
     """A gmixer.train.Listener that writes to stderr; the result goes to stdout."""
 
-    def __init__(self, bar: Bar | None, *, is_shown: bool) -> None:
+    def __init__(self, bar: Bar, *, is_shown: bool) -> None:
         self._bar, self._is_shown = bar, is_shown
-        self._task: TaskID | None = None
         self._last_line = -LINE_EVERY_S
         self._steps = 1
         self._began = time.monotonic()
@@ -54,15 +42,12 @@ class Watch:
         self._steps, self._first_step, self._began = steps, step, time.monotonic()
         if step:
             self.message(f"continues at step {step} of {steps}")
-        if self._bar:
-            if self._task is not None:
-                self._bar.remove_task(self._task)
-            self._task = self._bar.add_task("", total=steps, completed=step)
+        self._bar.restart(steps, done=step)
 
     def progress(self, row: Progress) -> None:
         text = f"epoch {row.epoch:.2f}  loss {row.loss:.3f}  top-1 {row.top1:.1%}  {row.images_per_s:.0f} images/s"
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=row.step, description=text)
+        if self._bar.shown:
+            self._bar.update(row.step, text=text)
         elif time.monotonic() - self._last_line >= LINE_EVERY_S or row.step == self._steps:
             self._last_line = time.monotonic()
             self.message(f"step {row.step}/{self._steps}  {text}  {self._left(row.step)}")
@@ -74,14 +59,13 @@ class Watch:
         self.message(f"epoch {row.epoch:.2f}  on {row.n} held out: {measured}")
 
     def embedded(self, images: int) -> None:
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=images, description=f"{images} of {self._steps} images embedded")
+        self._bar.update(images, text=f"{images} of {self._steps} images embedded")
 
     def message(self, text: str) -> None:
         if not self._is_shown:
             return
-        if self._bar:
-            self._bar.console.print(printable(text), markup=False)
+        if self._bar.shown:
+            self._bar.line(text)
         else:
             print(printable(text), file=sys.stderr, flush=True)
 

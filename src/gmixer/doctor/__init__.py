@@ -1,16 +1,16 @@
-"""Is gmixer well on this machine? A table of checks; each looks at one thing and says what to do where it is wrong.
+"""Checks whether gmixer works on this machine. Each check has one subject, and names a remedy if it fails.
 
-    finding.py     what a check finds
-    install.py     gmixer, its packages, Pillow's codecs, PyTorch
-    core.py        the native core: does it load, does every instruction set compute right
-    reference.py   the network in numpy, float64: the judge of the core
-    embedded.py    the embedded model against its golden answer (golden.json, made by tools/make_golden.py)
-    resources.py    threads
-    cache.py       the Hub's cache, and free disk
-    hub_access.py    the Hub itself: the one check that touches the network
-    forked.py      a forked child, for native code that may die
+    finding.py         Finding: the answer of a check
+    install.py         gmixer, its packages, Pillow's codecs, PyTorch
+    native_core.py     the native core: whether it loads, and whether every instruction set computes correctly
+    reference.py       the network in numpy, float64: the reference for the core
+    embedded.py        the embedded model against its golden answer (golden.json, made by tools/make_golden.py)
+    processors.py      the number of threads, and its reason
+    cache.py           the Hub's cache, and free disk
+    hub_connection.py  the Hub itself: the only check that uses the network
+    child_process.py   a forked child, for native code that may crash
 
-Modules here are imported one by one, inside the check: one that cannot be imported is one failed check.
+A check imports its module when it runs, so a module that cannot be imported fails one check.
 """
 
 from __future__ import annotations
@@ -22,41 +22,52 @@ from gmixer.doctor.finding import Finding, Outcome, Status, failed
 from gmixer.doctor.install import REINSTALL
 from gmixer.errors import GmixerError
 
-__all__ = ["CHECKS", "Finding", "Status", "examine"]
+__all__ = ["CHECKS", "Check", "Finding", "Status", "examine", "imported_check"]
 
-# Name → the function, in the order in which they are looked at: what others stand on first, the network last.
-CHECKS: dict[str, str] = {
-    "gmixer": "install.gmixer",
-    "packages": "install.packages",
-    "codecs": "install.codecs",
-    "PyTorch": "install.pytorch",
-    "native core": "core.native_core",
-    "instruction sets": "core.instruction_sets",
-    "same bits": "core.same_bits",
-    "embedded weights": "embedded.weights",
-    "transform": "embedded.transform",
-    "golden answer": "embedded.answer",
-    "threads": "resources.threads",
-    "cache": "cache.cache",
-    "cached models": "cache.cached_models",
-    "downloads": "cache.downloads",
-    "disk": "cache.disk",
-    "Hub": "hub_access.hub",
+Check = Callable[[], Outcome]
+
+
+def imported_check(module: str, function: str) -> Check:
+    """A check that imports gmixer.doctor.<module> when it runs."""
+
+    def check() -> Outcome:
+        outcome: Outcome = getattr(importlib.import_module(f"gmixer.doctor.{module}"), function)()
+        return outcome
+
+    return check
+
+
+# Name → check, in the order in which they run. A check comes after those that it depends on; the network comes last.
+CHECKS: dict[str, Check] = {
+    "gmixer": imported_check("install", "gmixer"),
+    "packages": imported_check("install", "packages"),
+    "codecs": imported_check("install", "codecs"),
+    "PyTorch": imported_check("install", "pytorch"),
+    "native core": imported_check("native_core", "native_core"),
+    "instruction sets": imported_check("native_core", "instruction_sets"),
+    "same bits": imported_check("native_core", "same_bits"),
+    "embedded weights": imported_check("embedded", "weights"),
+    "transform": imported_check("embedded", "transform"),
+    "golden answer": imported_check("embedded", "answer"),
+    "threads": imported_check("processors", "threads"),
+    "cache": imported_check("cache", "cache"),
+    "cached models": imported_check("cache", "cached_models"),
+    "downloads": imported_check("cache", "downloads"),
+    "disk": imported_check("cache", "disk"),
+    "Hub": imported_check("hub_connection", "hub"),
 }
 
 
 def examine(
-    checks: Mapping[str, str] = CHECKS, *, on_error: Callable[[Exception], None] = lambda error: None
+    checks: Mapping[str, Check] = CHECKS, *, on_error: Callable[[Exception], None] = lambda error: None
 ) -> Iterator[Finding]:
-    """A finding for every check, as they are made. One that raises is a failed check, and stops no other.
+    """Runs the checks, and yields a finding for each. A check that raises is a failed check; the others still run.
 
-    on_error: called with what a check raised.
+    on_error: called with the exception of a check.
     """
-    for name, home in checks.items():
+    for name, check in checks.items():
         try:
-            module, _, function = home.partition(".")
-            look: Callable[[], Outcome] = getattr(importlib.import_module(f"gmixer.doctor.{module}"), function)
-            outcome = look()
+            outcome = check()
         except Exception as error:
             on_error(error)
             outcome = _raised(error)
@@ -66,7 +77,7 @@ def examine(
 def _raised(error: Exception) -> Outcome:
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, GmixerError):
-        return failed(str(error), "put right what it says; gmixer doctor --debug shows where it came from")
+        return failed(str(error), "correct what the message names; gmixer doctor --debug shows where it was raised")
     if isinstance(error, ImportError):
         return failed(words, REINSTALL)
     return failed(f"the check itself failed, with {words}", "report it, with what gmixer doctor --debug prints")

@@ -1,4 +1,4 @@
-"""The Hub's cache: whether it can be used, which models lie in it, what was left over, and room for more."""
+"""The Hub's cache: whether it can be used, its models, unfinished downloads, and free disk space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHER_CACHE = "set HF_HUB_CACHE to a folder of your own"
 
 
 def cache() -> Outcome:
-    """Where it is, and whether it can be read and written; tried, for permissions alone do not tell."""
+    """Where the cache is, and whether it can be read and written. Tries both, because permissions alone do not tell."""
     folder = cache_folder()
     there = folder.exists()
     try:
@@ -31,14 +31,14 @@ def cache() -> Outcome:
         with tempfile.TemporaryFile(dir=_nearest(folder)):
             pass
     except OSError as error:
-        what = "cannot be written to" if there else "is not there and cannot be made"
+        what = "cannot be written to" if there else "does not exist and cannot be made"
         return warning(f"{folder} {what}: {error.strerror}; nothing new can be fetched", OTHER_CACHE)
-    return ok(f"{folder}, readable and writable" if there else f"{folder}; it is made when something is fetched")
+    return ok(f"{folder}, readable and writable" if there else f"{folder}; the first download makes it")
 
 
 def cached_models() -> Outcome:
-    """The known models whose weights are there, and whether their files are whole, as far as the headers tell."""
-    whole, damaged = [], {}
+    """The known models in the cache, and whether their files are complete according to their headers."""
+    complete, damaged = [], {}
     for name in _on_the_hub():
         path = cached(hub_repo(name), WEIGHTS_FILE)
         if path is None:
@@ -48,15 +48,15 @@ def cached_models() -> Outcome:
         except WeightsError as error:
             damaged[name] = str(error)
         else:
-            whole.append(f"{name} ({path.stat().st_size / 2**20:.1f} MiB)")
+            complete.append(f"{name} ({path.stat().st_size / 2**20:.1f} MiB)")
     if damaged:
         remedy = "fetch it again: " + "; ".join(f"gmixer pull {name}" for name in damaged)
         return failed("; ".join(f"{name}: {why}" for name, why in damaged.items()), remedy)
-    fact = f"{', '.join(whole) or 'none'}; --model auto takes {preferred_model()}"
+    fact = f"{', '.join(complete) or 'none'}; --model auto takes {preferred_model()}"
     if preferred_model() == PREFERRED_MODEL:
         return ok(fact)
     small, large = (find_model(name)[2] for name in (EMBEDDED_MODEL, PREFERRED_MODEL))
-    assert small is not None and large is not None  # both are rows of the table
+    assert small is not None and large is not None  # both are in the catalogue
     return ok(
         f"{fact} ({small.top1:.0f} % on tiny-ImageNet)",
         f"better, with {large.top1:.0f} % on ImageNet-1k: gmixer pull {PREFERRED_MODEL}",
@@ -64,10 +64,10 @@ def cached_models() -> Outcome:
 
 
 def downloads() -> Outcome:
-    """Files of downloads that were killed. The library never goes on with one, and deletes none."""
+    """Files of killed downloads. The Hub's library neither resumes nor deletes them."""
     left = list(cache_folder().glob("models--*/blobs/*.incomplete"))
     if not left:
-        return ok("none was left unfinished")
+        return ok("no unfinished files")
     repositories = sorted({path.parts[-3].removeprefix("models--").replace("--", "/") for path in left})
     size_mib = sum(path.stat().st_size for path in left) / 2**20
     files = f"{len(left)} unfinished file{'s' * (len(left) > 1)}, {size_mib:.1f} MiB, of {', '.join(repositories)}"
@@ -76,7 +76,7 @@ def downloads() -> Outcome:
 
 
 def disk() -> Outcome:
-    """Free space at the cache, against the largest model that gmixer knows."""
+    """Free disk space at the cache, against the size of the largest model that gmixer knows."""
     bytes_of = {name: _float32_bytes(name) for name in _on_the_hub()}
     largest = max(bytes_of, key=lambda name: bytes_of[name])
     free = shutil.disk_usage(_nearest(cache_folder())).free
@@ -86,7 +86,7 @@ def disk() -> Outcome:
     if free >= bytes_of[largest]:
         return ok(fact)
     fact += f", {PREFERRED_MODEL} {bytes_of[PREFERRED_MODEL] / 2**30:.1f}"
-    return warning(fact, "make room there, or set HF_HUB_CACHE to a folder on another disk")
+    return warning(fact, "free disk space there, or set HF_HUB_CACHE to a folder on another disk")
 
 
 def _on_the_hub() -> Iterator[str]:
@@ -99,5 +99,5 @@ def _float32_bytes(name: str) -> int:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the closest one above it that exists."""
+    """The folder itself, or the nearest parent that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -1,6 +1,6 @@
-"""The model inside the package on a picture made by a formula: its weights, its transform and its answer.
+"""The embedded model on an image made by a formula: its weights, its transform and its answer.
 
-What they must be is in golden.json: computed by timm and torch in float64, by tools/make_golden.py.
+golden.json holds the correct values, computed by timm and torch in float64 with tools/make_golden.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.catalogue import EMBEDDED_MODEL
+from gmixer.doctor.child_process import in_child
 from gmixer.doctor.finding import Outcome, failed, ok
-from gmixer.doctor.forked import in_child
 from gmixer.doctor.install import REINSTALL
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # One level of a pixel is at least 1/255/0.229 = 0.017 of the tensor. golden.json rounds at 1e-6.
 TENSOR_TOLERANCE = 1e-5
-# As tests/test_engine.py allows for a worst element, in errors of PyTorch's float32, which golden.json states.
+# The bound of tests/runtimes/test_native.py for the worst element, in errors of PyTorch's float32 (in golden.json).
 MAX_ERRORS = 4.0
 
 # What golden.json keeps: every 16th pixel of each row and column, every 16th feature, the five best classes.
@@ -33,8 +33,8 @@ PIXELS = np.s_[:, 8::16, 8::16]
 FEATURES = np.s_[::16]
 
 
-def picture() -> NDArray[np.uint8]:
-    """(96, 128, 3), by whole numbers alone: curves and a chequerboard, whose edges tell one filter from another."""
+def image() -> NDArray[np.uint8]:
+    """(96, 128, 3), from integers alone: curves and a chequerboard. Its edges differ with each filter."""
     y, x = np.mgrid[0:96, 0:128]
     red = x * x // 61 + 2 * y
     green = 255 - (x * y // 48)
@@ -43,16 +43,16 @@ def picture() -> NDArray[np.uint8]:
 
 
 def png() -> bytes:
-    """The picture as a file: without loss, so that the decoder has its part in the answer."""
+    """The image as a lossless file, so that the answer also tests the decoder."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(picture()).save(file, "PNG")
+    Image.fromarray(image()).save(file, "PNG")
     return file.getvalue()
 
 
 def weights() -> Outcome:
-    """The SHA-256 of the weights in the package, against the one recorded beside them."""
+    """The SHA-256 of the embedded weights, against the recorded one."""
     import hashlib
 
     from gmixer.weights import find
@@ -78,27 +78,27 @@ def transform() -> Outcome:
     from gmixer.isa import available_isas
 
     _, _, pretrained = find_model(EMBEDDED_MODEL)
-    assert pretrained is not None  # it is a row of the table
-    # The best ISA: a wrong $GMIXER_ISA is what the check of the native core reports.
+    assert pretrained is not None  # it is in the catalogue
+    # The best ISA, because the check of the native core reports a wrong $GMIXER_ISA.
     got = Preprocess(pretrained.data, isa=available_isas()[0])(png())[PIXELS]
     off = float(np.abs(got - np.array(golden()["tensor"])).max())
     if not off <= TENSOR_TOLERANCE:
         return failed(
-            f"a picture's tensor is off timm's by up to {off:.2g}, with Pillow {pillow}; wanted the same",
-            f"take the Pillow that it was recorded with: pip install pillow=={golden()['made_with']['pillow']}",
+            f"the tensor of an image differs from timm's by up to {off:.2g}, with Pillow {pillow}; wanted the same",
+            f"install the recorded version of Pillow: pip install pillow=={golden()['made_with']['pillow']}",
         )
-    return ok(f"a picture's tensor is timm's, with Pillow {pillow}")
+    return ok(f"the tensor of an image equals timm's, with Pillow {pillow}")
 
 
 def answer() -> Outcome:
-    """Classes and features of the picture, against those that timm and torch gave in float64."""
+    """Classes and features of the image, against those of timm and torch in float64."""
     wanted = golden()
     output, labels, engine = in_child(_output)
     logits_K = output.logits[0].astype(np.float64)
     log_probability_K = logits_K - np.log(np.exp(logits_K - logits_K.max()).sum()) - logits_K.max()
     top5 = [index for index, _ in wanted["top5"]]
     got5 = np.argsort(-logits_K, kind="stable")[:5].tolist()
-    # log softmax moves by at most twice what the logits move by.
+    # log softmax changes by at most twice the change of the logits.
     off_classes = np.abs(log_probability_K[top5] - [value for _, value in wanted["top5"]]).max()
     off_features = np.abs(output.features[0][FEATURES] - np.array(wanted["features"])).max()
     errors = max(
@@ -109,13 +109,13 @@ def answer() -> Outcome:
         return failed(
             f"{best}; wanted {labels[top5[0]]} {np.exp(wanted['top5'][0][1]):.1%}; {engine} is off by {errors:.2g} "
             f"errors of PyTorch's float32, at most {MAX_ERRORS:g} are allowed",
-            f"put right what is wrong above (weights, transform, instruction sets); where nothing is: {REINSTALL}",
+            f"repair what failed above (weights, transform, instruction sets); if nothing failed: {REINSTALL}",
         )
     return ok(f"{best}, on {engine}; off by {errors:.2f} errors of PyTorch's float32 (at most {MAX_ERRORS:g})")
 
 
 def _output() -> tuple[Output, list[str], str]:
-    """The forward pass, the classes' names, and the instruction set it ran on."""
+    """The output of the forward pass, the class names, and the instruction set."""
     from gmixer.loading import load
     from gmixer.runtimes import Engine
 

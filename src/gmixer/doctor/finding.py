@@ -1,27 +1,27 @@
-"""What a check finds."""
+"""The answer of a check."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Status = Literal["ok", "warning", "failed"]  # a warning: all works, but slower, or only as long as nothing is fetched
+Status = Literal["ok", "warning", "failed"]  # warning: gmixer works, but slowly or without downloads
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's answer."""
+    """The answer of one check."""
 
     name: str
     status: Status
-    fact: str  # what is so, with the numbers
-    remedy: str  # what to do about it; of an "ok" it may be "", or what could be better still
+    fact: str  # the state of this machine, with numbers
+    remedy: str  # what to do; for "ok" it may be "", or a possible improvement
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)
 
 
-Outcome = tuple[Status, str, str]  # a Finding without the name, which the table of checks gives
+Outcome = tuple[Status, str, str]  # a Finding without its name, which stands in CHECKS
 
 
 def ok(fact: str, remedy: str = "") -> Outcome:

@@ -1,4 +1,4 @@
-"""What is installed: gmixer itself, the packages it stands on, Pillow's codecs, PyTorch where there is one."""
+"""The installation: gmixer itself, the packages it needs, Pillow's codecs, and PyTorch if it is installed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gmixer.doctor.finding import Outcome, failed, ok, warning
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-REINSTALL = "install gmixer anew: pip install --force-reinstall gmixer, or . in a checkout"
+REINSTALL = "install gmixer again: pip install --force-reinstall gmixer, or . in a checkout"
 
-# Pillow's name of a codec → what cannot be read without it.
+# Pillow's name of a codec → the format that it reads.
 CODECS = {"jpg": "JPEG", "zlib": "PNG", "webp": "WebP", "avif": "AVIF", "libtiff": "TIFF in most compressions"}
 NOT_INSTALLED = "is not installed"
-COMMON_CODECS = {"jpg", "zlib"}  # without these most photographs cannot be read
+COMMON_CODECS = {"jpg", "zlib"}  # most photos have these formats
 
 
 def gmixer() -> Outcome:
-    """The version, where it lies, and whether this Python is new enough for it."""
+    """The version, its folder, and whether this Python is new enough."""
     import platform
     from pathlib import Path
 
@@ -32,18 +32,18 @@ def gmixer() -> Outcome:
     try:
         installed = metadata.metadata("gmixer")
     except metadata.PackageNotFoundError:
-        return warning(f"{fact}; not installed, so nothing says which packages it needs", REINSTALL)
+        return warning(f"{fact}; it is not installed, so its package requirements are unknown", REINSTALL)
     wanted = installed["Requires-Python"] or ""
     if not _meets(python, wanted):
         return failed(f"{fact}; wanted {wanted}", f"install it in a Python {wanted}")
     if installed["Version"] != version:
-        said = f"; but {installed['Version']} is what is installed"
-        return warning(fact + said, f"take the other gmixer out of PYTHONPATH and the working folder, or {REINSTALL}")
+        other = f"; but version {installed['Version']} is installed"
+        return warning(fact + other, f"remove the other gmixer from PYTHONPATH and the working folder, or {REINSTALL}")
     return ok(fact)
 
 
 def packages() -> Outcome:
-    """The versions of the packages that gmixer needs, against the bounds that its metadata gives."""
+    """The versions of the packages that gmixer needs, against the bounds in its metadata."""
     have, wrong = [], []
     for need in _requirements(""):
         try:
@@ -62,7 +62,7 @@ def packages() -> Outcome:
 
 
 def codecs() -> Outcome:
-    """Which formats the installed Pillow decodes."""
+    """The formats that the installed Pillow decodes."""
     from PIL import features
 
     have = [name for name in CODECS if features.check(name)]
@@ -70,13 +70,13 @@ def codecs() -> Outcome:
     if len(have) == len(CODECS):
         return ok(shown)
     lacking = [name for name in CODECS if name not in have]
-    fact = f"Pillow cannot read {', '.join(CODECS[name] for name in lacking)}; it reads {shown or 'none of the others'}"
-    remedy = "take Pillow's own wheel, which has them all: pip install --force-reinstall --only-binary :all: pillow"
+    fact = f"Pillow cannot read {', '.join(CODECS[name] for name in lacking)}; it reads {shown or 'no other format'}"
+    remedy = "install Pillow's own wheel, which has them all: pip install --force-reinstall --only-binary :all: pillow"
     return failed(fact, remedy) if COMMON_CODECS & set(lacking) else warning(fact, remedy)
 
 
 def pytorch() -> Outcome:
-    """The extra `torch`: there, new enough, or not needed. It is not imported, which would take seconds."""
+    """The extra `torch`: installed, too old, or not needed. It is not imported, because that takes seconds."""
     purpose = "create_model, save_model and runtime='torch'"
     versions = {}
     for need in _requirements("torch"):
@@ -86,7 +86,7 @@ def pytorch() -> Outcome:
             continue
     shown = ", ".join(f"{need.name} {version}" for need, version in versions.items())
     if not any(need.name == "torch" for need in versions):
-        return ok(f"not installed; only {purpose} need it", "if you want these: pip install 'gmixer[torch]'")
+        return ok(f"not installed; only {purpose} need it", "to use them: pip install 'gmixer[torch]'")
     old = [need for need, version in versions.items() if not _meets(version, str(need.specifier))]
     if old:
         wanted = ", ".join(f"{need.name} {need.specifier}" for need in old)
@@ -95,8 +95,8 @@ def pytorch() -> Outcome:
 
 
 def _requirements(extra: str) -> Iterator[Requirement]:
-    """What gmixer needs without any extra (""), or on top of that for one. Nothing where it is not installed."""
-    from packaging.requirements import Requirement  # huggingface_hub brings it
+    """The requirements of gmixer without extras (""), or of one extra. None if gmixer is not installed."""
+    from packaging.requirements import Requirement  # a dependency of huggingface_hub
 
     try:
         lines = metadata.requires("gmixer") or []
@@ -114,5 +114,5 @@ def _meets(version: str, specifier: str) -> bool:
 
     try:
         return SpecifierSet(specifier).contains(Version(version), prereleases=True)
-    except InvalidVersion:  # NOT_INSTALLED, for one
+    except InvalidVersion:  # such as NOT_INSTALLED
         return False

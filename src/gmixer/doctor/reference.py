@@ -1,6 +1,6 @@
-"""The network in twenty lines of numpy: the slow clear version that judges the native core where there is no torch.
+"""The network in twenty lines of numpy: a slow, clear reference for the native core that needs no torch.
 
-In float64 it is the truth that the core is held to; in float32 it says how far from it plain float32 arithmetic is.
+In float64 it is the correct result. In float32 it shows the error of plain float32 arithmetic.
 
 B images, N patches, C channels, K classes; G×G the grid of patches, N = G²; P patch_px, I in_chans.
 """
@@ -23,7 +23,7 @@ _erf = np.frompyfunc(math.erf, 1, 1)  # numpy has none
 
 
 def drawn_tensors(config: ModelConfig, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Weights N(0, 1/fan_in), biases and LayerNorm's β N(0, 0.2), γ U(0.5, 1.5): no gate or bias hides near zero."""
+    """Weights N(0, 1/fan_in), biases and LayerNorm's β N(0, 0.2), γ U(0.5, 1.5). No gate or bias is near zero."""
     rng = np.random.default_rng(seed)
     tensors = {}
     for name, shape in config.tensor_shapes().items():
@@ -40,7 +40,7 @@ def drawn_tensors(config: ModelConfig, seed: int) -> dict[str, NDArray[np.float3
 def reference_stages(
     config: ModelConfig, tensors: Mapping[str, Floats], x_BCHW: Floats, dtype: DTypeLike
 ) -> dict[str, Floats]:
-    """Every stage as Engine.stages gives it, computed in dtype: stem, block_0 …, tokens, features, logits."""
+    """Every stage of Engine.stages, computed in dtype: stem, block_0 …, tokens, features, logits."""
     w = {name: values.astype(dtype) for name, values in tensors.items()}
 
     def linear(x: Floats, name: str) -> Floats:
@@ -73,7 +73,7 @@ def reference_stages(
 
 
 def _activated(x: Floats, mlp: Mlp) -> Floats:
-    """SwiGLU, whose gates are the second half; or GELU with the exact erf."""
+    """SwiGLU, with the gates in the second half; or GELU with the exact erf."""
     if mlp == "swiglu":
         value, gate = np.split(x, 2, axis=-1)
         gated: Floats = value * gate / (1 + np.exp(-gate))

@@ -1,0 +1,247 @@
+"""The flags that commands share, and the decorator that hands a command objects instead of flags.
+
+A command with a parameter `weights: WeightsSource`, `reading: Reading` or `runtime: Native | Torch` gets, by
+`@shared_flags()`, the flags of that object in place of the parameter. Importing this module imports no library code.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from gmixer.options import Native, Reading, Torch, WeightsSource
+
+AUTO = "auto"
+_debug = False
+
+
+def _remember_debug(wanted: bool) -> bool:
+    global _debug
+    _debug = _debug or wanted
+    return wanted
+
+
+def debug_wanted() -> bool:
+    return _debug
+
+
+def complete_model(incomplete: str) -> list[str]:
+    from gmixer.catalogue import model_names
+
+    return [name for name in model_names() if name.startswith(incomplete)]
+
+
+def complete_model_or_auto(incomplete: str) -> list[str]:
+    return [name for name in (AUTO,) if name.startswith(incomplete)] + complete_model(incomplete)
+
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        help="Images, folders (searched recursively), tar or zip archives, a member of an archive "
+        "(photos.tar::cat.jpg), http and https URLs, or - for one image on stdin."
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model name or hf-hub:organization/model (both fetched at first use), a folder with config.json and "
+        "model.safetensors, or a .safetensors file. auto takes the best model on this machine.",
+        autocompletion=complete_model_or_auto,
+    ),
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        min=1,
+        help="Side in pixels of the model's input, a multiple of its patch. Default: the size it was trained on. Other "
+        "sizes change the answers (docs/image-size.md).",
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads for the network. Default: all that this process may use.")
+]
+Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
+
+READING = "Reading images"
+WEIGHTS = "Weights"
+RUNTIME = "Runtime"
+
+
+class Orientation(StrEnum):
+    apply = "apply"
+    ignore = "ignore"
+
+
+class RuntimeChoice(StrEnum):
+    native = "native"
+    torch = "torch"
+
+
+def fold_reading(
+    orientation: Annotated[
+        Orientation,
+        typer.Option(
+            "--orientation",
+            help="apply rotates images as their EXIF data says. ignore does not, as timm.",
+            rich_help_panel=READING,
+        ),
+    ] = Orientation.apply,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Decode files in separate processes. A file that crashes or hangs the decoder then fails alone.",
+            rich_help_panel=READING,
+        ),
+    ] = False,
+    fast_decode: Annotated[
+        bool,
+        typer.Option(
+            "--fast-decode",
+            help="Decode large JPEGs at 1/2, 1/4 or 1/8 of their size: faster, with slightly different answers "
+            "(docs/pictures.md).",
+            rich_help_panel=READING,
+        ),
+    ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(
+            "--max-pixels",
+            min=1,
+            help="Refuse images with more pixels. Default: 89,000,000.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--max-bytes",
+            min=1,
+            help="Refuse files with more bytes. Default: 67,108,864.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+) -> Reading:
+    from gmixer.options import Limits, Reading
+
+    given = {"max_pixels": max_pixels, "max_bytes": max_bytes}
+    return Reading(
+        limits=Limits(**{name: value for name, value in given.items() if value is not None}),
+        orientation=orientation.value,
+        isolate=isolate,
+        fast_decode=fast_decode,
+    )
+
+
+def fold_weights(
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            help="Which pretrained model a .safetensors file is, if its shapes fit several.",
+            rich_help_panel=WEIGHTS,
+        ),
+    ] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pickle",
+            help="Also read .pth files. They are pickles, so use only files from people you trust.",
+            rich_help_panel=WEIGHTS,
+        ),
+    ] = False,
+) -> WeightsSource:
+    from gmixer.options import WeightsSource
+
+    return WeightsSource(name=name, allow_pickle=allow_pickle, fetch=True)
+
+
+def fold_runtime(
+    runtime: Annotated[
+        RuntimeChoice,
+        typer.Option(
+            "--runtime",
+            help="What runs the network: the native core, or PyTorch (extra: torch).",
+            rich_help_panel=RUNTIME,
+        ),
+    ] = RuntimeChoice.native,
+    device: Annotated[
+        str | None, typer.Option("--device", help="For torch: cpu, cuda, cuda:1, …", rich_help_panel=RUNTIME)
+    ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="For torch: fp32, bf16, fp16.", rich_help_panel=RUNTIME)
+    ] = "fp32",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            help="For native: threads for the network. Default: all that this process may use.",
+            rich_help_panel=RUNTIME,
+        ),
+    ] = None,
+) -> Native | Torch:
+    """Raises InputError for an option that the runtime does not use, and for an unknown precision."""
+    from gmixer.options import runtime_options
+
+    return runtime_options(runtime.value, device=device, precision=precision, threads=threads)
+
+
+FOLDS: dict[str, Callable[..., Any]] = {  # by a parameter's annotation, as it is written
+    "Reading": fold_reading,
+    "WeightsSource": fold_weights,
+    "Native | Torch": fold_runtime,
+}
+
+
+def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replaces each parameter of a type in FOLDS by the flags of its fold. The command gets the fold's result.
+
+    defaults: of single flags, where this command differs, such as orientation=Orientation.ignore.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+        folds = {p.name: FOLDS[p.annotation] for p in signature.parameters.values() if p.annotation in FOLDS}
+        flags = {name: [_with_default(flag, defaults) for flag in _parameters(fold)] for name, fold in folds.items()}
+        if unknown := defaults.keys() - {flag.name for group in flags.values() for flag in group}:
+            raise TypeError(f"{command.__name__} has no flag {', '.join(sorted(unknown))}")
+
+        @functools.wraps(command)
+        def with_flags(**values: Any) -> None:
+            objects = {
+                name: fold(**{flag.name: values.pop(flag.name) for flag in flags[name]}) for name, fold in folds.items()
+            }
+            command(**values, **objects)
+
+        parameters = [flag for p in _parameters(command) for flag in flags.get(p.name, [p])]
+        with_flags.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_flags.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_flags
+
+    return decorate
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Each by keyword, its annotation evaluated, unless it is one of FOLDS."""
+    return [
+        p.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            annotation=p.annotation if p.annotation in FOLDS else eval(p.annotation, function.__globals__),
+        )
+        for p in inspect.signature(function).parameters.values()
+    ]
+
+
+def _with_default(flag: inspect.Parameter, defaults: dict[str, Any]) -> inspect.Parameter:
+    return flag.replace(default=defaults.get(flag.name, flag.default))

@@ -1,0 +1,56 @@
+"""Parquet. The types of columns do not depend on the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gmixer.errors import require
+from gmixer.rows.writer import ColumnTypes
+
+
+class ParquetWriter:
+    """Each batch is one row group."""
+
+    def __init__(self, path: Path, columns: ColumnTypes) -> None:
+        self._pa, parquet = require_parquet()
+        self._schema = self._pa.schema({name: _arrow_type(self._pa, kind) for name, kind in columns.items()})
+        self._texts = [name for name, kind in columns.items() if kind is str]
+        self._file = parquet.ParquetWriter(path, self._schema)
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        valid = [dict(row) | {name: _valid_text(row.get(name)) for name in self._texts} for row in rows]
+        self._file.write_table(self._pa.Table.from_pylist(valid, self._schema))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def open_parquet(path: Path, columns: ColumnTypes) -> Iterator[ParquetWriter]:
+    writer = ParquetWriter(path, columns)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def require_parquet() -> tuple[Any, Any]:
+    """pyarrow and pyarrow.parquet. Raises MissingExtraError where they are not installed."""
+    with require("a Parquet file", "train", ["pyarrow"]):
+        import pyarrow
+        import pyarrow.parquet
+    return pyarrow, pyarrow.parquet
+
+
+def _arrow_type(pa: Any, kind: Any) -> Any:
+    if kind == list[int]:
+        return pa.list_(pa.int64())
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
+
+
+def _valid_text(text: str | None) -> str | None:
+    """Parquet holds only valid UTF-8: the byte E9 of a file's name becomes the text \\udce9."""
+    return text and text.encode("utf-8", "backslashreplace").decode()
