@@ -70,7 +70,7 @@ def test_json_is_the_documented_object(folder: Path) -> None:
     assert list(good) == ["path", "model", "predictions"] and len(good["predictions"]) == 2
     assert list(good["predictions"][0]) == ["index", "synset", "label", "probability"]
     assert list(rows[2]) == ["path", "error"] and rows[2]["error"]["kind"] == "corrupt"
-    assert rows[3]["error"]["kind"] == "not_image", "a named file gets a row whatever it is"
+    assert rows[3]["error"]["kind"] == "not_image", "a named file always gets a row"
     assert finished.returncode == 1
     assert finished.stderr == "2 of 4 could not be read; 2 files are no image and left out\n"
 
@@ -308,7 +308,7 @@ def test_closed_streams(photos: list[Path]) -> None:
     assert json.loads(no_input.stdout)["error"]["kind"] == "empty" and no_input.returncode == 1
 
 
-def test_a_dash_is_stdin_whatever_lies_about(photos: list[Path], tmp_path: Path) -> None:
+def test_a_dash_is_stdin_even_beside_a_folder_of_that_name(photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "-").mkdir()
     command = [*GMIXER, "classify", "-", "--json"]
     finished = subprocess.run(command, input=photos[0].read_bytes(), capture_output=True, cwd=tmp_path, timeout=60)
