@@ -152,9 +152,10 @@ def _draw(folder: Path, count: int) -> int:
 
 
 def _link(folder: Path, photos: Path, count: int) -> int:
-    from gmixer.sources.listing import find_images
+    from gmixer.sources.listing import list_files
+    from gmixer.sources.local import LocalFile
 
-    found = [Path(f.path) for f in find_images(str(folder)) if f.error is None and f.member is None]
+    found = [Path(entry.key) for entry in list_files(str(folder)) if isinstance(entry, LocalFile)]
     jpegs = [path for path in found if path.suffix.lower() in (".jpg", ".jpeg")]
     for number, path in enumerate(islice(jpegs, count)):
         (photos / f"{number:06}.jpg").symlink_to(path.resolve())

@@ -23,7 +23,7 @@ import gmixer
 from gmixer.data import Preprocess
 from gmixer.predictor import Predictor
 from gmixer.runtimes import Engine
-from gmixer.sources.listing import find_images
+from gmixer.sources.listing import list_files
 from gmixer.weights.adapt import grid_matrix
 
 MODEL = "gmixer_8_64"
@@ -89,7 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     predictor = gmixer.load(MODEL)
-    paths = [found.path for found in find_images(arguments.folder) if found.error is None]
+    paths = [entry.key for entry in list_files(arguments.folder) if not isinstance(entry, gmixer.ImageError)]
     folders = [Path(path).parent.name for path in paths]
     labels = np.array([int(name) if name.isdigit() else -1 for name in folders])
     known = labels >= 0

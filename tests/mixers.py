@@ -1,6 +1,6 @@
-"""Models with drawn weights, as timm builds and runs them: the judge of the native engine.
+"""Models with drawn weights, as timm builds and runs them: the reference of the native engine.
 
-Never initial weights: timm's gate halves start at std 1e-6 and its head at zero, which hides swapped gates and missing
+Never initial weights: timm's gate halves start at std 1e-6 and its head at zero. That hides swapped gates and missing
 biases. B images, N patches, C channels, K classes.
 """
 
@@ -26,7 +26,7 @@ Stages = dict[str, NDArray[np.floating]]
 
 def timm_mixer(config: ModelConfig, **options: Any) -> MlpMixer:
     """timm's own network of any ModelConfig, in eval mode, with its initial weights. options: further keywords."""
-    # timm cuts ratio * channels to a whole number: a half more keeps rounding out of it.
+    # timm truncates ratio * channels to a whole number: adding a half keeps rounding errors out of it.
     fc1_per_channel = ((config.token_fc1 + 0.5) / config.channels, (config.channel_fc1 + 0.5) / config.channels)
     return MlpMixer(
         num_classes=config.num_classes,
@@ -63,7 +63,7 @@ def drawn_images(config: ModelConfig, batch: int, seed: int = 1) -> NDArray[np.f
 
 
 def timm_stages(model: MlpMixer, x_BCHW: NDArray[np.float32], dtype: torch.dtype) -> Stages:
-    """stem, block_0 …, tokens, features, logits, computed by timm's modules in `dtype`; leaves the model in float32."""
+    """stem, block_0 …, tokens, features, logits, computed by timm's modules in `dtype`. The model ends in float32."""
     model.to(dtype)
     stages = {}
     with torch.inference_mode():
@@ -73,7 +73,7 @@ def timm_stages(model: MlpMixer, x_BCHW: NDArray[np.float32], dtype: torch.dtype
             stages[f"block_{i}"] = x = block(x)
         stages["tokens"] = x = model.norm(x)
         stages["features"] = model.forward_head(x, pre_logits=True)
-        # Without classes timm gives the features once more; gmixer gives no logits.
+        # For a model without classes timm returns the features again; gmixer returns no logits.
         stages["logits"] = model.forward_head(x)[:, : model.num_classes]
     model.to(torch.float32)
     return {name: stage.numpy() for name, stage in stages.items()}

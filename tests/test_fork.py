@@ -31,7 +31,7 @@ from gmixer.runtimes import Engine
 from mixers import drawn_images, drawn_mixer, engine_of
 
 LIMIT = 20  # seconds in which a child must be done; it needs some hundredths of one
-SMALL = replace(VARIANTS["gmixer_8_64"].model, blocks=2)
+SMALL = replace(VARIANTS["gmixer_8_64"].model, blocks=2, channels=96, channel_hidden=200)
 X = drawn_images(SMALL, 8)
 
 # Python 3.12 and later warn of every fork with threads, which is what is tested here.

@@ -101,9 +101,9 @@ def test_a_few_items_start_no_thread() -> None:
 
     program = f"""
         import sys
-        from gmixer.prefetch import map_ahead
+        from gmixer.prefetch import prefetch
         for length in ({FEW}, {FEW + 1}):
-            list(map_ahead(str, range(length), threads=2, ahead=16))
+            list(prefetch(str, range(length), threads=2, ahead=16))
             print("concurrent.futures" in sys.modules)
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True)
@@ -247,10 +247,10 @@ def test_a_child_of_a_fork_goes_on_where_its_parent_was() -> None:
 def test_the_interpreter_ends(program: str, said: str) -> None:
     begin = f"""
         import atexit, os, signal, sys, threading, warnings
-        from gmixer.prefetch import map_ahead
+        from gmixer.prefetch import prefetch
         warnings.simplefilter("ignore")
         signal.alarm({LIMIT})
-        results = map_ahead(int, range(100), threads=2, ahead=16)
+        results = prefetch(int, range(100), threads=2, ahead=16)
         def after_the_main_thread():
             threading.main_thread().join()
             print(sum(results))

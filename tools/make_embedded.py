@@ -1,12 +1,11 @@
-"""Write the embedded model's weights and what is recorded of them: the average of models that were taught from one
-another, in half the bytes.
+"""Write the embedded model's weights and their record: the average of several models, in fp16.
 
     gmixer train DATA -o RUN --config distill_embedded
     python tools/make_embedded.py DATA RUN/model/model.safetensors OLDER.safetensors …
 
-DATA's held-out part gives the accuracy. Why the average, and which older ones: docs/training.md. Afterwards:
-tools/make_golden.py, the card (README.md beside the weights), and top1 in catalogue.py; tests/test_find.py and
-tests/test_doctor.py tell what was forgotten.
+The accuracy is measured on DATA's held-out part. docs/training.md says why it is an average, and of which models.
+Afterwards, run tools/make_golden.py, and update the card (README.md beside the weights) and top1 in catalogue.py.
+tests/weights/test_find.py and tests/doctor find what was forgotten.
 """
 
 from __future__ import annotations
@@ -40,17 +39,16 @@ def main() -> None:
     for path, tensors in zip(arguments.models, models, strict=True):
         if (found := sum(values.size for values in tensors.values())) != parameters:
             raise SystemExit(f"{path} has {found:,} parameters, the embedded model {parameters:,}")
-    # In double, so that fp16 rounds once, and the order of the models does not show.
+    # In float64: fp16 then rounds once, and the order of the models has no effect.
     averages = {name: np.mean([tensors[name].astype(np.float64) for tensors in models], axis=0) for name in models[0]}
     halves = {name: values.astype(np.float16) for name, values in averages.items()}
     if not all(np.isfinite(values).all() for values in halves.values()):
         raise SystemExit("the average has weights that fp16 cannot hold")
 
-    with atomic_write(weights) as unfinished:  # only once it is measured: a wrong DATA costs nothing
-        save_file(halves, unfinished, metadata={"format": "pt"})  # by which other libraries know whose layout it is
+    with atomic_write(weights) as unfinished:  # replaced after the measurement: wrong DATA changes nothing
+        save_file(halves, unfinished, metadata={"format": "pt"})  # other libraries recognise PyTorch's layout by it
         predictor = gmixer.load(unfinished)
         measured = validate(predictor, arguments.data)
-    weights.chmod(0o644)  # safetensors lets nobody else read what it writes
     record = {
         "variant": variant,
         "tag": tag,

@@ -81,13 +81,5 @@ def open_predictor(
     checkpoint = find_checkpoint(model, weights).adapted(image_px=image_px, in_chans=in_chans)
     opened = open_runtime(checkpoint, runtime)
     isa_of_resize = runtime.isa if isinstance(runtime, Native) else None
-    preprocess = Preprocess(
-        checkpoint.data,
-        limits=reading.limits,
-        orientation=reading.orientation,
-        allow_urls=reading.allow_urls,
-        isolate=reading.isolate,
-        fast_decode=reading.fast_decode,
-        isa=isa_of_resize,
-    )
+    preprocess = Preprocess(checkpoint.data, reading, isa=isa_of_resize)
     return Predictor(checkpoint, opened, preprocess)

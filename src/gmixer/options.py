@@ -78,6 +78,9 @@ class Reading:
         one_of("orientation", self.orientation, get_args(Orientation))
 
 
+DEFAULT_READING = Reading()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightsSource:
     """Where weights may come from, and what they may be.
@@ -138,8 +141,7 @@ _RUNTIMES: dict[str, type[Native] | type[Torch]] = {"native": Native, "torch": T
 def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:
     """The options of one runtime, from flat keywords: a value of None or False was not given.
 
-    Raises InputError for a runtime that does not exist, for an option that only the other runtime has, and for a value
-    that its object refuses.
+    Raises InputError for a runtime that does not exist, an option that only the other runtime has, or a wrong value.
     """
     if runtime not in list(_RUNTIMES):
         raise InputError(f"runtime is {runtime!r}; wanted {' or '.join(map(repr, _RUNTIMES))}")

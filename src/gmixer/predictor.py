@@ -95,8 +95,8 @@ class Predictor:
     ) -> Prediction | list[Prediction] | list[Prediction | ImageError]:
         """The k most probable classes of each image.
 
-        rollup_at: also list, in Prediction.rollup, the WordNet parent categories (such as dog, for all breeds) whose
-            classes together reach this probability. Only for models with ImageNet's classes.
+        rollup_at: also list WordNet parent categories, such as dog for all breeds, in Prediction.rollup: each one with
+            classes that together reach this probability. Only for models with ImageNet's classes.
         """
         self.answer.require_classes()
         results = self.predict(images, k, rollup_at=rollup_at, on_error=on_error)
@@ -200,7 +200,7 @@ class Predictor:
         self.answer.require_classes()
 
     def require_rollup(self, at: float) -> None:
-        """Raises InputError for a model whose classes are not ImageNet's, and unless `at` is above 0, at most 1."""
+        """Raises InputError for a model with other classes than ImageNet's, and unless `at` is above 0, at most 1."""
         self.answer.check(Ask(rollup_at=at))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Work begun before its turn: a function over an iterable, in threads, with the results in order and few in flight."""
+"""prefetch: a function over an iterable, in background threads, with results in order and few items in flight."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-FEW = 4  # items for which no thread is started: with the import that costs as much as decoding one picture
+FEW = 4  # items for which no thread is started: the import and the threads cost as much as decoding one image
 
 
 def prefetch(function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int) -> Generator[R, None, None]:
-    """function(item) of each item, in order. So many threads are at work on the items to come, while the caller is at
-    work on the last result.
+    """function(item) of each item, in order. `threads` threads work on the next items while the caller uses a result.
 
-    items is advanced in the caller's thread, by at most `ahead` items more than results were handed out. Of FEW items
-    or less each is done in the caller's thread, in its turn.
+    items is advanced in the caller's thread, at most `ahead` items beyond the results given. For FEW items or less, the
+    function runs in the caller's thread.
 
-    An Exception that function or items raises is raised in its place, after the results before it, and ends it all. Who
-    leaves early closes the generator: what waits is dropped, and what is half done is not waited for. In a child of a
-    fork, which has none of the threads, what was in flight is begun anew.
+    An exception of function or items is raised after the results that precede it, and ends the generator. Closing the
+    generator early drops the items that wait, and does not wait for running calls. After a fork, the child has none of
+    the threads, and calls the function again for the items in flight.
     """
     calls = _calls(function, items)
     first = list(islice(calls, FEW + 1))
@@ -37,14 +36,14 @@ def prefetch(function: Callable[[T], R], items: Iterable[T], *, threads: int, ah
             yield call()
         return
     calls = chain(first, calls)
-    in_flight: deque[tuple[Callable[[], R], Callable[[], R]]] = deque()  # a call, and what waits for its result
+    in_flight: deque[tuple[Callable[[], R], Callable[[], R]]] = deque()  # a call, and the wait for its result
     executor, process = _executor(threads), os.getpid()
     try:
         while True:
             if os.getpid() != process:
                 executor, process = _executor(threads), os.getpid()
-                in_flight = deque((call, _begin(call, executor)) for call, _ in in_flight)
-            in_flight.extend((call, _begin(call, executor)) for call in islice(calls, ahead - len(in_flight)))
+                in_flight = deque((call, _start(call, executor)) for call, _ in in_flight)
+            in_flight.extend((call, _start(call, executor)) for call in islice(calls, ahead - len(in_flight)))
             if not in_flight:
                 return
             _, result = in_flight.popleft()
@@ -55,7 +54,7 @@ def prefetch(function: Callable[[T], R], items: Iterable[T], *, threads: int, ah
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items, the last one shorter. An Exception of items is raised after a list of those before it."""
+    """Lists of `size` items; the last may be shorter. An exception of items is raised after the items before it."""
     batch: list[T] = []
     try:
         for item in items:
@@ -72,7 +71,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _calls(function: Callable[[T], R], items: Iterable[T]) -> Iterator[Callable[[], R]]:
-    """What is to be called for each item, and where items raises, to raise that."""
+    """A call for each item, and at an exception of items a call that raises it."""
     try:
         for item in items:
             yield partial(function, item)
@@ -81,18 +80,18 @@ def _calls(function: Callable[[T], R], items: Iterable[T]) -> Iterator[Callable[
 
 
 def _executor(threads: int) -> Executor | None:
-    """None where the main thread has ended: from then on Python begins nothing in threads."""
+    """None if the main thread has ended: from then on Python starts no threads."""
     try:
-        from concurrent.futures import ThreadPoolExecutor  # 2 ms that no single picture needs
+        from concurrent.futures import ThreadPoolExecutor  # takes 2 ms, and a single image does not need it
     except RuntimeError:
         return None
     return ThreadPoolExecutor(threads, "gmixer-ahead")
 
 
-def _begin(call: Callable[[], R], executor: Executor | None) -> Callable[[], R]:
-    """Begins in a thread, where that may be. What is returned gives the result."""
+def _start(call: Callable[[], R], executor: Executor | None) -> Callable[[], R]:
+    """Starts the call in a thread, if possible. Returns the function that gives its result."""
     if executor is not None:
-        with suppress(RuntimeError):  # the main thread has ended since
+        with suppress(RuntimeError):  # the main thread has ended meanwhile
             return executor.submit(call).result
     return call
 

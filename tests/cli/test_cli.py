@@ -129,7 +129,7 @@ def test_rollup_is_refused_before_anything_is_written(photos: list[Path], tmp_pa
         (("--rollup-at", 0), "rollup_at is 0.0; wanted a probability above 0, at most 1"),
         (("--rollup-at", "nan"), "rollup"),
         (("--rollup-at", 1.5), "--rollup-at"),
-        (("--rollup", "--model", tmp_path / "seven.safetensors"), "class 0, 'class 0', is none of ImageNet's"),
+        (("--rollup", "--model", tmp_path / "seven.safetensors"), "class 0, 'class 0', is not one of ImageNet's"),
     ]:
         finished = call("classify", photos[0], "--csv", *options)
         assert finished.returncode == 2 and finished.stdout == "" and message in finished.stderr, options

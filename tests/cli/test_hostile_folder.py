@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from gmixer.errors import IMAGE_ERROR_KINDS
-from gmixer.sources.listing import is_image_file
+from gmixer.sources.entry import may_be_image
+from gmixer.sources.local import LocalFile
 from hostile_files import good, hostile
 
 GMIXER = [sys.executable, "-m", "gmixer"]
@@ -57,7 +58,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         for folder in (clean, mixed):
             (folder / f"{i:03} a {good_name}").write_bytes(good_data)
         (mixed / f"{i:03} b {bad_name}").write_bytes(bad_data)
-    unread = [path for path in sorted(mixed.iterdir()) if not is_image_file(path)]
+    unread = [path for path in sorted(mixed.iterdir()) if not may_be_image(LocalFile(str(path)))]
     return Folders(clean, mixed, names, unread)
 
 

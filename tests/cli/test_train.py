@@ -33,7 +33,7 @@ def test_a_probe_classifies_by_the_names_of_the_folders(folder: Path, tmp_path: 
     finished = run("train", folder, "-o", tmp_path / "run", "--probe")
     assert finished.returncode == 0, finished.stderr
     assert "7.png" in finished.stderr and "cannot be read" in finished.stderr
-    assert "pictures to learn from" in finished.stderr.splitlines()[0] and "3 classes" in finished.stderr
+    assert "images to learn from" in finished.stderr.splitlines()[0] and "3 classes" in finished.stderr
     words = [line.split(maxsplit=1) for line in finished.stdout.splitlines()]
     assert [word for word, _ in words] == ["top-1", "model", "report", "try"] and "95 % interval" in words[0][1]
     assert words[1][1] == str(tmp_path / "run" / "model") and Path(words[2][1]).read_text().startswith(
@@ -81,7 +81,7 @@ def test_under_torchrun_two_processes_train_one_model_and_one_speaks(folder: Pat
     finished = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert finished.returncode == 0, finished.stderr
     assert [line.split()[0] for line in finished.stdout.splitlines()] == ["top-1", "model", "report", "try"]
-    assert finished.stderr.count("7.png") == 1 and finished.stderr.count("pictures to learn from") == 1
+    assert finished.stderr.count("7.png") == 1 and finished.stderr.count("images to learn from") == 1
     assert "7.png" in (tmp_path / "run" / "report.html").read_text()
     assert [label.name for label in gmixer.load(tmp_path / "run" / "model").labels] == ["class 0", "class 1", "class 2"]
 

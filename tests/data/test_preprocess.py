@@ -30,7 +30,7 @@ from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig
 from gmixer.data import Preprocess, preprocess
 from gmixer.data import create_transform as our_transform
 from gmixer.errors import ImageError, InputError
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 
 CROP_MODES = ("center", "squash", "border")
 INTERPOLATIONS = ("bicubic", "bilinear")
@@ -386,7 +386,7 @@ def test_guards_whatever_the_channels(in_chans, monkeypatch):
 
 
 def test_planes_do_not_come_from_files():
-    with pytest.raises(InputError, match=r"^cat\.jpg: got a str; a picture has 1 or 3 channels, so for 5 pass a uint8"):
+    with pytest.raises(InputError, match=r"^cat\.jpg: got a str; an image file has 1 or 3 channels, so for 5 pass"):
         Preprocess(with_planes(GREY, [(0.5, 0.5)] * 5))("cat.jpg")
 
 
@@ -434,15 +434,17 @@ def test_orientation():
     """timm reads a turned JPEG as it lies; gmixer turns it unless told not to."""
     data = jpeg_bytes(real("rocket.jpg"), orientation=6)
     lying = np.array(Image.open(BytesIO(data)).convert("RGB"))
-    np.testing.assert_array_equal(Preprocess(CONFIG, orientation="ignore")(data), timm_says(CONFIG, lying)[1])
+    np.testing.assert_array_equal(
+        Preprocess(CONFIG, reading=Reading(orientation="ignore"))(data), timm_says(CONFIG, lying)[1]
+    )
     np.testing.assert_array_equal(Preprocess(CONFIG)(data), timm_says(CONFIG, np.rot90(lying, -1))[1])
 
 
 def test_limits():
     data = jpeg_bytes(noise(20, 20))
-    assert Preprocess(CONFIG, limits=Limits(max_pixels=400))(data).shape == (3, 224, 224)
+    assert Preprocess(CONFIG, reading=Reading(limits=Limits(max_pixels=400)))(data).shape == (3, 224, 224)
     with pytest.raises(ImageError, match="400 pixels"):
-        Preprocess(CONFIG, limits=Limits(max_pixels=399))(data)
+        Preprocess(CONFIG, reading=Reading(limits=Limits(max_pixels=399)))(data)
 
 
 def test_what_errors_call_the_picture(tmp_path):

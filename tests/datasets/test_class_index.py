@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gmixer.datasets import UNKNOWN, imagenet_indices, open_pictures
+from gmixer.datasets import UNKNOWN, imagenet_indices, open_images
 from gmixer.datasets.class_index import numbered
 from gmixer.errors import InputError
 from gmixer.labels import imagenet_1k
@@ -34,32 +34,32 @@ def test_the_thousand_names_count_in_their_order_though_some_differ() -> None:
 @pytest.mark.parametrize("classes", [NAMES, SYNSETS])
 def test_folders_of_synsets_count_as_the_model_does(classes: list[str], tmp_path: Path) -> None:
     folders(tmp_path, {"n01440764": 1, "n02123045": 2})
-    assert open_pictures(tmp_path).labels.tolist() == [0, 1, 1]
-    pictures = open_pictures(tmp_path, classes=classes)
+    assert open_images(tmp_path).labels.tolist() == [0, 1, 1]
+    pictures = open_images(tmp_path, classes=classes)
     assert pictures.labels.tolist() == [0, 281, 281]
     assert pictures.classes == tuple(classes)
 
 
 def test_a_model_s_classes_in_its_order(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 1, "dog": 1})
-    assert open_pictures(tmp_path, classes=["dog", "eel", "cat"]).labels.tolist() == [2, 0]
+    assert open_images(tmp_path, classes=["dog", "eel", "cat"]).labels.tolist() == [2, 0]
     with pytest.raises(InputError, match="the class cat"):
-        open_pictures(tmp_path, classes=["dog", "eel"])
+        open_images(tmp_path, classes=["dog", "eel"])
     with pytest.raises(InputError, match="the class cat"):  # which of the two?
-        open_pictures(tmp_path, classes=["dog", "cat", "cat"])
+        open_images(tmp_path, classes=["dog", "cat", "cat"])
 
 
 def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:
-    assert open_pictures(folders(tmp_path, {"cat": 2}), classes=["ant", "cat"]).labels.tolist() == [1, 1]
+    assert open_images(folders(tmp_path, {"cat": 2}), classes=["ant", "cat"]).labels.tolist() == [1, 1]
 
 
 def test_numbers_must_be_among_the_model_s(tmp_path: Path) -> None:
     write(tmp_path, {f"{i}.png": picture(i) for i in range(3)})
     (tmp_path / "a.csv").write_text("path,label\n0.png,1\n1.png,\n2.png,0\n")
-    pictures = open_pictures(tmp_path / "a.csv", classes=["ant", "bee"])
+    pictures = open_images(tmp_path / "a.csv", classes=["ant", "bee"])
     assert pictures.labels.tolist() == [1, UNKNOWN, 0] and pictures.classes == ("ant", "bee")
     with pytest.raises(InputError, match="label 1; wanted at most 0"):
-        open_pictures(tmp_path / "a.csv", classes=["ant"])
+        open_images(tmp_path / "a.csv", classes=["ant"])
 
 
 def test_unknown_among_names_is_no_class() -> None:

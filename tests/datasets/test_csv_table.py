@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.datasets import UNKNOWN, open_pictures
+from gmixer.datasets import UNKNOWN, open_images
 from gmixer.errors import ImageError, InputError
 from labelled import picture, write
 
@@ -22,7 +22,7 @@ def table(root: Path, text: str, count: int = 4) -> Path:
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 def test_the_delimiter_is_found_and_paths_start_from_the_table(delimiter: str, start: str, tmp_path: Path) -> None:
     lines = ["label,path", "dog,in/1.png", "cat,in/0.png", ""]
-    pictures = open_pictures(table(tmp_path, start + "\n".join(lines).replace(",", delimiter)))
+    pictures = open_images(table(tmp_path, start + "\n".join(lines).replace(",", delimiter)))
     assert pictures.classes == ("cat", "dog")
     assert pictures.labels.tolist() == [1, 0]
     assert [pictures.read(i) for i in range(2)] == [picture(1), picture(0)]
@@ -33,26 +33,26 @@ def test_names_may_hold_delimiters_in_quotes(tmp_path: Path) -> None:
     file = table(tmp_path, "")
     with open(file, "w", newline="") as out:
         csv.writer(out).writerows([["Path", "Label"], ["in/0.png", 'tabby, "tiger" cat'], ["in/1.png", "a;b|c"]])
-    assert open_pictures(file).classes == ("a;b|c", 'tabby, "tiger" cat')
+    assert open_images(file).classes == ("a;b|c", 'tabby, "tiger" cat')
 
 
 def test_whole_numbers_are_indices_and_nothing_is_unknown(tmp_path: Path) -> None:
-    pictures = open_pictures(table(tmp_path, "path,label\nin/0.png,7\nin/1.png,\nin/2.png,0\nin/3.png,-1\n"))
+    pictures = open_images(table(tmp_path, "path,label\nin/0.png,7\nin/1.png,\nin/2.png,0\nin/3.png,-1\n"))
     assert pictures.classes is None
     assert pictures.labels.tolist() == [7, UNKNOWN, 0, UNKNOWN]
 
 
 def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
     file = table(tmp_path, "path,label,split\nin/0.png,b,train\nin/1.png,a,Validation\nin/2.png,a,train\n")
-    train, val = open_pictures(file, split="train"), open_pictures(file, split="val")
+    train, val = open_images(file, split="train"), open_images(file, split="val")
     assert [train.read(i) for i in range(2)] == [picture(0), picture(2)]
     assert train.labels.tolist() == [1, 0] and val.labels.tolist() == [0]
     assert val.read(0) == picture(1)
 
 
 def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> None:
-    pictures = open_pictures(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
-    assert pictures.notes == ("1 files are named but not there (in/nope.png)",)
+    pictures = open_images(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
+    assert pictures.notes == ("1 files are named but missing (in/nope.png)",)
     assert pictures.read(2) == picture(2)
     with pytest.raises(ImageError) as error:
         pictures.read(1)
@@ -65,20 +65,20 @@ def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> 
         ("in/0.png,a\nin/1.png,b\n", ["in/0.png, a", "header row"]),
         ("path,kind\nin/0.png,a\n", ["path, kind", "label"]),
         ("path,label\n", ["no rows"]),
-        ("path,label\nx.png,a\ny.png,b\n", ["x.png, y.png", "none of which is there"]),
+        ("path,label\nx.png,a\ny.png,b\n", ["x.png, y.png", "none exists"]),
         ("path,label\nin/0.png,a\n,b\n", ["row 1 has no path"]),
         ("path,label\nin/0.png,a,b\n", ["line 2 has 3 cells", "quotes"]),
         ('path,label\nin/0.png,"a\n', ["cannot be read as a table"]),
-        ("path,label\nin/0.png,-7\nin/1.png,2\n", ["-7", "-1 where"]),
+        ("path,label\nin/0.png,-7\nin/1.png,2\n", ["-7", "-1 for unknown"]),
         ("path,label\nin/0.png,a\nin/1.png,a\n", ["only the class a"]),
         ("path,label,split\nin/0.png,a,train\nin/1.png,b,later\n", ["row 1", "later"]),
-        ("path,label,split\nin/0.png,a,train\nin/1.png,b,train\nin/1.png,c,val\n", ["val part alone", "class c"]),
-        ("path,label,split\nin/0.png,3,train\nin/1.png,4,train\nin/1.png,5,val\n", ["val part alone", "class 5"]),
+        ("path,label,split\nin/0.png,a,train\nin/1.png,b,train\nin/1.png,c,val\n", ["val split alone", "class c"]),
+        ("path,label,split\nin/0.png,3,train\nin/1.png,4,train\nin/1.png,5,val\n", ["val split alone", "class 5"]),
     ],
 )
 def test_what_is_wrong_is_said_at_opening(text: str, words: list[str], tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
-        open_pictures(table(tmp_path, text), split="train")
+        open_images(table(tmp_path, text), split="train")
     for word in words:
         assert word in str(error.value)
 
@@ -86,4 +86,4 @@ def test_what_is_wrong_is_said_at_opening(text: str, words: list[str], tmp_path:
 def test_a_table_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes("path,label\né.png,a\n".encode("latin-1"))
     with pytest.raises(InputError, match="UTF-8"):
-        open_pictures(tmp_path / "table.csv")
+        open_images(tmp_path / "table.csv")

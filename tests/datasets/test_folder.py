@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.datasets import open_pictures, open_split
+from gmixer.datasets import open_images, open_split
 from gmixer.errors import InputError
 from labelled import folders, picture, write
 
 
 def test_classes_are_the_folders_in_sorted_order_and_pictures_may_lie_deeper(tmp_path: Path) -> None:
     write(tmp_path, {"b/x/1.png": picture(1), "a-b/2.dat": picture(2), "a/3.png": picture(3), "Z/4": picture(4)})
-    pictures = open_pictures(tmp_path)
+    pictures = open_images(tmp_path)
     assert pictures.classes == ("Z", "a", "a-b", "b")
     found = {pictures.name(i): (pictures.labels[i], pictures.read(i)) for i in range(len(pictures))}
     assert found == {
@@ -28,7 +28,7 @@ def test_classes_are_the_folders_in_sorted_order_and_pictures_may_lie_deeper(tmp
 def test_what_is_no_picture_is_counted_and_named(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 2, "dog": 2})
     write(tmp_path, {"cat/notes.txt": b"hello", "dog/empty.jpg": b"", "loose.png": picture(9), "old/x.xml": b"<a/>"})
-    pictures = open_pictures(tmp_path)
+    pictures = open_images(tmp_path)
     assert len(pictures) == 4 and pictures.classes == ("cat", "dog")
     notes = " ".join(pictures.notes)
     for word in ("3 files are no images", "cat/notes.txt", "dog/empty.jpg", "loose.png", "1 folders", "old"):
@@ -37,18 +37,18 @@ def test_what_is_no_picture_is_counted_and_named(tmp_path: Path) -> None:
 
 def test_a_class_may_be_a_link_to_a_folder(tmp_path: Path) -> None:
     folders(tmp_path / "all", {"cat": 1, "dog": 1, "eel": 1})
-    abbreviate = tmp_path / "some"
-    abbreviate.mkdir()
+    some = tmp_path / "some"
+    some.mkdir()
     for name in ("cat", "eel"):
-        (abbreviate / name).symlink_to(tmp_path / "all" / name)
-    assert open_pictures(abbreviate).classes == ("cat", "eel")
+        (some / name).symlink_to(tmp_path / "all" / name)
+    assert open_images(some).classes == ("cat", "eel")
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "test", "Val"])
 def test_train_and_val_are_parts_and_count_the_same_classes(val: str, tmp_path: Path) -> None:
     folders(tmp_path / "train", {"ant": 2, "bee": 3, "cow": 1})
     folders(tmp_path / val, {"bee": 1, "cow": 2})
-    train, held_out = open_pictures(tmp_path, split="train"), open_pictures(tmp_path, split="val")
+    train, held_out = open_images(tmp_path, split="train"), open_images(tmp_path, split="val")
     assert train.classes == held_out.classes == ("ant", "bee", "cow")
     assert train.labels.tolist() == [0, 0, 1, 1, 1, 2]
     assert held_out.labels.tolist() == [1, 2, 2]
@@ -58,13 +58,13 @@ def test_train_and_val_are_parts_and_count_the_same_classes(val: str, tmp_path: 
 def test_test_pictures_are_left_out_where_there_are_val_pictures(tmp_path: Path) -> None:
     for part in ("train", "val", "test"):
         folders(tmp_path / part, {"a": 1, "b": 1})
-    pictures = open_pictures(tmp_path, split="val")
+    pictures = open_images(tmp_path, split="val")
     assert f"{os.sep}val{os.sep}" in pictures.name(0) and len(pictures) == 2
     assert any("test" in note for note in pictures.notes)
 
 
 def test_a_class_may_be_called_val(tmp_path: Path) -> None:
-    assert open_pictures(folders(tmp_path, {"val": 1, "cut": 1})).classes == ("cut", "val")
+    assert open_images(folders(tmp_path, {"val": 1, "cut": 1})).classes == ("cut", "val")
 
 
 def test_a_train_folder_alone_is_split(tmp_path: Path) -> None:
@@ -76,16 +76,16 @@ def test_a_train_folder_alone_is_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ({}, ["no pictures", "a folder for each class"]),
+        ({}, ["no images", "a folder for each class"]),
         ({"cat": 3}, ["only the class cat", "two"]),
-        ({"train/a": 1, "train/b": 1, "val/c": 1}, ["val part alone", "class c"]),
-        ({"train/a": 1, "train/b": 1, "val/a": 1, "extra/a": 1}, ["extra", "parts"]),
+        ({"train/a": 1, "train/b": 1, "val/c": 1}, ["val split alone", "class c"]),
+        ({"train/a": 1, "train/b": 1, "val/a": 1, "extra/a": 1}, ["extra", "classes or splits"]),
         ({"train/a": 1, "train/b": 1, "val/a": 1, "valid/a": 1}, ["val and valid"]),
     ],
 )
 def test_what_is_wrong_is_said_at_opening(counts: dict[str, int], words: list[str], tmp_path: Path) -> None:
     folders(tmp_path, counts)
     with pytest.raises(InputError) as error:
-        open_pictures(tmp_path, split="train")
+        open_images(tmp_path, split="train")
     for word in words:
         assert word in str(error.value)

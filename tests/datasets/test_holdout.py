@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmixer.datasets import UNKNOWN, LabeledImages, open_pictures, open_split
+from gmixer.datasets import UNKNOWN, LabeledImages, open_images, open_split
 from gmixer.datasets.holdout import drawn
 from gmixer.errors import InputError
 from labelled import folders, picture, write
@@ -81,7 +81,7 @@ def test_both_ways_in_give_the_same(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 20, "dog": 20})
     split = open_split(tmp_path, val_fraction=0.3)
     for name, part in (("train", split.train), ("val", split.val)):
-        again = open_pictures(tmp_path, split=name, val_fraction=0.3)  # type: ignore[arg-type]
+        again = open_images(tmp_path, split=name, val_fraction=0.3)  # type: ignore[arg-type]
         assert [again.name(i) for i in range(len(again))] == [part.name(i) for i in range(len(part))]
         assert again.labels.tolist() == part.labels.tolist()
 
@@ -95,5 +95,5 @@ def test_a_fraction_that_is_none(fraction: float, tmp_path: Path) -> None:
 
 def test_too_few_pictures_to_hold_some_out(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 1, "dog": 1})
-    with pytest.raises(InputError, match=r"2 pictures, of which val_fraction=0\.001 leaves none for val"):
+    with pytest.raises(InputError, match=r"2 images, and val_fraction=0\.001 leaves none for val"):
         open_split(tmp_path, val_fraction=0.001)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import datasets
-from gmixer.datasets import UNKNOWN, open_pictures, open_split
+from gmixer.datasets import UNKNOWN, open_images, open_split
 from gmixer.errors import ImageError, InputError, MissingExtraError
 from labelled import folders, picture
 
@@ -29,7 +29,7 @@ def data(numbers: range) -> Any:
 
 def test_a_folder_that_was_saved(tmp_path: Path) -> None:
     data(range(12)).select(range(2, 12)).save_to_disk(tmp_path / "saved")
-    pictures = open_pictures(tmp_path / "saved")
+    pictures = open_images(tmp_path / "saved")
     assert pictures.classes == ("zebra", "ape")
     assert pictures.labels.tolist() == [0, 1] * 5
     for copy in (pictures, pickle.loads(pickle.dumps(pictures))):
@@ -40,7 +40,7 @@ def test_a_folder_that_was_saved(tmp_path: Path) -> None:
 def test_a_column_called_label_counts_before_another_with_names(tmp_path: Path) -> None:
     quality = data(range(4)).rename_column("label", "quality")
     quality.add_column("label", ["cat", "dog"] * 2).save_to_disk(tmp_path / "saved")
-    assert open_pictures(tmp_path / "saved").classes == ("cat", "dog")
+    assert open_images(tmp_path / "saved").classes == ("cat", "dog")
 
 
 def test_its_splits_are_the_parts(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_column_of_paths_is_read_where_they_lead(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"image": [*paths, "/nowhere.png"], "label": [0, 0, 1, 1, 1]}).save_to_disk(
         tmp_path / "s"
     )
-    pictures = open_pictures(tmp_path / "s")
+    pictures = open_images(tmp_path / "s")
     assert [pictures.read(i) for i in range(4)] == [Path(path).read_bytes() for path in paths]
     with pytest.raises(ImageError, match="no such file"):
         pictures.read(4)
@@ -79,8 +79,8 @@ def test_a_picture_is_called_as_its_row_calls_it(tmp_path: Path) -> None:
     assert pictures.name(1).endswith("/dog/0.png")
     chosen = data(range(6)).map(lambda row, i: {"image": {"bytes": picture(i), "path": f"{i}.png"}}, with_indices=True)
     chosen.cast_column("image", datasets.Image()).select([4, 1]).save_to_disk(tmp_path / "chosen")
-    abbreviate = open_pictures(tmp_path / "chosen")
-    assert [abbreviate.name(i).rpartition("::")[2] for i in range(2)] == ["4.png", "1.png"]
+    some = open_images(tmp_path / "chosen")
+    assert [some.name(i).rpartition("::")[2] for i in range(2)] == ["4.png", "1.png"]
 
 
 def test_a_name_goes_to_load_dataset(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_a_configuration_stands_behind_a_colon(monkeypatch: pytest.MonkeyPatch) 
         return data(range(4))
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    open_pictures("hf:org/name:full_size")
-    open_pictures("hf:org/name")
+    open_images("hf:org/name:full_size")
+    open_images("hf:org/name")
     assert asked == [("org/name", "full_size"), ("org/name", None)]
 
 
@@ -110,22 +110,22 @@ def test_pictures_without_a_label(tmp_path: Path) -> None:
     hidden = data(range(4)).to_dict()
     hidden["label"] = [0, None, -1, 1]
     datasets.Dataset.from_dict(hidden, features=data(range(1)).features).save_to_disk(tmp_path / "saved")
-    assert open_pictures(tmp_path / "saved").labels.tolist() == [0, UNKNOWN, UNKNOWN, 1]
+    assert open_images(tmp_path / "saved").labels.tolist() == [0, UNKNOWN, UNKNOWN, 1]
 
 
 def test_a_name_that_cannot_be_had() -> None:
     with pytest.raises(InputError, match=r"hf:no-such-org/no-such-name: .*; wanted a data set"):
-        open_pictures("hf:no-such-org/no-such-name")
+        open_images("hf:no-such-org/no-such-name")
 
 
 def test_a_folder_that_is_no_longer_whole(tmp_path: Path) -> None:
     data(range(4)).save_to_disk(tmp_path / "saved")
     next((tmp_path / "saved").glob("*.arrow")).unlink()
-    with pytest.raises(InputError, match="save_to_disk wrote, whole"):
-        open_pictures(tmp_path / "saved")
+    with pytest.raises(InputError, match="complete folder written by save_to_disk"):
+        open_images(tmp_path / "saved")
 
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtraError, match=r"datasets: pip install 'gmixer\[train\]'"):
-        open_pictures("hf:org/name")
+        open_images("hf:org/name")

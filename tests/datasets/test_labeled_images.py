@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmixer.datasets import Subset, open_pictures
+from gmixer.datasets import Subset, open_images
 from labelled import picture
 
 
@@ -20,12 +20,12 @@ def test_a_subset_counts_anew_and_keeps_all_that_belongs_to_a_picture(tmp_path: 
         "teacher_probability": [[n / 8] for n in range(6)],
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    whole = open_pictures(tmp_path / "a.parquet")
-    abbreviate = Subset(Subset(whole, np.array([5, 3, 1])), np.array([2, 0]))
-    assert len(abbreviate) == 2
-    assert abbreviate.labels.tolist() == [4, 0]
-    assert [abbreviate.read(i) for i in range(2)] == [picture(1), picture(5)]
-    assert [abbreviate.name(i) for i in range(2)] == [whole.name(1), whole.name(5)]
-    assert abbreviate.soft is not None
-    assert abbreviate.soft.index.tolist() == [[1], [5]] and abbreviate.soft.probability.tolist() == [[0.125], [0.625]]
-    assert (abbreviate.source, abbreviate.classes, abbreviate.notes) == (whole.source, None, whole.notes)
+    whole = open_images(tmp_path / "a.parquet")
+    some = Subset(Subset(whole, np.array([5, 3, 1])), np.array([2, 0]))
+    assert len(some) == 2
+    assert some.labels.tolist() == [4, 0]
+    assert [some.read(i) for i in range(2)] == [picture(1), picture(5)]
+    assert [some.name(i) for i in range(2)] == [whole.name(1), whole.name(5)]
+    assert some.soft is not None
+    assert some.soft.index.tolist() == [[1], [5]] and some.soft.probability.tolist() == [[0.125], [0.625]]
+    assert (some.source, some.classes, some.notes) == (whole.source, None, whole.notes)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gmixer.datasets import UNKNOWN, LabeledImages, open_pictures, open_split, parquet
+from gmixer.datasets import UNKNOWN, LabeledImages, open_images, open_split, parquet
 from gmixer.errors import ImageError, InputError
 from labelled import picture, write
 
@@ -40,7 +40,7 @@ def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> boo
 def test_every_row_comes_out_in_whatever_order_it_is_read(held: bool, tmp_path: Path) -> None:
     table(tmp_path / "a.parquet", range(23))
     table(tmp_path / "b.parquet", range(23, MANY))
-    pictures = open_pictures(tmp_path)
+    pictures = open_images(tmp_path)
     assert pictures.labels.tolist() == [n % 3 for n in range(MANY)]
     for i in np.random.default_rng(0).permutation(MANY):
         assert pictures.read(int(i)) == picture(int(i))
@@ -53,7 +53,7 @@ def read_there(pictures: LabeledImages, i: int, answers: multiprocessing.SimpleQ
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_another_process_reads_the_same(method: str, held: bool, tmp_path: Path) -> None:
-    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    pictures = open_images(table(tmp_path / "a.parquet", range(MANY)))
     pictures.read(1)
     context = multiprocessing.get_context(method)
     answers = context.SimpleQueue()
@@ -65,7 +65,7 @@ def test_another_process_reads_the_same(method: str, held: bool, tmp_path: Path)
 
 
 def test_a_copy_carries_no_pictures(tmp_path: Path) -> None:
-    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    pictures = open_images(table(tmp_path / "a.parquet", range(MANY)))
     assert isinstance(pictures, parquet.Rows) and len(pictures.column._held) == 6
     copy = pickle.loads(pickle.dumps(pictures))
     assert not copy.column._held
@@ -81,14 +81,14 @@ def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) 
     assert not split.is_drawn
     assert contents(split.train) == [picture(n) for n in range(30)]
     assert contents(split.val) == [picture(n) for n in range(30, MANY)]
-    assert contents(open_pictures(f"{tmp_path}/{names[1][:-9]}*")) == contents(split.val)
+    assert contents(open_images(f"{tmp_path}/{names[1][:-9]}*")) == contents(split.val)
 
 
 def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
     words = ["train", "val", "train", "test"] * 5
     file = table(tmp_path / "a.parquet", range(20), split=words)
-    assert contents(open_pictures(file, split="val")) == [picture(n) for n in range(1, 20, 4)]
-    train = open_pictures(file, split="train")
+    assert contents(open_images(file, split="val")) == [picture(n) for n in range(1, 20, 4)]
+    train = open_images(file, split="train")
     assert contents(train) == [picture(n) for n in range(0, 20, 2)]
     assert train.labels.tolist() == [n % 3 for n in range(0, 20, 2)]
 
@@ -100,7 +100,7 @@ def test_hugging_face_s_layout_with_class_names(tmp_path: Path) -> None:
     found = pa.table({"image": images, "label": [1, 0, None]})
     found = found.replace_schema_metadata({"huggingface": json.dumps(names)})
     pq.write_table(found, tmp_path / "data/train.parquet")
-    pictures = open_pictures(tmp_path)  # as a repository of the Hub: data/*.parquet
+    pictures = open_images(tmp_path)  # as a repository of the Hub: data/*.parquet
     assert pictures.classes == ("zebra", "ape")
     assert pictures.labels.tolist() == [1, 0, UNKNOWN]
     assert [pictures.read(i) for i in range(2)] == [picture(0), picture(99)]
@@ -131,7 +131,7 @@ def test_files_whose_rows_are_called_something_and_files_whose_are_not(tmp_path:
         for number, column in enumerate(columns[::order]):
             labels = [j % 2 for j in range(len(column))]
             pq.write_table(pa.table({"image": column, "label": labels}), folder / f"{number}.parquet", row_group_size=1)
-        pictures = open_pictures(folder)
+        pictures = open_images(folder)
         found = {pictures.name(i).removeprefix(f"{folder}/"): pictures.read(i) for i in range(len(pictures))}
         places = range(5)[::order]
         assert found == {
@@ -161,10 +161,10 @@ def test_every_file_names_the_same_classes(second: list[str] | None, refused: bo
             found = found.replace_schema_metadata({"huggingface": json.dumps(info)})
         pq.write_table(found, tmp_path / f"{number}.parquet")
     if not refused:
-        assert open_pictures(tmp_path).classes == ("zebra", "ape")
+        assert open_images(tmp_path).classes == ("zebra", "ape")
         return
     with pytest.raises(InputError, match=r"1\.parquet names other classes than .*0\.parquet; wanted the same"):
-        open_pictures(tmp_path)
+        open_images(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_labels_of_every_type(
     labels: pa.Array, classes: tuple[str, ...] | None, expected: list[int], tmp_path: Path
 ) -> None:
     pq.write_table(pa.table({"image": [picture(n) for n in range(4)], "label": labels}), tmp_path / "a.parquet")
-    pictures = open_pictures(tmp_path / "a.parquet")
+    pictures = open_images(tmp_path / "a.parquet")
     assert pictures.classes == classes
     assert pictures.labels.tolist() == expected
 
@@ -190,7 +190,7 @@ def test_a_column_of_paths_starts_from_the_file(tmp_path: Path) -> None:
     write(tmp_path, {"in/0.png": picture(0), "in/1.png": picture(1)})
     found = pa.table({"file_name": ["in/1.png", "in/0.png"], "label": ["x", "y"]})
     pq.write_table(found, tmp_path / "a.parquet")
-    assert contents(open_pictures(tmp_path / "a.parquet")) == [picture(1), picture(0)]
+    assert contents(open_images(tmp_path / "a.parquet")) == [picture(1), picture(0)]
 
 
 def test_a_teacher_s_answers_lie_beside_the_pictures(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_teacher_s_answers_lie_beside_the_pictures(tmp_path: Path) -> None:
         teacher_index=[[5, 900], [], [7]],
         teacher_probability=[[0.75, 0.25], None, [0.5]],
     )
-    soft = open_pictures(file).soft
+    soft = open_images(file).soft
     assert soft is not None
     assert soft.index.tolist() == [[5, 900], [-1, -1], [7, -1]]
     assert soft.probability.tolist() == [[0.75, 0.25], [0, 0], [0.5, 0]]
@@ -211,13 +211,13 @@ def test_a_teacher_s_answers_lie_beside_the_pictures(tmp_path: Path) -> None:
 def test_bytes_that_are_no_image_are_the_decoder_s_concern(tmp_path: Path) -> None:
     found = pa.table({"image": [b"hello", picture(1)], "label": [0, 1]})
     pq.write_table(found, tmp_path / "a.parquet")
-    assert contents(open_pictures(tmp_path / "a.parquet")) == [b"hello", picture(1)]
+    assert contents(open_images(tmp_path / "a.parquet")) == [b"hello", picture(1)]
 
 
 def test_damage_costs_the_rows_it_lies_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
     file = table(tmp_path / "a.parquet", range(MANY))
-    pictures = open_pictures(file)
+    pictures = open_images(file)
     chunk = pq.ParquetFile(file).metadata.row_group(2).column(0)
     start = chunk.dictionary_page_offset or chunk.data_page_offset
     data = bytearray(file.read_bytes())
@@ -256,7 +256,7 @@ def test_damage_costs_the_rows_it_lies_in(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_is_wrong_is_said_at_opening(columns: dict[str, object], words: list[str], tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(InputError) as error:
-        open_pictures(tmp_path / "a.parquet")
+        open_images(tmp_path / "a.parquet")
     for word in words:
         assert word in str(error.value)
 
@@ -264,27 +264,27 @@ def test_what_is_wrong_is_said_at_opening(columns: dict[str, object], words: lis
 def test_a_file_cut_short(tmp_path: Path) -> None:
     file = table(tmp_path / "a.parquet", range(MANY))
     file.write_bytes(file.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"a\.parquet cannot be read.*whole"):
-        open_pictures(file)
+    with pytest.raises(InputError, match=r"a\.parquet cannot be read.*complete"):
+        open_images(file)
 
 
 def test_shards_of_other_columns(tmp_path: Path) -> None:
     table(tmp_path / "a.parquet", range(4))
     pq.write_table(pa.table({"image": [b"a"], "klass": [1]}), tmp_path / "b.parquet")
     with pytest.raises(InputError, match=r"b\.parquet has no column label"):
-        open_pictures(tmp_path)
+        open_images(tmp_path)
 
 
 def test_a_file_that_says_no_part_among_others_that_do(tmp_path: Path) -> None:
     table(tmp_path / "train.parquet", range(4))
     table(tmp_path / "extra.parquet", range(4))
     with pytest.raises(InputError, match=r"extra\.parquet is neither train nor val"):
-        open_pictures(tmp_path)
+        open_images(tmp_path)
 
 
 def test_what_does_not_fit_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
-    pictures = open_pictures(table(tmp_path / "a.parquet", range(MANY)))
+    pictures = open_images(table(tmp_path / "a.parquet", range(MANY)))
     assert isinstance(pictures, parquet.Rows) and not pictures.column._held
     assert contents(pictures) == [picture(n) for n in range(MANY)]
     assert len(pictures.column._held) == 1

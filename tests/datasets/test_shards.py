@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.datasets import UNKNOWN, open_pictures, open_split
+from gmixer.datasets import UNKNOWN, open_images, open_split
 from gmixer.errors import ImageError, InputError
 from labelled import picture
 
@@ -36,7 +36,7 @@ def samples(numbers: range) -> Members:
 def test_samples_of_several_shards_in_order(tmp_path: Path) -> None:
     for start in (0, 7, 14):
         shard(tmp_path / f"a-{start:03}.tar", samples(range(start, start + 7)))
-    pictures = open_pictures(tmp_path)
+    pictures = open_images(tmp_path)
     assert pictures.labels.tolist() == [n % 3 for n in range(21)]
     for copy in (pictures, pickle.loads(pickle.dumps(pictures))):
         assert [copy.read(n) for n in reversed(range(21))] == [picture(n) for n in reversed(range(21))]
@@ -60,14 +60,14 @@ def test_labels_of_every_kind(
     members: Members = []
     for i, (end, data) in enumerate(labels):
         members += [(f"x/{i}.{end}", data), (f"x/{i}.jpg", picture(i))]
-    pictures = open_pictures(shard(tmp_path / "a.tar", members))
+    pictures = open_images(shard(tmp_path / "a.tar", members))
     assert pictures.classes == classes
     assert pictures.labels.tolist() == expected
 
 
 def test_members_of_a_sample_need_not_stand_together(tmp_path: Path) -> None:
     members = samples(range(9))
-    pictures = open_pictures(shard(tmp_path / "a.tar", members[::2] + members[1::2][::-1]))
+    pictures = open_images(shard(tmp_path / "a.tar", members[::2] + members[1::2][::-1]))
     assert pictures.labels.tolist() == [n % 3 for n in range(9)]
     assert pictures.read(4) == picture(4)
 
@@ -87,7 +87,7 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
         ("bad.jpg", b"no picture"),
         ("bad.cls", b"1"),
     ]
-    pictures = open_pictures(shard(tmp_path / "a.tar", members))
+    pictures = open_images(shard(tmp_path / "a.tar", members))
     assert [Path(pictures.name(i)).name for i in range(len(pictures))] == [
         "a.tar::000.png",
         "a.tar::001.png",
@@ -99,7 +99,7 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
     assert pictures.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, 1]
     assert pictures.read(5) == b"no picture"
     said = " ".join(pictures.notes)
-    for words in ("1 samples hold more than one", "::two", "1 samples hold no picture", "::none", "::mute", "::odd"):
+    for words in ("1 samples hold more than one", "::two", "1 samples hold no image", "::none", "::mute", "::odd"):
         assert words in said
 
 
@@ -109,16 +109,16 @@ def test_files_are_parts_by_their_names_and_series_are_spelt_with_braces(tmp_pat
     shard(tmp_path / "val-00.tar", samples(range(30, 35)))
     split = open_split(tmp_path)
     assert not split.is_drawn and (len(split.train), len(split.val)) == (30, 5)
-    abbreviate = open_pictures(f"{tmp_path}/train-{{01..02}}.tar")
-    assert [abbreviate.read(i) for i in (0, 19)] == [picture(10), picture(29)]
+    some = open_images(f"{tmp_path}/train-{{01..02}}.tar")
+    assert [some.read(i) for i in (0, 19)] == [picture(10), picture(29)]
     with pytest.raises(InputError, match=r"train-03\.tar: no such file"):
-        open_pictures(f"{tmp_path}/train-{{01..03}}.tar")
+        open_images(f"{tmp_path}/train-{{01..03}}.tar")
 
 
 def test_a_name_that_occurs_twice(tmp_path: Path) -> None:
     file = shard(tmp_path / "a.tar", [*samples(range(3)), ("./001.cls", b"2")])
     with pytest.raises(InputError, match=r"a\.tar holds 001\.cls twice"):
-        open_pictures(file)
+        open_images(file)
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
@@ -129,7 +129,7 @@ def test_a_link(kind: bytes, tmp_path: Path) -> None:
         link.type, link.linkname = kind, "000.png"
         tar.addfile(link)
     with pytest.raises(InputError, match=r"a\.tar::009\.png: is a link"):
-        open_pictures(file)
+        open_images(file)
 
 
 @pytest.mark.parametrize("cut", [1_200, 2_000, 2_048, 3_000])
@@ -138,7 +138,7 @@ def test_a_tar_cut_short(cut: int, tmp_path: Path) -> None:
     file = shard(tmp_path / "b.tar", samples(range(3, 6)))
     file.write_bytes(file.read_bytes()[:cut])
     with pytest.raises(InputError, match=r"b\.tar"):
-        open_pictures(tmp_path)
+        open_images(tmp_path)
 
 
 def test_a_damaged_header(tmp_path: Path) -> None:
@@ -147,17 +147,17 @@ def test_a_damaged_header(tmp_path: Path) -> None:
     data[2 * 1024 + 150] ^= 1
     file.write_bytes(data)
     with pytest.raises(InputError, match=r"a\.tar.*damaged"):
-        open_pictures(file)
+        open_images(file)
 
 
 def test_a_packed_tar_cannot_be_read_at_random(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="packed"):
-        open_pictures(shard(tmp_path / "a.tar.gz", samples(range(3)), "w:gz"))
+        open_images(shard(tmp_path / "a.tar.gz", samples(range(3)), "w:gz"))
 
 
 def test_a_tar_that_shrank_after_it_was_opened(tmp_path: Path) -> None:
     file = shard(tmp_path / "a.tar", samples(range(3)))
-    pictures = open_pictures(file)
+    pictures = open_images(file)
     file.write_bytes(file.read_bytes()[:1_000])
     assert pictures.read(0) == picture(0)
     with pytest.raises(ImageError) as error:
@@ -168,4 +168,4 @@ def test_a_tar_that_shrank_after_it_was_opened(tmp_path: Path) -> None:
 def test_numbers_and_names_do_not_mix(tmp_path: Path) -> None:
     members = [("0.png", picture(0)), ("0.json", b'{"label": 1}'), ("1.png", picture(1)), ("1.txt", b"dog")]
     with pytest.raises(InputError, match=r"numbers \(1\) and names \(dog\)"):
-        open_pictures(shard(tmp_path / "a.tar", members))
+        open_images(shard(tmp_path / "a.tar", members))

@@ -1,4 +1,4 @@
-"""parts.py: what is for training and what is held out, where the data says so."""
+"""splits.py: what is for training and what is held out, where the data says so."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_word_in_a_name_is_a_whole_word(file: str, word: str | None) -> None:
 
 
 def test_a_name_that_says_two_things() -> None:
-    with pytest.raises(InputError, match=r"train_val\.tar is called train and val"):
+    with pytest.raises(InputError, match=r"the name of train_val\.tar holds train and val"):
         split_word_in("train_val.tar")
 
 

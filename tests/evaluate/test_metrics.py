@@ -41,7 +41,7 @@ def test_interval_holds_the_share_and_lies_within_0_and_1(counts: tuple[int, int
     assert low < high
 
 
-def test_nothing_is_known_without_pictures() -> None:
+def test_nothing_is_known_without_images() -> None:
     assert Share(0, 0).interval == (0.0, 1.0) and Share(0, 0).value == 0.0
 
 
@@ -57,7 +57,7 @@ def test_more_places_are_never_less_right(n: int, seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=5), st.integers(0, 10**6))
 def test_shares_of_a_set_add_up_to_the_whole(sizes: list[int], seed: int) -> None:
-    """Of processes that each outcomes some of the pictures: figure for figure that of one."""
+    """Several processes that each score some of the images give the same figures as one process."""
     rng = np.random.default_rng(seed)
     n = sum(sizes)
     logits = rng.integers(-3, 4, (n, K)).astype(np.float32)
@@ -75,7 +75,7 @@ def test_shares_of_a_set_add_up_to_the_whole(sizes: list[int], seed: int) -> Non
     assert calibration(ours) == calibration(whole)
 
 
-def test_per_class_and_confusion_count_the_same_pictures() -> None:
+def test_per_class_and_confusion_count_the_same_images() -> None:
     found = outcomes(500)
     by_hand = np.zeros((K, K), np.int64)
     for label, predicted in zip(found.label, found.predicted, strict=True):

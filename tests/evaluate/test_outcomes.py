@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess
-from gmixer.datasets import open_pictures
+from gmixer.datasets import open_images
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.evaluate.outcomes import score_batch
 from gmixer.labels import imagenet_1k
@@ -65,15 +65,15 @@ def test_ranks_and_loss_are_torchs() -> None:
     assert int((found.rank < 5).sum()) == int((best == y[:, None]).any(dim=1).sum())
 
 
-def test_of_several_right_answers_the_best_placed_counts() -> None:
+def test_of_several_correct_classes_the_most_probable_counts() -> None:
     logits = np.array([[0, 1, 2, 3]] * 3, np.float32)
     found = score_batch(range(3), logits, [[0, 2], [3, 0], [0]])
     assert found.label.tolist() == [2, 3, 0] and found.rank.tolist() == [1, 0, 3]
 
 
-def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_listed_and_change_no_other(tmp_path: Path) -> None:
     root = folders(tmp_path / "data", {"a": BATCH, "b": BATCH})
-    whole = open_pictures(root)
+    whole = open_images(root)
     numbers = np.arange(len(whole))
     done: list[int] = []
     sound, none = score_images(RED, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
@@ -89,7 +89,7 @@ def test_pictures_that_cannot_be_read_are_listed_and_move_no_other(tmp_path: Pat
 
 
 def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
-    whole = open_pictures(folders(tmp_path, {"a": 20, "b": 20}))
+    whole = open_images(folders(tmp_path, {"a": 20, "b": 20}))
     among = np.array([1, 4, 8])
     found, _ = score_images(RED, whole, np.arange(40), Preprocess(CONFIG), correct=[[4]] * 40, allowed=among)
     logits = RED.forward(np.stack([Preprocess(CONFIG)(whole.read(i)) for i in range(40)])).logits[:, among]
@@ -99,15 +99,15 @@ def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
     assert found.label_probability == pytest.approx(probabilities[:, 1], rel=1e-5)
 
 
-def test_a_share_without_a_picture_joins_those_with_some_of_few_classes() -> None:
+def test_a_part_without_images_joins_parts_of_few_classes() -> None:
     some = score_batch([1, 0], np.array([[1, 2], [2, 1]], np.float32), [[0], [0]])
-    nobody = score_batch([], np.empty((0, 5), np.float32), [])
-    joined = Outcomes.joined([nobody, some])
+    empty = score_batch([], np.empty((0, 5), np.float32), [])
+    joined = Outcomes.joined([empty, some])
     assert joined.image.tolist() == [0, 1] and joined.best.tolist() == [[0, 1], [1, 0]]
-    assert len(Outcomes.joined([nobody, nobody]).rank) == 0
+    assert len(Outcomes.joined([empty, empty]).rank) == 0
 
 
-def test_nothing_to_judge(tmp_path: Path) -> None:
-    whole = open_pictures(folders(tmp_path, {"a": 1, "b": 1}))
+def test_no_image_to_score(tmp_path: Path) -> None:
+    whole = open_images(folders(tmp_path, {"a": 1, "b": 1}))
     found, unreadable = score_images(RED, whole, np.empty(0, np.int64), Preprocess(CONFIG))
     assert len(found.rank) == 0 and found.loss == 0 and not unreadable

@@ -41,6 +41,6 @@ def test_every_model_of_imagenet_has_a_figure_on_every_set() -> None:
     assert len(tags) == 4 and {*_PUBLISHED} == {(name, of) for name in tags for of in get_args(SetName)}
 
 
-def test_what_nobody_published() -> None:
+def test_a_figure_that_was_not_published() -> None:
     assert published("gmixer_8_64.distill_in1k", "imagenet-1k") is None
     assert published("flowers", "v2") is None

@@ -1,4 +1,4 @@
-"""sets.py: which pictures count, and which answers are right."""
+"""sets.py: which images count, and which classes are correct."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def test_a_number_is_a_name_where_the_classes_are_called_by_numbers(tmp_path: Pa
 
 
 @pytest.mark.parametrize("of", ["a", "r"])
-def test_subsets_count_their_own_classes_alone_even_where_some_have_no_picture(of: str, tmp_path: Path) -> None:
+def test_subsets_count_their_own_classes_alone_even_where_some_have_no_image(of: str, tmp_path: Path) -> None:
     synsets = [IMAGENET[i].synset for i in SUBSETS[of][5:8]]  # type: ignore[index]
     test = open_set(folders(tmp_path, dict.fromkeys(synsets, 1)), IMAGENET, of)  # type: ignore[arg-type]
     assert test.allowed is not None and np.array_equal(test.allowed, SUBSETS[of])  # type: ignore[index]
     assert set(test.images.labels) <= set(test.allowed.tolist())
 
 
-def test_pictures_of_another_set_are_refused(tmp_path: Path) -> None:
+def test_images_of_another_set_are_refused(tmp_path: Path) -> None:
     root = folders(tmp_path, {IMAGENET[0].synset: 1, IMAGENET[6].synset: 1})  # 6 is in A, 0 is not
-    with pytest.raises(InputError, match="n01440764, none of the 200 classes of ImageNet-A"):
+    with pytest.raises(InputError, match="n01440764, not one of the 200 classes of ImageNet-A"):
         open_set(root, IMAGENET, "a")
 
 
@@ -121,7 +121,7 @@ def test_files_that_are_not_real_json(content: object, val: Path, tmp_path: Path
         open_set(val, IMAGENET, "real", real_labels=real(tmp_path, content))
 
 
-def test_real_labels_of_too_few_pictures(val: Path, tmp_path: Path) -> None:
+def test_real_labels_of_too_few_images(val: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ILSVRC2012_val_00000003"):
         open_set(val, IMAGENET, "real", real_labels=real(tmp_path, [[0], [1], [2]]))
 
@@ -133,7 +133,7 @@ def test_real_and_its_labels_go_together(val: Path, tmp_path: Path) -> None:
         open_set(val, IMAGENET, real_labels=real(tmp_path, [[0]]))
 
 
-def test_pictures_without_a_label_do_not_count(tmp_path: Path) -> None:
+def test_images_without_a_label_do_not_count(tmp_path: Path) -> None:
     write(tmp_path, {f"{i}.png": picture(i) for i in range(3)})
     table = tmp_path / "t.csv"
     table.write_text("path,label\n0.png,3\n1.png,-1\n2.png,5\n")

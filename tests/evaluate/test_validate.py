@@ -1,4 +1,4 @@
-"""validate.py: a model and pictures → how good it is; the judge is timm's transform and torch's network."""
+"""validate.py: a model and labelled images → its accuracy; the reference is timm's transform and torch's network."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_torch_gives_the_same_top_five(validated: Validated, folder: Path) -> No
     assert (other.top1, other.top5, other.classes) == (validated.top1, validated.top5, validated.classes)
 
 
-def test_a_picture_that_cannot_be_read_counts_for_nothing(
+def test_an_image_that_cannot_be_read_does_not_count(
     validated: Validated, ignoring: gmixer.Predictor, folder: Path
 ) -> None:
     lost = sorted(folder.glob("*/*.jpg"))[7]

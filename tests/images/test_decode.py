@@ -21,9 +21,9 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from gmixer.errors import IMAGE_ERROR_KINDS, GmixerError, ImageError, InputError
 from gmixer.images.decode import decode
-from gmixer.options import Limits
-from gmixer.sources.listing import is_image_file
-from gmixer.sources.local import read_file
+from gmixer.options import Limits, Reading
+from gmixer.sources.entry import may_be_image, read
+from gmixer.sources.local import LocalFile
 
 RNG = np.random.default_rng(0)
 NOISE_HWC = RNG.integers(0, 256, (19, 23, 3), np.uint8)
@@ -182,9 +182,9 @@ def test_one_channel_is_the_grey_of_the_rgb(picture: Image.Image, tmp_path: Path
     path.write_bytes(data)
     for source in (data, path, picture, Image.open(BytesIO(data))):
         for orientation in ("apply", "ignore"):
-            grey = decode(source, channels=1, orientation=orientation)
+            grey = decode(source, channels=1, reading=Reading(orientation=orientation))
             assert (grey.dtype, grey.flags.c_contiguous) == (np.uint8, True)
-            assert np.array_equal(grey, grey_of(decode(source, orientation=orientation)))
+            assert np.array_equal(grey, grey_of(decode(source, reading=Reading(orientation=orientation))))
             assert np.array_equal(decode(source, channels=3), decode(source))
 
 
@@ -218,7 +218,7 @@ def test_planes_are_taken_as_they_are(channels: int) -> None:
 
 @pytest.mark.parametrize("source", ["cat.jpg", b"", Image.new("RGBA", (2, 2)), Image.new("CMYK", (2, 2)), [NOISE_HWC]])
 def test_planes_come_as_arrays_only(source: object) -> None:
-    words = r"a picture has 1 or 3 channels, so for 4 pass a uint8 array \(height, width, 4\)"
+    words = r"an image file has 1 or 3 channels, so for 4 pass a uint8 array \(height, width, 4\)"
     with pytest.raises(InputError, match=f"^frame 7: got a {type(source).__name__}; {words}$"):
         decode(source, name="frame 7", channels=4)  # type: ignore[arg-type]
 
@@ -240,7 +240,7 @@ def test_other_planes_are_refused(array: np.ndarray, words: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         decode(array, name="frame 7", channels=2)
     assert str(caught.value).startswith("frame 7: got ")
-    assert "a picture has 1 or 3 channels, so for 2 pass a uint8 array (height, width, 2)" in str(caught.value)
+    assert "an image file has 1 or 3 channels, so for 2 pass a uint8 array (height, width, 2)" in str(caught.value)
     assert all(word in str(caught.value) for word in words)
     assert "transpose" in words[-1] or "transpose" not in str(caught.value)
 
@@ -267,7 +267,7 @@ def test_one_channel_refuses_what_three_do() -> None:
 
 @pytest.mark.parametrize("channels", [0, -1, 1.0, True, "3", None])
 def test_channels_are_a_whole_number_above_zero(channels: object) -> None:
-    with pytest.raises(InputError, match=r"channels is .*; wanted a whole number above 0"):
+    with pytest.raises(InputError, match=r"channels is .*; wanted a whole number, 1 or more"):
         decode(NOISE_HWC, channels=channels)  # type: ignore[arg-type]
 
 
@@ -290,7 +290,7 @@ def test_exif_orientation(image_format: str, orientation: int) -> None:
     assert np.array_equal(decode(data), expected)
     assert np.array_equal(decode(Image.open(BytesIO(data))), expected)
     assert decode(data).flags.c_contiguous
-    assert np.array_equal(decode(data, orientation="ignore"), by_pillow(data))
+    assert np.array_equal(decode(data, reading=Reading(orientation="ignore")), by_pillow(data))
 
 
 def test_orientation_6_turns_right() -> None:
@@ -339,8 +339,8 @@ def test_exif_that_raises_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_orientation_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(InputError, match='"apply" or "ignore"'):
-        decode(NOISE_HWC, orientation="upright")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="wanted one of apply, ignore"):
+        decode(NOISE_HWC, reading=Reading(orientation="upright"))  # type: ignore[arg-type]
 
 
 # --- files that cannot be had ---------------------------------------------------------------------------------------
@@ -426,8 +426,8 @@ def test_too_many_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.bmp"
     path.write_bytes(data)
     for source in (data, path):
-        assert decode(source, limits=Limits(max_bytes=len(data))).shape == NOISE_HWC.shape
-        error = error_of(source, limits=Limits(max_bytes=len(data) - 1))
+        assert decode(source, reading=Reading(limits=Limits(max_bytes=len(data)))).shape == NOISE_HWC.shape
+        error = error_of(source, reading=Reading(limits=Limits(max_bytes=len(data) - 1)))
         assert error.kind == "too_large"
         assert f"{len(data):,} bytes; the limit is {len(data) - 1:,}, set by Limits.max_bytes" in error.reason
 
@@ -438,7 +438,7 @@ def test_a_file_that_says_it_is_empty_is_counted_while_read() -> None:
         pytest.skip("no /proc here")
     assert error_of(status).kind == "not_image"
     with pytest.raises(ImageError, match="the limit is 10"):
-        read_file(status, source="status", limits=Limits(max_bytes=10))
+        read(LocalFile(str(status)), Limits(max_bytes=10))
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -489,8 +489,8 @@ def test_too_many_pixels_are_refused_from_the_header(image_format: str, size: tu
 
 def test_the_pixel_limit_is_exact_and_holds_for_pil_images() -> None:
     for source in (encoded(NOISE_HWC, "PNG"), Image.fromarray(NOISE_HWC)):
-        assert decode(source, limits=Limits(max_pixels=19 * 23)).shape == NOISE_HWC.shape
-        assert error_of(source, limits=Limits(max_pixels=19 * 23 - 1)).kind == "too_large"
+        assert decode(source, reading=Reading(limits=Limits(max_pixels=19 * 23))).shape == NOISE_HWC.shape
+        assert error_of(source, reading=Reading(limits=Limits(max_pixels=19 * 23 - 1))).kind == "too_large"
 
 
 def test_pillows_own_limit_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,8 +504,8 @@ def test_pillows_own_limit_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_frame_limit_is_exact(image_format: str) -> None:
     frames = [Image.new("RGB", (8, 8), (50 * n, 0, 0)) for n in range(5)]
     data = encoded(frames[0], image_format, save_all=True, append_images=frames[1:])
-    assert decode(data, limits=Limits(max_frames=5)).shape == (8, 8, 3)
-    error = error_of(data, limits=Limits(max_frames=4))
+    assert decode(data, reading=Reading(limits=Limits(max_frames=5))).shape == (8, 8, 3)
+    error = error_of(data, reading=Reading(limits=Limits(max_frames=4)))
     assert error.kind == "too_large"
     assert "more than 4 frames" in error.reason
 
@@ -526,7 +526,7 @@ SAMPLES = {name: encoded(SMALL_HWC, name) for name in FORMATS} | {
 def pixels_or_image_error(data: bytes) -> np.ndarray | ImageError:
     """Any other exception fails the test."""
     try:
-        return decode(data, limits=Limits(max_pixels=1_000_000))
+        return decode(data, reading=Reading(limits=Limits(max_pixels=1_000_000)))
     except ImageError as error:
         assert error.kind in IMAGE_ERROR_KINDS
         assert error.reason
@@ -709,8 +709,8 @@ def test_many_threads_at_once() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-def test_is_image_file_agrees_with_decode(tmp_path: Path) -> None:
+def test_may_be_image_agrees_with_decode(tmp_path: Path) -> None:
     path = tmp_path / "a"
     for data in SAMPLES.values():
         path.write_bytes(data)
-        assert is_image_file(path)
+        assert may_be_image(LocalFile(str(path)))

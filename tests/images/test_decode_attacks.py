@@ -1,7 +1,7 @@
 """Files made to do harm: each is one ImageError of a known kind or a picture, in bounded time and memory.
 
 test_decode.py cuts and damages small files; here are the forms that need a plan. What costs a decoder minutes or
-gigabytes is in pieces.py; remove one of its limits, and a test here takes that long.
+gigabytes is in structure_limits.py; remove one of its limits, and a test here takes that long.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gmixer.errors import IMAGE_ERROR_KINDS, ImageError
 from gmixer.images import structure_limits as pieces
 from gmixer.images.decode import decode
 from gmixer.images.structure_limits import check_pieces
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 from gmixer.sources.sniff import sniff
 from handmade import LONG, RATIONAL, SHORT, Tags, chunk, encoded, flat, png, segment, segments, tiff
 
@@ -63,7 +63,7 @@ SAMPLES = {name: encoded(NOISE, name) for name in FORMATS} | {
 def outcome(data: bytes, limits: Limits = SMALL_LIMITS) -> np.ndarray | ImageError:
     """Any other exception fails the test."""
     try:
-        pixels = decode(data, limits=limits)
+        pixels = decode(data, reading=Reading(limits=limits))
     except ImageError as error:
         assert error.kind in IMAGE_ERROR_KINDS and error.reason and "\n" not in error.reason
         return error
@@ -304,7 +304,7 @@ def test_too_many_pieces_are_refused_before_decoding(attack: str) -> None:
     began = time.perf_counter()
     error = error_of(data)
     assert time.perf_counter() - began < 2
-    assert (error.kind, words in error.reason, "save it anew" in error.reason) == ("too_large", True, True)
+    assert (error.kind, words in error.reason, "save it again" in error.reason) == ("too_large", True, True)
 
 
 def almost(name: str) -> bytes:

@@ -24,8 +24,9 @@ from gmixer.images import jpeg
 from gmixer.images.decode import decode
 from gmixer.images.decoders import open_image
 from gmixer.images.exif import upright, upright_pixels
+from gmixer.images.settings import DecodeSettings
 from gmixer.isolation.workers import Workers
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 from handmade import adobe, segment, segments, with_marker
 
 PHOTOS = Path(skimage.__file__).parent / "data"
@@ -50,7 +51,7 @@ def by_pillow(data: bytes) -> np.ndarray:
 
 def fast(data: bytes, reduce_to_px: int = 0, *, apply_exif: bool = True) -> np.ndarray | None:
     """What simplejpeg is taken for; None where it is not."""
-    image = open_image(data, "JPEG", source="", max_pixels=10**8, max_frames=10, reduce_to_px=reduce_to_px)
+    image = open_image(data, "JPEG", DecodeSettings(10**8, 10, True, 3, reduce_to_px), source="")
     return jpeg.plain_pixels(image, data, apply_exif=apply_exif)
 
 
@@ -135,7 +136,7 @@ def test_exif_turns_them_as_it_turns_pillows(data: bytes) -> None:
     assert pixels_HWC is not None and pixels_HWC.flags.c_contiguous
     np.testing.assert_array_equal(pixels_HWC, want_HWC)
     np.testing.assert_array_equal(decode(data), want_HWC)
-    np.testing.assert_array_equal(decode(data, orientation="ignore"), by_pillow(data))
+    np.testing.assert_array_equal(decode(data, reading=Reading(orientation="ignore")), by_pillow(data))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (30, 20)])
@@ -180,7 +181,11 @@ def test_grey_for_a_grey_model_is_pillows() -> None:
 def test_limits_are_those_of_the_whole_picture() -> None:
     for reduce_to_px in (0, 10):
         with pytest.raises(ImageError) as caught:
-            decode(saved(PHOTO), limits=Limits(max_pixels=PHOTO.width * PHOTO.height - 1), reduce_to_px=reduce_to_px)
+            decode(
+                saved(PHOTO),
+                reading=Reading(limits=Limits(max_pixels=PHOTO.width * PHOTO.height - 1)),
+                reduce_to_px=reduce_to_px,
+            )
         assert caught.value.kind == "too_large"
 
 
@@ -354,7 +359,7 @@ def test_it_lets_other_threads_run() -> None:
     """Python lets a thread keep its lock for 100 s here; only a thread that gives it away lets another one run."""
     image = PHOTO.resize((4000, 3000))
     data = saved(image)
-    opened = open_image(data, "JPEG", source="", max_pixels=10**8, max_frames=1)
+    opened = open_image(data, "JPEG", DecodeSettings(10**8, 1, True, 3, 0), source="")
     order: list[str] = []
     begun = threading.Event()
 
@@ -426,7 +431,7 @@ def test_reduce_to_px_is_a_whole_number(wrong: object) -> None:
 
 def test_fast_decode_moves_the_tensor_a_little_and_only_of_large_jpegs() -> None:
     config = gmixer.load("gmixer_8_64.distill_in1k").data  # 72 px before the crop
-    exact, quick = Preprocess(config), Preprocess(config, fast_decode=True)
+    exact, quick = Preprocess(config), Preprocess(config, Reading(fast_decode=True))
     large = saved(PHOTO.resize((1804, 1200)), quality=90)
     difference = np.abs(exact.crop(decode(large)).astype(int) - quick.crop(decode(large, reduce_to_px=144)))
     assert 0 < difference.mean() < 2

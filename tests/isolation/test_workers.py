@@ -1,4 +1,4 @@
-"""isolate.py and worker.py: decoders in processes that may be killed."""
+"""workers.py and worker_main.py: decoders in processes that may be killed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from gmixer.config import DataConfig
 from gmixer.data import Preprocess
 from gmixer.errors import EngineError, ImageError, InputError
 from gmixer.images.decode import decode
-from gmixer.isolation import workers as isolate
+from gmixer.isolation import workers as isolation
 from gmixer.isolation.workers import Workers
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 
 RNG = np.random.default_rng(0)
 NOISE_HWC = RNG.integers(0, 256, (19, 23, 3), np.uint8)
@@ -51,7 +52,7 @@ def workers() -> Iterator[Workers]:
     """Ended after the test, whatever still holds them."""
     workers = Workers()
     yield workers
-    isolate._end_all(workers._idle)
+    isolation._end_all(workers._idle)
 
 
 def pids(workers: Workers) -> list[int]:
@@ -69,17 +70,16 @@ def is_alive(pid: int) -> bool:
 
 def error_of(data: bytes, workers: Workers, **limits: float) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        decode(data, name="a.png", workers=workers, limits=Limits(**limits))  # type: ignore[arg-type]
+        decode(data, name="a.png", workers=workers, reading=Reading(limits=Limits(**limits)))  # type: ignore[arg-type]
     assert caught.value.source == "a.png" and "\n" not in caught.value.reason
     return caught.value
 
 
-@pytest.fixture
-def decoder(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes the PNG decoder of workers started from now on run `body` for a picture of 23 pixels width."""
-
-    def patch(body: str) -> None:
-        program = f"""
+# Runs `body` when it decodes a PNG of 23 pixels width; otherwise as isolation.PROGRAM.
+HARMED = """
+import sys
+memory_bytes, *folders = sys.argv[1:]
+sys.path += folders
 from PIL import PngImagePlugin
 true_load = PngImagePlugin.PngImageFile.load
 def load(image):
@@ -88,11 +88,23 @@ def load(image):
         {body}
     return true_load(image)
 PngImagePlugin.PngImageFile.load = load
+from gmixer.isolation.worker_main import main
+main(int(memory_bytes))
 """
-        before, main = isolate._PROGRAM.split("main(int", 1)
-        monkeypatch.setattr(isolate, "_PROGRAM", f"{before}{program}main(int{main}")
 
-    return patch
+
+@pytest.fixture
+def harmed() -> Iterator[Callable[[str], Workers]]:
+    """Makes workers whose PNG decoder runs `body` for an image of 23 pixels width."""
+    made: list[Workers] = []
+
+    def make(body: str) -> Workers:
+        made.append(Workers(program=HARMED.replace("{body}", body)))
+        return made[-1]
+
+    yield make
+    for workers in made:
+        isolation._end_all(workers._idle)
 
 
 OTHER = encoded(RNG.integers(0, 256, (4, 5, 3), np.uint8), "PNG")
@@ -136,11 +148,11 @@ def pictures() -> Iterator[tuple[str, bytes]]:
 
 def test_pixels_and_errors_are_those_of_the_same_process(workers: Workers) -> None:
     for what, data in pictures():
-        for orientation, channels in (("apply", 3), ("ignore", 3), ("apply", 1)):
+        for reading, channels in ((Reading(), 3), (Reading(orientation="ignore"), 3), (Reading(), 1)):
             answers = []
             for own in (None, workers):
                 try:
-                    answers.append(decode(data, orientation=orientation, channels=channels, workers=own))  # type: ignore[arg-type]
+                    answers.append(decode(data, reading=reading, channels=channels, workers=own))
                 except ImageError as error:
                     answers.append(error.args)
             if isinstance(answers[0], tuple):
@@ -174,7 +186,7 @@ def test_a_file_that_takes_too_long_is_given_up(workers: Workers) -> None:
     start = time.monotonic()
     error = error_of(HEAVY, workers, max_seconds=0.1)
     assert error.kind == "timeout"
-    assert error.reason.startswith("cannot be decoded as PNG within 0.1 s, which is the limit, set by Limits.max_sec")
+    assert error.reason.startswith("cannot be decoded as PNG within 0.1 s, the limit, set by Limits.max_seconds")
     assert time.monotonic() - start < 1
     assert not is_alive(pid)
     assert np.array_equal(decode(PNG, workers=workers), NOISE_HWC)
@@ -184,7 +196,9 @@ def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> No
     error = error_of(HEAVY, workers, max_memory_bytes=150 * 2**20)  # 256 MB of pixels
     assert (error.kind, error.reason) == ("corrupt", "cannot be decoded as PNG: it asks for more memory than there is")
     (pid,) = pids(workers)
-    assert np.array_equal(decode(PNG, workers=workers, limits=Limits(max_memory_bytes=150 * 2**20)), NOISE_HWC)
+    assert np.array_equal(
+        decode(PNG, workers=workers, reading=Reading(limits=Limits(max_memory_bytes=150 * 2**20))), NOISE_HWC
+    )
     assert pids(workers) == [pid], "which is no reason to end a worker"
 
 
@@ -200,20 +214,20 @@ def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> No
     ],
 )
 def test_whatever_a_decoder_does_costs_one_picture(
-    body: str, kind: str, words: str, decoder: Callable[[str], None], workers: Workers
+    body: str, kind: str, words: str, harmed: Callable[[str], Workers]
 ) -> None:
-    decoder(body)
-    limits = Limits(max_seconds=1)
+    workers = harmed(body)
+    reading = Reading(limits=Limits(max_seconds=1))
     wanted = decode(OTHER)
     for _ in range(2):
-        assert np.array_equal(decode(OTHER, workers=workers, limits=limits), wanted)
+        assert np.array_equal(decode(OTHER, workers=workers, reading=reading), wanted)
         error = error_of(PNG, workers, max_seconds=1)
         assert error.kind == kind and words in error.reason, error
-    assert np.array_equal(decode(OTHER, workers=workers, limits=limits), wanted)
+    assert np.array_equal(decode(OTHER, workers=workers, reading=reading), wanted)
 
 
-def test_a_decoder_can_write_to_no_file(decoder: Callable[[str], None], workers: Workers, tmp_path: Path) -> None:
-    decoder(f"os.write(os.open({str(tmp_path / 'file')!r}, os.O_CREAT | os.O_WRONLY), b'x')")
+def test_a_decoder_can_write_to_no_file(harmed: Callable[[str], Workers], tmp_path: Path) -> None:
+    workers = harmed(f"os.write(os.open({str(tmp_path / 'file')!r}, os.O_CREAT | os.O_WRONLY), b'x')")
     assert "File too large" in error_of(PNG, workers).reason
     assert (tmp_path / "file").read_bytes() == b""
 
@@ -230,21 +244,21 @@ def test_a_decoder_can_write_to_no_file(decoder: Callable[[str], None], workers:
         "b'\\x80\\x05cos\\nsystem\\n' * 9",
     ],
 )
-def test_an_answer_that_is_none_is_not_believed(answer: str, decoder: Callable[[str], None], workers: Workers) -> None:
+def test_an_answer_that_is_none_is_not_believed(answer: str, harmed: Callable[[str], Workers]) -> None:
     """As of a decoder that a file has taken over. 3 is where the worker's own answers go."""
-    decoder(f"os.write(3, {answer})")
+    workers = harmed(f"os.write(3, {answer})")
     error = error_of(PNG, workers)
-    assert error.kind == "crashed" and "an answer that is none" in error.reason
+    assert error.kind == "crashed" and "an invalid answer" in error.reason
     assert not workers._idle
 
 
-def test_a_reason_cannot_command_the_terminal(decoder: Callable[[str], None], workers: Workers) -> None:
-    decoder("os.write(3, struct.pack('<BIIB', 2, 0, 9, 0) + b'a\\x1b[2J\\n\\xffb\\0'); time.sleep(60)")
+def test_a_reason_cannot_command_the_terminal(harmed: Callable[[str], Workers]) -> None:
+    workers = harmed("os.write(3, struct.pack('<BIIB', 2, 0, 9, 0) + b'a\\x1b[2J\\n\\xffb\\0'); time.sleep(60)")
     assert error_of(PNG, workers).reason == "a[2J\ufffdb"
 
 
-def test_what_a_decoder_prints_is_not_an_answer(decoder: Callable[[str], None], workers: Workers) -> None:
-    decoder("os.write(1, b'x' * 100); os.write(2, b'y' * 100); print('z')")
+def test_what_a_decoder_prints_is_not_an_answer(harmed: Callable[[str], Workers]) -> None:
+    workers = harmed("os.write(1, b'x' * 100); os.write(2, b'y' * 100); print('z')")
     assert np.array_equal(decode(PNG, workers=workers), NOISE_HWC)
 
 
@@ -252,7 +266,7 @@ def test_what_a_decoder_prints_is_not_an_answer(decoder: Callable[[str], None], 
 
 
 def test_workers_end_with_their_owner() -> None:
-    preprocess = Preprocess(gmixer.load("gmixer_8_64.distill_in1k").data, isolate=True)
+    preprocess = Preprocess(gmixer.load("gmixer_8_64.distill_in1k").data, Reading(isolate=True))
     preprocess(PNG)
     (pid,) = pids(preprocess._workers)
     assert is_alive(pid)
@@ -320,7 +334,7 @@ def test_a_child_of_a_fork_has_workers_of_its_own(workers: Workers) -> None:
         assert not ends & {int(name) for name in os.listdir("/proc/self/fd") if "pipe" in link(name)}
         assert np.array_equal(decode(PNG, workers=workers), NOISE_HWC)
         assert pids(workers) != [pid]
-        isolate._end_all(workers._idle)
+        isolation._end_all(workers._idle)
 
     def link(name: str) -> str:
         try:
@@ -355,7 +369,7 @@ def test_a_fork_while_threads_start_workers() -> None:
 PROGRAM = """
 import os, signal, sys, time
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 from gmixer.images.decode import decode
 from gmixer.isolation.workers import Workers
 workers = Workers()
@@ -364,8 +378,9 @@ print(workers._idle[0]._process.pid, flush=True)
 """
 
 
-def run_program(rest: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM + textwrap.dedent(rest), PNG.hex()]
+def run_program(rest: str, *arguments: str) -> subprocess.Popen[str]:
+    program = PROGRAM + textwrap.dedent(rest)
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", program, PNG.hex(), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -400,19 +415,18 @@ def test_workers_end_with_the_process(rest: str) -> None:
 def test_a_worker_in_an_endless_loop_ends_although_its_parent_was_killed() -> None:
     process = run_program(
         """
-        from gmixer.isolation import workers as isolate
-        loop = ["from PIL import PngImagePlugin", "def load(image):", " while True: pass",
-                "PngImagePlugin.PngImageFile.load = load", "main(int"]
-        isolate._PROGRAM = isolate._PROGRAM.replace("main(int", chr(10).join(loop))
+        from gmixer.images.settings import DecodeSettings
+        from gmixer.isolation.workers import _Worker
         signal.signal(signal.SIGALRM, signal.SIG_IGN)  # the worker's clock must not be stopped by what it inherits
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-        worker = isolate._Worker(2**31)
+        worker = _Worker(2**31, sys.argv[2])
         print(worker._process.pid, flush=True)
         import threading
         threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGKILL]).start()
-        limits = Limits(max_seconds=1)
-        worker.decode(bytes.fromhex(sys.argv[1]), "PNG", source="", limits=limits, turn=True, channels=3)
-        """
+        settings = DecodeSettings(10**6, 10, True, 3, 0)
+        worker.decode(bytes.fromhex(sys.argv[1]), "PNG", source="", limits=Limits(max_seconds=1), settings=settings)
+        """,
+        HARMED.replace("{body}", "while True: pass"),
     )
     said, _ = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGKILL, "it was still waiting"
@@ -438,17 +452,24 @@ def test_a_worker_that_dies_does_not_end_its_parent_by_sigpipe() -> None:
 
 
 def test_a_worker_is_light_and_knows_nothing_of_the_user(
-    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: Callable[[str], None]
+    harmed: Callable[[str], Workers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    heavy = [
+        "numpy",
+        "typer",
+        "dataclasses",
+        "ctypes",
+        "gmixer.options",
+        "gmixer.images.decode",
+        "gmixer.images.pixels",
+    ]
+    assert all(find_spec(name) for name in heavy)
     (tmp_path / "PIL.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("SECRET", "token")
-    decoder(
-        "import sys; import json; bad = [m for m in ('numpy', 'typer', 'dataclasses', 'ctypes', 'gmixer.images.decode')"
-        " if m in sys.modules]; raise ValueError([bad, dict(os.environ), os.getcwd()])"
-    )
-    reason = error_of(PNG, workers).reason
+    body = f"bad = [m for m in {heavy} if m in sys.modules]; raise ValueError([bad, dict(os.environ), os.getcwd()])"
+    reason = error_of(PNG, harmed(f"import sys; {body}")).reason
     assert "[[], {" in reason and "SECRET" not in reason and "PYTHONPATH" not in reason and "'/']" in reason
 
 
@@ -461,7 +482,7 @@ def test_where_no_worker_can_be_started(workers: Workers, monkeypatch: pytest.Mo
 
 def test_a_preprocess_can_be_copied_and_sent(predictor: gmixer.Predictor) -> None:
     config: DataConfig = predictor.data
-    preprocess = Preprocess(config, isolate=True)
+    preprocess = Preprocess(config, reading=Reading(isolate=True))
     tensor = preprocess(PNG)
     for other in (copy.deepcopy(preprocess), pickle.loads(pickle.dumps(preprocess))):
         np.testing.assert_array_equal(other(PNG), tensor)
@@ -477,4 +498,4 @@ def test_max_seconds_is_a_number_above_zero(value: object) -> None:
 
 def test_limits_without_end_are_taken(workers: Workers) -> None:
     limits = Limits(max_pixels=2**70, max_frames=2**70, max_memory_bytes=2**60, max_seconds=86_400)
-    assert np.array_equal(decode(PNG, workers=workers, limits=limits), NOISE_HWC)
+    assert np.array_equal(decode(PNG, workers=workers, reading=Reading(limits=limits)), NOISE_HWC)

@@ -62,7 +62,7 @@ def test_not_known():
 
 
 def test_file_names_its_source():
-    text = resources.files("gmixer.data").joinpath("hypernyms.tsv").read_text(encoding="utf-8")
+    text = resources.files("gmixer.labels").joinpath("hypernyms.tsv").read_text(encoding="utf-8")
     assert "WordNet 3.0" in " ".join(line for line in text.splitlines()[:3] if line.startswith("#"))
 
 

@@ -15,7 +15,7 @@ from gmixer.errors import InputError
 from gmixer.labels import Label, imagenet_1k, labels_for
 from gmixer.labels.imagenet import imagenet_21k_goog, imagenet_21k_miil
 
-DATA = resources.files("gmixer.data")
+DATA = resources.files("gmixer.labels")
 TOOL = Path(__file__).parents[2] / "tools" / "make_imagenet_tables.py"
 WORDNET = Path("/usr/share/wordnet/data.noun")
 

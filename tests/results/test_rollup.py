@@ -126,6 +126,6 @@ def test_the_sum_is_the_same_in_any_batch():
 @pytest.mark.parametrize("labels", [labels_for(2, ["cat", "dog"]), labels_for(7), LABELS[:5] + labels_for(1, ["mine"])])
 def test_only_imagenets_classes_roll_up(labels):
     with pytest.raises(
-        InputError, match=r"class \d, '.*', is none of ImageNet's: only ImageNet's classes have a place"
+        InputError, match=r"class \d, '.*', is not one of ImageNet's: only ImageNet's classes have a place"
     ):
         RollUp(labels)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from gmixer import _native
 from gmixer.catalogue import VARIANTS
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
@@ -33,7 +34,7 @@ def two_blocks(variant: str) -> ModelConfig:
 
 
 @cache
-def judged(config: ModelConfig, batch: int) -> tuple[Stages, Stages]:
+def references(config: ModelConfig, batch: int) -> tuple[Stages, Stages]:
     """timm's stages of a drawn model in float64 and in float32."""
     model, x = drawn_mixer(config), drawn_images(config, batch)
     return timm_stages(model, x, torch.float64), timm_stages(model, x, torch.float32)
@@ -59,7 +60,7 @@ def assert_as_good_as_torch(stages: Stages, exact: Stages, torch_fp32: Stages) -
 def test_every_stage_matches_timm(variant: str, isa: str) -> None:
     config = two_blocks(variant)
     stages = engine_of(drawn_mixer(config), config, isa=isa).stages(drawn_images(config, 2))
-    assert_as_good_as_torch(stages, *judged(config, 2))
+    assert_as_good_as_torch(stages, *references(config, 2))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -85,7 +86,7 @@ def test_every_stage_matches_timm(variant: str, isa: str) -> None:
 )
 def test_any_grid_width_and_class_count(config: ModelConfig, isa: str) -> None:
     stages = engine_of(drawn_mixer(config), config, isa=isa).stages(drawn_images(config, 3))
-    assert_as_good_as_torch(stages, *judged(config, 3))
+    assert_as_good_as_torch(stages, *references(config, 3))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -119,7 +120,9 @@ def test_real_sizes_match_timm(variant: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize(
-    "config", [SMALL, replace(SMALL, channels=80, token_hidden=37, mlp="gelu")], ids=["swiglu", "gelu"]
+    "config",
+    [replace(SMALL, channels=96, channel_hidden=200), replace(SMALL, channels=80, token_hidden=37, mlp="gelu")],
+    ids=["swiglu", "gelu"],
 )
 def test_bits_do_not_depend_on_batch_order_or_threads(config: ModelConfig, isa: str) -> None:
     model, x = drawn_mixer(config), drawn_images(config, 64)
@@ -244,9 +247,15 @@ def test_an_unknown_or_absent_isa_names_those_present(absent: str, monkeypatch: 
         engine_of(drawn_mixer(SMALL), SMALL)
 
 
-def test_an_unknown_precision_is_refused() -> None:
+def test_a_precision_without_kernels_is_refused() -> None:
     with pytest.raises(ValueError, match="precision='int4' is not available on this CPU; it supports fp32"):
-        available_isas("int4")
+        _native.available_isas("int4")
+    for precision in ("int4", "bf16"):
+        assert available_isas(precision) == []
+        message = f"precision is '{precision}'; the native engine computes in fp32: leave it out, or pass"
+        with pytest.raises(InputError, match=message):
+            Engine(SMALL, [], precision=precision)
+    assert engine_of(drawn_mixer(SMALL), SMALL).precision == "fp32"
 
 
 def test_wrong_arrays_are_refused() -> None:
@@ -296,7 +305,7 @@ def test_from_torch_takes_timms_model_as_it_stands() -> None:
     model.train()
     engine = Engine.from_torch(model)
     assert engine.config == config
-    assert_as_good_as_torch(engine.stages(x), *judged(config, 3))
+    assert_as_good_as_torch(engine.stages(x), *references(config, 3))
     assert model.training, "the model is left as it was"
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     with torch.no_grad():

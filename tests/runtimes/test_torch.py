@@ -301,7 +301,8 @@ def test_the_flags_come_back_after_an_error_and_after_many_threads(monkeypatch: 
 
 
 def test_many_python_threads_may_call_one_engine() -> None:
-    engine, x = torch_engine_of(SMALL), drawn_images(SMALL, 24)
+    config = replace(SMALL, image_px=32, channels=32, channel_hidden=64)
+    engine, x = torch_engine_of(config), drawn_images(config, 24)
     expected = [engine.forward(x[i : i + 1], tokens=True) for i in range(24)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: engine.forward(x[i % 24 : i % 24 + 1], tokens=True), range(240)))

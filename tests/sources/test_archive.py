@@ -27,10 +27,12 @@ from PIL import Image
 import gmixer
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 from gmixer.sources import archive
 from gmixer.sources.address import split_member
-from gmixer.sources.listing import Found, find_images, is_archive
+from gmixer.sources.entry import may_be_image, read, read_head
+from gmixer.sources.listing import Listing, is_archive, list_files
+from gmixer.sources.local import LocalFile
 
 TAR_MODES = {"tar": "w:", "gzip": "w:gz", "bzip2": "w:bz2", "xz": "w:xz"}
 FORMATS = [*TAR_MODES, "zip"]
@@ -60,23 +62,27 @@ def add(tar: tarfile.TarFile, name: str, data: bytes = b"", **fields: object) ->
 def rows(path: Path, limits: Limits | None = None) -> list[tuple[str, object]]:
     """The way inside, and the bytes or the kind of error; "" is the archive itself."""
     found_rows: list[tuple[str, object]] = []
-    for found in find_images(path):
-        assert not found.named
+    for entry in list_files(path):
         answer: object
-        try:
-            answer = found.error.kind if found.error else found.member.read(limits or Limits())  # type: ignore[union-attr]
-        except ImageError as error:
-            assert error.source == found.path
-            answer = error.kind
-        found_rows.append((found.path.removeprefix(str(path)).removeprefix("::"), answer))
+        if isinstance(entry, ImageError):
+            key, answer = entry.source, entry.kind
+        else:
+            assert not entry.named and entry.read_at_once
+            key = entry.key
+            try:
+                answer = read(entry, limits or Limits())
+            except ImageError as error:
+                assert error.source == key
+                answer = error.kind
+        found_rows.append((key.removeprefix(str(path)).removeprefix("::"), answer))
     return found_rows
 
 
 def error_of(path: Path, name: str = "") -> ImageError:
     """What is said of the member, or of the archive."""
     wanted = f"{path}::{name}" if name else str(path)
-    (error,) = [found.error for found in find_images(path) if found.path == wanted]
-    assert error is not None and "\n" not in error.reason
+    (error,) = [found for found in list_files(path) if isinstance(found, ImageError) and found.source == wanted]
+    assert "\n" not in error.reason
     return error
 
 
@@ -107,7 +113,7 @@ def test_members_come_out_as_they_went_in(packed: str, files: Files, big: st.Dat
             return
         assert rows(path) == list(files)
         name, data = big.draw(st.sampled_from(files))
-        assert archive.read_member(str(path), name, source="x", limits=Limits()) == data
+        assert read(archive.NamedMember(str(path), name), Limits(), source="x") == data
 
 
 def test_a_header_that_comes_in_two_pieces(tmp_path: Path) -> None:
@@ -124,7 +130,7 @@ def test_sizes_around_every_block_and_buffer(packed: str, tmp_path: Path) -> Non
     files = [(f"{i}.bin", noise[:size]) for i, size in enumerate(sizes)]
     path = pack(tmp_path / "a", files, packed)
     assert rows(path) == files
-    heads = [(found.path, found.member.head) for found in find_images(path) if found.member]
+    heads = [(entry.key, read_head(entry)) for entry in list_files(path) if not isinstance(entry, ImageError)]
     assert heads == [(f"{path}::{name}", data[: archive.HEAD_BYTES]) for name, data in files], "none is read through"
 
 
@@ -171,7 +177,7 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).write_bytes(data)
         path = str(tmp_path / name)
-        assert list(find_images(path)) == [Found(path, named=True)], name
+        assert list(list_files(path)) == [LocalFile(path, named=True)], name
     os.mkfifo(tmp_path / "pipe")
     assert not is_archive(str(tmp_path / "pipe"))
     with pytest.raises(ImageError, match=r"starts like a gzip archive, not like an image.* as in photos.zip::cat.jpg"):
@@ -272,7 +278,7 @@ def test_a_member_over_the_byte_limit_costs_only_itself(packed: str, tmp_path: P
     path = pack(tmp_path / "a", [("a", b"a"), ("big", bytes(1001)), ("exact", bytes(1000))], packed)
     assert rows(path, Limits(max_bytes=1000)) == [("a", b"a"), ("big", "too_large"), ("exact", bytes(1000))]
     with pytest.raises(ImageError, match=r"holds 1,001 bytes; the limit is 1,000") as caught:
-        decode(f"{path}::big", limits=Limits(max_bytes=1000))
+        decode(f"{path}::big", reading=Reading(limits=Limits(max_bytes=1000)))
     assert caught.value.source == f"{path}::big"
 
 
@@ -301,9 +307,9 @@ def test_sizes_that_lie(tmp_path: Path) -> None:
 
 
 def test_a_size_is_counted_where_no_header_tells_it(tmp_path: Path) -> None:
-    member = archive.Member("a::b", b"head", 0, io.BytesIO(bytes(10**6)))
-    with pytest.raises(ImageError, match="holds at least 65,540 bytes"):
-        member.read(Limits(max_bytes=10_000))
+    member = archive.Member("a::b", 0, None, b"head", archive._Watched(io.BytesIO(bytes(10**6))))
+    with pytest.raises(ImageError, match="holds at least 10,001 bytes"):
+        read(member, Limits(max_bytes=10_000))
 
 
 def test_members_of_a_zip_that_overlap_are_refused(tmp_path: Path) -> None:
@@ -456,21 +462,21 @@ def test_any_damage_is_an_error_and_never_an_exception(packed: str, tmp_path: Pa
         for _ in range(draw.randint(1, 4)):
             data[draw.randrange(len(data))] = draw.randrange(256)
         (tmp_path / "a").write_bytes(data)
-        for found in find_images(tmp_path / "a"):
+        for entry in list_files(tmp_path / "a"):
             try:
-                if found.member:
-                    found.member.read(Limits())
+                if not isinstance(entry, ImageError):
+                    read(entry, Limits())
             except ImageError as error:
                 assert error.kind in ("corrupt", "too_large")
 
 
 def test_archives_in_folders_and_in_archives_are_not_opened(tmp_path: Path) -> None:
     inner = pack(tmp_path / "inner.tar", [("a.png", photo())])
-    (found,) = find_images(tmp_path)
-    assert found == Found(str(inner), named=False)
+    assert list(list_files(tmp_path)) == [LocalFile(str(inner))]
     outer = pack(tmp_path / "outer.tar", [("inner.tar", inner.read_bytes())])
-    (found,) = find_images(outer)
-    assert found.member is not None and not found.member.is_image
+    (member,) = list_files(outer)
+    assert isinstance(member, archive.Member) and not may_be_image(member)
+    assert Listing([outer]).count() is None, "it would have to be read completely"
     with pytest.raises(ImageError, match="no such member"):
         decode(f"{outer}::inner.tar::a.png")
 
@@ -528,6 +534,20 @@ def test_embed_keeps_paths_and_vectors_together(album: Path, photos: list[Path],
         wanted = gmixer.load("gmixer_8_64").embed(stored["paths"].tolist()).vectors
         np.testing.assert_array_equal(stored["vectors"], wanted)
         assert stored["failed_kinds"].tolist() == ["refused", "corrupt"]
+
+
+@pytest.mark.parametrize("packed", FORMATS)
+def test_a_member_has_a_version_that_changes_with_it(packed: str, tmp_path: Path) -> None:
+    def version() -> object:
+        (member,) = list_files(tmp_path / "a")
+        assert isinstance(member, archive.Member) and member.size == 4
+        return member.version
+
+    pack(tmp_path / "a", [("a.png", b"1234")], packed)
+    os.utime(tmp_path / "a", ns=(0, 7))
+    assert version() == (zlib.crc32(b"1234") if packed == "zip" else 7)
+    pack(tmp_path / "a", [("a.png", b"4321")], packed)
+    assert version() not in (zlib.crc32(b"1234"), 7)
 
 
 def test_places_are_where_the_bytes_stand(tmp_path: Path) -> None:

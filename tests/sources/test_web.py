@@ -28,8 +28,9 @@ import gmixer
 from gmixer.cli import app
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
-from gmixer.options import Limits
+from gmixer.options import Limits, Reading
 from gmixer.sources import web
+from gmixer.sources.entry import read
 
 PUBLIC, PUBLIC_V6, PRIVATE = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "10.1.2.3"
 dial = web._dial
@@ -137,7 +138,7 @@ def floods(head: bytes) -> Answer:
 
 def failure(url: str, limits: Limits | None = None) -> ImageError:
     with pytest.raises(ImageError) as caught:
-        web.fetch(url, limits=limits or Limits())
+        read(web.WebFile(url), limits or Limits())
     assert caught.value.source == url
     assert "\n" not in caught.value.reason
     return caught.value
@@ -146,7 +147,7 @@ def failure(url: str, limits: Limits | None = None) -> ImageError:
 def test_a_picture_comes_as_the_server_has_it(internet: Internet) -> None:
     body = bytes(range(256)) * 1000
     internet.pages["/a b/ü.jpg"] = internet.pages["/a%20b/%C3%BC.jpg"] = sends(body)
-    assert web.fetch("http://pictures.example/a b/ü.jpg?size=1&x=%20#top", limits=Limits()) == body
+    assert read(web.WebFile("http://pictures.example/a b/ü.jpg?size=1&x=%20#top"), Limits()) == body
     (asked,) = internet.asked
     assert asked.path == "/a%20b/%C3%BC.jpg?size=1&x=%20"
     assert dict(asked.headers) == {
@@ -171,7 +172,7 @@ def test_a_picture_comes_as_the_server_has_it(internet: Internet) -> None:
 def test_hosts_and_ports(url: str, host: str, header: str, port: int, internet: Internet) -> None:
     internet.hosts[host] = [[PUBLIC]]
     internet.pages["/a"] = sends(b"picture")
-    assert web.fetch(url, limits=Limits()) == b"picture"
+    assert read(web.WebFile(url), Limits()) == b"picture"
     assert internet.resolved == [host]
     assert internet.asked[0].headers["Host"] == header
     assert internet.dialled == [(PUBLIC, port)]
@@ -219,7 +220,7 @@ def test_hostile_urls_are_refused_before_anybody_is_called(url: str, monkeypatch
     monkeypatch.setattr(web, "_dial", lambda *arguments: pytest.fail(f"dialled {arguments}"))
     error = failure(url)
     assert error.kind == "refused", error.reason
-    assert error.reason.endswith("save the picture and give its path")
+    assert error.reason.endswith("save the image and pass its path")
 
 
 @pytest.mark.parametrize("addresses", [[PRIVATE], [PUBLIC, PRIVATE], [PUBLIC, "::1"], [PUBLIC_V6, PUBLIC, "127.0.0.1"]])
@@ -233,7 +234,7 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_dialled(internet: In
     """DNS rebinding: the second answer would be loopback."""
     internet.hosts["rebinding.example"] = [[PUBLIC], ["127.0.0.1"]]
     internet.pages["/a"] = sends(b"picture")
-    assert web.fetch("http://rebinding.example/a", limits=Limits()) == b"picture"
+    assert read(web.WebFile("http://rebinding.example/a"), Limits()) == b"picture"
     assert internet.resolved == ["rebinding.example"]
     assert internet.dialled == [(PUBLIC, 80)]
 
@@ -251,7 +252,7 @@ def test_the_next_address_is_tried_where_one_refuses(internet: Internet) -> None
     internet.hosts["two.example"] = [[PUBLIC_V6, PUBLIC]]
     internet.refusing = {PUBLIC_V6}
     internet.pages["/a"] = sends(b"picture")
-    assert web.fetch("http://two.example/a", limits=Limits()) == b"picture"
+    assert read(web.WebFile("http://two.example/a"), Limits()) == b"picture"
     assert [address for address, _ in internet.dialled] == [PUBLIC_V6, PUBLIC]
 
 
@@ -261,7 +262,7 @@ def test_redirects_are_followed(internet: Internet) -> None:
     internet.pages["/b"] = redirects("//other.example/c", 303)
     internet.pages["/c"] = redirects("http://other.example:81/ü".encode().decode("latin-1"), 308)
     internet.pages["/%C3%BC"] = sends(b"picture")
-    assert web.fetch("http://pictures.example/a", limits=Limits()) == b"picture"
+    assert read(web.WebFile("http://pictures.example/a"), Limits()) == b"picture"
     assert internet.dialled == [(PUBLIC, 80), (PUBLIC, 80), (PUBLIC_V6, 80), (PUBLIC_V6, 81)]
 
 
@@ -290,7 +291,7 @@ def test_redirects_end(internet: Internet) -> None:
     for i in range(20):
         internet.pages[f"/{i}"] = redirects(f"/{i + 1}")
     internet.pages["/20"] = sends(b"picture")
-    assert web.fetch("http://pictures.example/15", limits=Limits()) == b"picture"
+    assert read(web.WebFile("http://pictures.example/15"), Limits()) == b"picture"
     error = failure("http://pictures.example/14")
     assert error.kind == "refused" and "more than 5 times" in error.reason
     assert len(internet.asked) == 6 + 6
@@ -358,12 +359,12 @@ def test_a_length_over_the_limit_is_believed_at_once(internet: Internet, monkeyp
     error = failure("http://pictures.example/a", Limits(max_bytes=1000))
     assert error.kind == "too_large" and "holds 1,001 bytes" in error.reason
     internet.pages["/a"] = sends(bytes(1000))
-    assert web.fetch("http://pictures.example/a", limits=Limits(max_bytes=1000)) == bytes(1000)
+    assert read(web.WebFile("http://pictures.example/a"), Limits(max_bytes=1000)) == bytes(1000)
 
 
 def test_more_than_content_length_is_not_read(internet: Internet) -> None:
     internet.pages["/a"] = sends(b"picture and more", Content_Length=7)
-    assert web.fetch("http://pictures.example/a", limits=Limits()) == b"picture"
+    assert read(web.WebFile("http://pictures.example/a"), Limits()) == b"picture"
 
 
 @pytest.mark.parametrize(
@@ -375,7 +376,7 @@ def test_more_than_content_length_is_not_read(internet: Internet) -> None:
         (sends(b"", status=302), "answers 302"),
         (sends(b"part", status=206), "answers 206"),
         (sends(gzip.compress(bytes(10**6)), Content_Encoding="gzip"), "comes compressed as 'gzip'"),
-        (sends(b"cut", Content_Length=100), "the connection ended before the picture did"),
+        (sends(b"cut", Content_Length=100), "the connection ended before the image did"),
         (sends(b"5\r\ncut", Content_Length=None, Transfer_Encoding="chunked"), "the connection ended before"),
         (lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH\r\n"), "does not answer in HTTP"),
         (lambda handler: None, "does not answer in HTTP"),
@@ -399,7 +400,7 @@ def test_proxies_of_the_environment_are_not_used(internet: Internet, monkeypatch
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     internet.pages["/a"] = sends(b"picture")
-    assert web.fetch("http://pictures.example/a", limits=Limits()) == b"picture"
+    assert read(web.WebFile("http://pictures.example/a"), Limits()) == b"picture"
     assert internet.dialled == [(PUBLIC, 80)]
 
 
@@ -427,7 +428,7 @@ def test_https_checks_the_certificate_and_its_name(
         error = failure("https://pictures.example/a")
         assert error.kind == "unreadable" and "certificate is not valid (self-signed certificate" in error.reason
         monkeypatch.setattr(web, "_tls", lambda: ssl.create_default_context(cafile=certificate))
-        assert web.fetch("https://pictures.example/a", limits=Limits()) == b"picture"
+        assert read(web.WebFile("https://pictures.example/a"), Limits()) == b"picture"
         assert internet.dialled[-1] == (PUBLIC, 443) and internet.asked[-1].headers["Host"] == "pictures.example"
         assert "certificate is not valid (Hostname mismatch" in failure("https://other.example/a").reason
         asked = len(internet.asked)
@@ -447,9 +448,25 @@ def test_a_url_is_fetched_only_when_allowed(internet: Internet, jpeg: Path) -> N
     with pytest.raises(ImageError, match=r"is a URL.*pass allow_urls=True to gmixer.load") as caught:
         decode(url)
     assert caught.value.kind == "refused" and internet.resolved == []
-    np.testing.assert_array_equal(decode(url, allow_urls=True), decode(jpeg))
+    np.testing.assert_array_equal(decode(url, reading=Reading(allow_urls=True)), decode(jpeg))
     with pytest.raises(ImageError, match="no such file"):
-        decode(Path(url), allow_urls=True)
+        decode(Path(url), reading=Reading(allow_urls=True))
+
+
+@pytest.mark.parametrize("url", ["ftp://files.example/a.jpg", "s3://bucket/a.jpg", "file:///etc/passwd", "FTP://x"])
+def test_other_schemes_are_refused_whatever_is_allowed(url: str, internet: Internet) -> None:
+    for reading in (Reading(), Reading(allow_urls=True)):
+        with pytest.raises(ImageError, match=r"is a URL of the scheme .*, which gmixer does not fetch") as caught:
+            decode(url, reading=reading)
+        assert (caught.value.kind, caught.value.source) == ("refused", url)
+    assert internet.resolved == []
+
+
+def test_a_wrong_scheme_on_the_command_line_is_one_refused_row(jpeg: Path) -> None:
+    finished = CliRunner().invoke(app, ["classify", "ftp://files.example/a.jpg", str(jpeg), "--json"])
+    refused, good = (json.loads(line) for line in finished.stdout.splitlines())
+    assert refused["path"] == "ftp://files.example/a.jpg" and refused["error"]["kind"] == "refused"
+    assert "predictions" in good and finished.exit_code == 1
 
 
 def test_through_the_predictor(internet: Internet, jpeg: Path) -> None:
@@ -482,8 +499,8 @@ def test_a_file_that_is_called_so_goes_by_its_path(jpeg: Path, tmp_path: Path, m
     (tmp_path / "http:").mkdir()
     shutil.copy(jpeg, "http:/a.jpg")
     np.testing.assert_array_equal(decode("./http:/a.jpg"), decode(jpeg))
-    with pytest.raises(ImageError, match="names no host"):
-        decode("http:/a.jpg", allow_urls=True)
+    with pytest.raises(ImageError, match="without a host"):
+        decode("http:/a.jpg", reading=Reading(allow_urls=True))
 
 
 def test_nothing_of_it_is_imported_before_a_url_comes(jpeg: Path) -> None:

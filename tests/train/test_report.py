@@ -297,7 +297,7 @@ def test_a_run_ends_with_a_report_a_card_and_a_model_that_loads(tmp_path: Path) 
     (data / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     listener = Watching()
     trained = train(data, read_recipe("probe"), tmp_path / "run", listener=listener)
-    assert re.fullmatch(r"\d+ pictures to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", listener.said[0])
+    assert re.fullmatch(r"\d+ images to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", listener.said[0])
     assert trained.report == tmp_path / "run" / "report.html"
     text = text_of(trained.report.read_text(encoding="utf-8"))
     assert "broken.png" in text and "1 could not be read" in text

@@ -49,11 +49,12 @@ def classify(
     Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
     """
     from dataclasses import replace
+    from functools import partial
 
-    from gmixer.cli.inputs import Inputs
     from gmixer.cli.opening import best_model, file_progress, open_predictor
     from gmixer.cli.terminal import own_stderr
     from gmixer.rows.answers import Answer, open_answers
+    from gmixer.sources.inputs import Inputs
 
     if as_json and as_csv:
         raise typer.BadParameter("take one of --json and --csv")
@@ -65,12 +66,12 @@ def classify(
         rollup_at = ROLLUP_AT
     if rollup_at is not None:
         predictor.require_rollup(rollup_at)
-    inputs = Inputs(paths, max_bytes=reading.limits.max_bytes)
+    inputs = Inputs(paths, reading)
     view = open_answers(
         as_json=as_json, as_csv=as_csv, k=min(k, predictor.model.num_classes), rollup=rollup_at is not None
     )
     with own_stderr(), file_progress(inputs, view.console):
-        for path, result in inputs.results(predictor, k, rollup_at=rollup_at):
+        for path, result in inputs.results(partial(predictor.stream, k=k, rollup_at=rollup_at)):
             view.row(Answer(path, result if isinstance(result, Exception) else result.prediction.above(threshold)))
     if summary := inputs.summary():
         print(summary, file=sys.stderr)

@@ -38,24 +38,25 @@ def embed(
     Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
     """
     from dataclasses import replace
+    from functools import partial
 
-    from gmixer.cli.inputs import Inputs
     from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_predictor
     from gmixer.cli.terminal import own_stderr
     from gmixer.errors import ImageError
     from gmixer.rows.npz import FORMAT, open_npz
     from gmixer.rows.text import printable
     from gmixer.rows.writer import check_output
+    from gmixer.sources.inputs import Inputs
 
     check_output(output, (FORMAT,))
     source, reading = best_model(model, chatty=True), replace(reading, allow_urls=True)
     predictor = open_predictor(source, weights, reading, runtime, image_size, chatty=True)
-    inputs = Inputs(paths, max_bytes=reading.limits.max_bytes)
+    inputs = Inputs(paths, reading)
     failures: list[tuple[str, ImageError]] = []
     about: dict[str, str | int] = {"model": predictor.name, "image_px": predictor.model.image_px}
     writing = open_npz(output, channels=predictor.model.channels, about=about)
     with own_stderr(), writing as writer, file_progress(inputs):
-        for path, result in inputs.results(predictor, k=1):
+        for path, result in inputs.results(partial(predictor.stream, k=1)):
             writer.write([_row(path, result)])
             if isinstance(result, ImageError):
                 failures.append((path, result))

@@ -14,9 +14,9 @@ from gmixer.cli.flags import AUTO
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gmixer.cli.inputs import Inputs
     from gmixer.options import Native, Reading, Torch, WeightsSource
     from gmixer.predictor import Predictor
+    from gmixer.sources.inputs import Inputs
 
 HANDFUL = 5  # more images than this get a progress bar
 

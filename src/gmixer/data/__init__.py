@@ -3,7 +3,7 @@
 preprocess.py  Preprocess: uint8 pixels of any size → float32, bit-equal to timm's
 window.py      Pillow's resize, of the window that the crop keeps; the work is native (native/pixels)
 
-timm's users call the rest of timm.data here, so those names are passed on from gmixer.labels and gmixer.timm_compat.
+Users of timm.data expect further names here, so gmixer.labels and gmixer.timm_compat provide them lazily.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gmixer.timm_compat.resolve import resolve_model_data_config as resolve_model_data_config
     from gmixer.timm_compat.transforms import create_transform as create_transform
 
-# The one exception to the rule that a room imports only from rooms before it; nothing is imported until it is used.
+# The only exception to the rule that a room imports only from rooms before it. Each is imported at its first use.
 _PASSED_ON = {
     "ImageNetInfo": "gmixer.timm_compat.imagenet_info",
     "Label": "gmixer.labels.imagenet",

@@ -1,15 +1,15 @@
-"""A picture → the tensor that a model takes: resize, crop, scale to 0…1, normalise.
+"""An image → the tensor that a model takes: resize, crop, scale to 0…1, normalise.
 
-Bit-equal to timm's evaluation transform (`timm.data.create_transform(**config, is_training=False)` on a PIL picture),
-in the uint8 pixels and in the float32 tensor, without torch.
+Bit-equal to timm's evaluation transform (`timm.data.create_transform(**config, is_training=False)` on a PIL image), in
+the uint8 pixels and in the float32 tensor, without torch.
 
-H height, W width of the picture as it came; S the model's side, image_px; C the model's channels, in_chans: 3 are RGB,
-1 is grey, any other number are planes, which come as an array.
+H height, W width of the decoded image; S the model's side, image_px; C the model's channels, in_chans: 3 is RGB, 1 is
+grey, any other number means planes, passed as an array.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,71 +22,64 @@ from gmixer.data.window import resize_window, vertical_first
 from gmixer.errors import ImageError, InputError
 from gmixer.images.decode import ImageLike, decode, name_of
 from gmixer.isa import check_isa
-from gmixer.options import Limits, Orientation
+from gmixer.options import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:
     from gmixer.isolation.workers import Workers
 
-# Only the window that the crop keeps is computed, so a 1x65535 line costs no more than a square. Two things still grow
-# with the picture. What lies between the two passes: with Pillow 13's order never more than the picture itself, but
-# before it as many rows as the picture has. And a side that is shrunk, 16 + 16 C bytes a pixel: weights and lanes.
+# Only the window that the crop keeps is computed, so a 1x65535 line costs no more than a square. Two buffers still grow
+# with the image. First, the pixels between the two passes: never more than the image in Pillow 13's order, but all rows
+# of the image in earlier versions. Second, weights and lanes for a side that shrinks: 16 + 16 C bytes a pixel.
 MAX_RESIZED_PIXELS = 89_000_000  # between the passes
 MAX_SHRUNK_SIDE_PX = 8_388_608
 
-FAST_MARGIN = 2  # measured, see docs/pictures.md: with 1 the answers move, with 4 there is little to gain
+FAST_MARGIN = 2  # measured, see docs/pictures.md: with 1 the results change more, with 4 little time is saved
 
-_COLOURS = {1: ", grey", 3: ", RGB"}
+_CHANNEL_NAMES = {1: ", grey", 3: ", RGB"}
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The evaluation transform of one DataConfig; call it with a picture.
+    """The evaluation transform of one DataConfig; call it with an image.
 
-    limits, orientation, allow_urls: how pictures are read and decoded, see gmixer.images.decode.
-    isolate: files are decoded in processes of their own, see gmixer.isolation.workers; they end with this object.
-    fast_decode: JPEGs are decoded at a half, a quarter or an eighth of their size, where that still leaves their short
-        side FAST_MARGIN times as long as the resize makes it. Faster, and not timm's pixels: see docs/pictures.md.
+    reading: how images are read and decoded. With isolate, the decoding processes end with this object. With
+        fast_decode, a JPEG is decoded at a half, a quarter or an eighth of its size. Its short side stays at least
+        FAST_MARGIN times as long as after the resize. This is faster, but the pixels differ from timm's:
+        docs/pictures.md.
     isa: the instruction set of the resize; None takes $GMIXER_ISA, else the best this CPU supports. All give the same
         bytes. Raises EngineError for one that this CPU does not support.
     """
 
     config: DataConfig
-    _: KW_ONLY
-    limits: Limits = field(default_factory=Limits)
-    orientation: Orientation = "apply"
-    allow_urls: bool = False
-    isolate: bool = False
-    fast_decode: bool = False
+    reading: Reading = DEFAULT_READING
     isa: str | None = None
 
     def __post_init__(self) -> None:
         self._isa  # noqa: B018 - an unknown one is refused here, not at the first image
         _keep_freed_memory()
-        if self.isolate:
-            self._workers  # noqa: B018 - made here: two threads at once would make two, with processes of their own
+        if self.reading.isolate:
+            self._workers  # noqa: B018 - made here: two threads at once would make two
 
     def __call__(self, image: ImageLike, *, name: str | None = None) -> NDArray[np.float32]:
         """A path, a file's bytes, a PIL image or a uint8 array → float32 (C, S, S), C-contiguous.
 
-        name: what errors call the picture; else the path as given, "<bytes>", "<image>" or "<array>".
+        name: the image's name in errors; None: the path as given, "<bytes>", "<image>" or "<array>".
         Raises as `decode` and `crop` do: ImageError of any kind, InputError.
         """
         pixels_HWC = decode(
             image,
             name=name,
-            limits=self.limits,
-            orientation=self.orientation,
+            reading=self.reading,
             channels=self.config.in_chans,
-            allow_urls=self.allow_urls,
-            workers=self._workers if self.isolate else None,
-            reduce_to_px=FAST_MARGIN * self.config.resize_px if self.fast_decode else 0,
+            workers=self._workers if self.reading.isolate else None,
+            reduce_to_px=FAST_MARGIN * self.config.resize_px if self.reading.fast_decode else 0,
         )
         return self.from_pixels(pixels_HWC, name=name or name_of(image))
 
     def from_pixels(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.float32]:
         """Decoded pixels, uint8 (H, W, C) → float32 (C, S, S), C-contiguous.
 
-        name: what an error calls the picture. Raises as `crop` does.
+        name: the image's name in errors. Raises as `crop` does.
         """
         pixels_SSC = self.crop(pixels_HWC, name=name)
         x_CSS = np.empty((self.config.in_chans, *pixels_SSC.shape[:2]), np.float32)
@@ -94,11 +87,11 @@ class Preprocess:
         return x_CSS
 
     def crop(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.uint8]:
-        """Decoded pixels, uint8 (H, W, C) → what the model sees of them, resized and cropped: uint8 (S, S, C).
+        """Decoded pixels, uint8 (H, W, C) → the pixels that the model sees, resized and cropped: uint8 (S, S, C).
 
-        Raises InputError for an array of another type or shape; ImageError for a picture so elongated that crop mode
-        "border" would shrink its short side to nothing ("unsupported"), or that shrinking its long one would take more
-        memory than MAX_RESIZED_PIXELS and MAX_SHRUNK_SIDE_PX allow, or than there is ("too_large").
+        Raises InputError for an array of another type or shape. Raises ImageError for an elongated image:
+        "unsupported", if crop mode "border" would shrink its short side to nothing; "too_large", if the resize needs
+        more memory than MAX_RESIZED_PIXELS and MAX_SHRUNK_SIDE_PX allow, or than is available.
         """
         _check_pixels(pixels_HWC, self.config.in_chans)
         resized = self._resized_size(*pixels_HWC.shape[:2], name=name)
@@ -108,7 +101,7 @@ class Preprocess:
             return self._pad(resize_window(pixels_HWC, resized, rows, columns, self.config.interpolation, self._isa))
         except MemoryError as error:
             size = f"{resized[1]}x{resized[0]}"
-            reason = f"resizing it to {size} takes more memory than there is; cut it to a squarer shape"
+            reason = f"resizing it to {size} takes more memory than is available; cut it to a squarer shape"
             raise ImageError("too_large", reason, name) from error
 
     def _resized_size(self, height: int, width: int, *, name: str) -> tuple[int, int]:
@@ -133,7 +126,7 @@ class Preprocess:
                 return (target, long) if height <= width else (long, target)
 
     def _pad(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """At most S on each side → (S, S, C), the mean's colour around it. Only crop mode "border" has need of it."""
+        """At most S on each side → (S, S, C), the mean's colour around it. Only crop mode "border" needs this."""
         side = self.config.image_px
         height, width, channels = pixels_HWC.shape
         if (height, width) == (side, side):
@@ -156,7 +149,7 @@ class Preprocess:
 
     @cached_property
     def _normalised(self) -> NDArray[np.float32]:
-        """(C, 256): what each byte of each channel becomes; in float32 and in torchvision's order of operations."""
+        """(C, 256): the normalised value of each byte in each channel, in float32, computed in torchvision's order."""
         scaled = np.arange(256, dtype=np.float32) / np.float32(255)
         mean = np.array(self.config.mean, np.float32)[:, None]
         std = np.array(self.config.std, np.float32)[:, None]
@@ -164,15 +157,16 @@ class Preprocess:
 
 
 def _keep_freed_memory() -> None:
-    """Teaches glibc to keep the memory of a picture for the next one: it keeps twice the largest piece that it has seen
-    freed. Else it gives it back, and the kernel clears it anew: 250 page faults, a quarter of the time of a JPEG of
-    500x375. Nothing is touched here, so it costs nothing; other allocators do not mind.
+    """Makes glibc keep the memory of an image for the next one: it keeps twice the largest block that was freed.
+
+    Otherwise it returns the memory, and the kernel clears it again: 250 page faults, a quarter of the time of a 500x375
+    JPEG. The block here is never written to, so it takes no time. Other allocators ignore this.
     """
     np.empty(2**24, np.uint8)
 
 
 def _check_pixels(pixels_HWC: NDArray[np.uint8], channels: int) -> None:
-    wanted = f"(height, width, {channels}){_COLOURS.get(channels, '')}"
+    wanted = f"(height, width, {channels}){_CHANNEL_NAMES.get(channels, '')}"
     if not isinstance(pixels_HWC, np.ndarray):
         raise InputError(f"pixels are a {type(pixels_HWC).__name__}; wanted a uint8 array {wanted}")
     if pixels_HWC.dtype != np.uint8 or pixels_HWC.ndim != 3 or pixels_HWC.shape[2] != channels or 0 in pixels_HWC.shape:

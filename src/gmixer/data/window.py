@@ -1,6 +1,6 @@
 """Pillow's resize, bit for bit, of a window of the result: what the crop would throw away is not computed.
 
-The work is native (native/pixels). Here is the one thing that depends on Pillow's version: which way it goes first.
+The work is native (native/pixels). Only the order of the two passes depends on Pillow's version, and is decided here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def resize_window(
     interpolation: Interpolation,
     isa: str,
 ) -> NDArray[np.uint8]:
-    """uint8 (H, W, C) → uint8 (h, w, C): those rows and columns of it resized to `size`, (height, width).
+    """uint8 (H, W, C) → uint8 (h, w, C): these rows and columns of the image resized to `size`, (height, width).
 
-    Any number of channels, each as Pillow would resize it alone. isa: the instruction set; all give the same bytes.
-    Raises MemoryError.
+    Any number of channels, each resized as Pillow would resize it alone. isa: the instruction set; all give the same
+    bytes. Raises MemoryError.
     """
     window_hwC = np.empty((rows.stop - rows.start, columns.stop - columns.start, pixels_HWC.shape[2]), np.uint8)
     _native.resize_window(
@@ -44,10 +44,11 @@ def resize_window(
 
 
 def vertical_first(before: tuple[int, ...], after: tuple[int, int], pillow: tuple[int, ...] = _PILLOW) -> bool:
-    """Does Pillow go vertically first from `before` to `after`, both (height, width)? Each pass rounds, so it shows.
+    """Whether Pillow resizes vertically first from `before` to `after`, both (height, width). Each pass rounds, so the
+    order changes pixels.
 
-    pillow: its version, (major, minor). One later than 13.0, the last known here, is taken to do as that does;
-    tests/test_window.py tells if it does not. Source: Resample.c of 13.0, Image.py of 12.2.
+    pillow: its version, (major, minor). A version after 13.0, the last known here, is assumed to behave as 13.0;
+    tests/data/test_window.py fails if it does not. Source: Resample.c of 13.0, Image.py of 12.2.
     """
     (height, width), (to_height, to_width) = before, after
     if pillow >= (13, 0):

@@ -1,25 +1,25 @@
-"""Labelled pictures, whatever they lie in, without torch: what training and measuring read.
+"""Labelled images in any format, without torch: what training and evaluation read.
 
-opening.py    open_pictures, open_split, open_held_out: the one way in; what a source is, by its content
-pictures.py   Pictures, Subset, SoftLabels, UNKNOWN: what comes out
-folder.py     image folders
-csv_table.py  CSV: path, label
-parquet.py    Parquet: images' bytes or paths, and labels
-columns.py    what columns are called and hold, of all tables
-shards.py     WebDataset's tars
-hub.py        Hugging Face `datasets`: a name of the Hub, a folder saved to disk
-files.py      pictures that are files of their own
-stored.py     what each of these gives
-parts.py      train and val, where the data says so
-split.py      train and val, where it does not
-numbering.py  names → class indices; the parts agree, ImageNet's synsets are known
-balance.py    how many pictures each class has
+opening.py         open_images, open_split, open_held_out: the only entry points; the format is told by the content
+labeled_images.py  LabeledImages, Subset, SoftLabels, UNKNOWN: what they return
+folder.py          image folders
+csv_table.py       CSV: path, label
+parquet.py         Parquet: the bytes of images or their paths, and labels
+columns.py         the names and contents of columns, for all tables
+shards.py          WebDataset tars
+huggingface.py     Hugging Face `datasets`: a name on the Hub, a folder saved to disk
+image_files.py     images that are files of their own
+dataset_base.py    the base class of every format
+splits.py          train and val, if the data says so
+holdout.py         train and val, if it does not
+class_index.py     names → class indices; all splits agree, ImageNet's synsets are recognized
+balance.py         how many images each class has
 """
 
 from gmixer.datasets.balance import Balance, balance, described
 from gmixer.datasets.class_index import counts_by_place, imagenet_indices, same_classes
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, SoftLabels, Subset
-from gmixer.datasets.opening import Split, open_held_out, open_pictures, open_split
+from gmixer.datasets.opening import Split, open_held_out, open_images, open_split
 from gmixer.datasets.splits import abbreviate
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "described",
     "imagenet_indices",
     "open_held_out",
-    "open_pictures",
+    "open_images",
     "open_split",
     "same_classes",
 ]

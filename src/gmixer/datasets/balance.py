@@ -1,4 +1,4 @@
-"""How many pictures each class has: what a person should see before a run."""
+"""How many images each class has: what a user should see before a run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 
-NAMED = 5  # classes that a sentence names
+NAMED = 5  # the classes that a sentence names
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """classes: (name, number of pictures), in the order of the class indices. unlabelled: pictures without a label."""
+    """classes: (name, number of images), in the order of the class indices. unlabelled: images without a label."""
 
     classes: tuple[tuple[str, int], ...]
     unlabelled: int
@@ -28,28 +28,30 @@ class Balance:
 
     @property
     def empty(self) -> tuple[str, ...]:
-        """The classes without a picture."""
+        """The classes without an image."""
         return tuple(name for name, count in self.classes if not count)
 
 
-def balance(pictures: LabeledImages) -> Balance:
-    """Where the data only has numbers, classes go up to the largest and are called "class 17"."""
-    known = pictures.labels[pictures.labels != UNKNOWN]
-    counts = np.bincount(known, minlength=len(pictures.classes or ()))
-    names = pictures.classes or [f"class {label}" for label in range(len(counts))]
-    return Balance(tuple(zip(names, counts.tolist(), strict=True)), len(pictures) - len(known))
+def balance(images: LabeledImages) -> Balance:
+    """If the data holds only numbers, the classes go up to the largest number, with names such as "class 17"."""
+    known = images.labels[images.labels != UNKNOWN]
+    counts = np.bincount(known, minlength=len(images.classes or ()))
+    names = images.classes or [f"class {label}" for label in range(len(counts))]
+    return Balance(tuple(zip(names, counts.tolist(), strict=True)), len(images) - len(known))
 
 
 def described(train: LabeledImages, val: LabeledImages) -> list[str]:
-    """What a person should know of the two parts before a run, a sentence each."""
-    learnt, held_out = balance(train), balance(val)
-    lines = [f"{len(train):,} pictures to learn from, {len(val):,} held out; {_spread(learnt)}"]
-    if learnt.unlabelled or held_out.unlabelled:
-        lines.append(f"without a label: {learnt.unlabelled:,} of those to learn from, {held_out.unlabelled:,} held out")
-    if learnt.empty:
-        lines.append(f"no picture to learn from: {_some(learnt.empty)}")
+    """What a user should know of the two splits before a run, one sentence each."""
+    trained_on, held_out = balance(train), balance(val)
+    lines = [f"{len(train):,} images to learn from, {len(val):,} held out; {_spread(trained_on)}"]
+    if trained_on.unlabelled or held_out.unlabelled:
+        lines.append(
+            f"without a label: {trained_on.unlabelled:,} images to learn from, {held_out.unlabelled:,} held out"
+        )
+    if trained_on.empty:
+        lines.append(f"no image to learn from: {_first_names(trained_on.empty)}")
     if held_out.empty:
-        lines.append(f"no picture held out, so not measured: {_some(held_out.empty)}")
+        lines.append(f"no image held out, so not measured: {_first_names(held_out.empty)}")
     return lines + list(dict.fromkeys((*train.notes, *val.notes)))
 
 
@@ -63,6 +65,6 @@ def _spread(counted: Balance) -> str:
     return f"{classes}, the smallest of {least:,} ({least_name}), the largest of {most:,} ({most_name})"
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _first_names(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"

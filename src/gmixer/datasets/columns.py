@@ -1,4 +1,4 @@
-"""What the columns of a table are called, and what they hold: for CSV, Parquet and Hugging Face's data sets alike."""
+"""The names and contents of a table's columns, for CSV, Parquet and Hugging Face `datasets`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from gmixer.datasets.class_index import checked, numbered
 from gmixer.datasets.labeled_images import UNKNOWN, SoftLabels
 from gmixer.errors import ImageError, InputError
-from gmixer.options import DEFAULT_LIMITS
-from gmixer.sources.local import read_file, too_many_bytes
+from gmixer.options import Reading
+from gmixer.sources.entry import read, too_many_bytes
+from gmixer.sources.local import LocalFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,24 +27,24 @@ TEACHER = ("teacher_index", "teacher_probability")
 
 
 def find(wanted: Sequence[str], columns: Sequence[str]) -> str | None:
-    """The first of the names wanted that is among the columns, capitals aside, as it stands there."""
+    """The first of the wanted names that is a column, ignoring case; spelled as the column is."""
     there = {column.strip().lower(): column for column in reversed(columns)}
     return next((there[name] for name in wanted if name in there), None)
 
 
 def label_column(columns: Sequence[str], source: str) -> str:
-    """Raises InputError where there is none."""
+    """Raises InputError if there is none."""
     if (column := find(LABEL, columns)) is None:
-        raise InputError(f"{source} has the columns {', '.join(columns)}; wanted one called label")
+        raise InputError(f"{source} has the columns {', '.join(columns)}; wanted one with the name label")
     return column
 
 
 def labels_in(
     column: pa.ChunkedArray, names: Sequence[str] | None, source: str
 ) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
-    """(n,) labels and the classes they count. names: the classes of whole numbers, where the table says them.
+    """(n,) labels and their classes. names: the classes for whole numbers, if the table holds their names.
 
-    Raises InputError for labels that are neither whole numbers nor texts, or beyond the names.
+    Raises InputError for labels that are neither whole numbers nor texts, and for a number without a name.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -52,7 +53,7 @@ def labels_in(
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return numbered(column.to_pylist(), source)
-    try:  # floats too: pandas makes them of whole numbers that some rows lack
+    try:  # also floats: pandas makes them from whole numbers if some rows have none
         if pa.types.is_floating(column.type):
             column = pc.if_else(pc.is_nan(column), None, column)
         column = column.cast(pa.int64())
@@ -66,11 +67,10 @@ def labels_in(
     return labels, tuple(names) if names is not None else None
 
 
-def bytes_of(value: Any, *, name: str, folder: str) -> bytes:
-    """What an image's column holds, bytes, a path or Hugging Face's {bytes, path}, → the bytes. Raises ImageError with
-    `name`.
+def bytes_of(value: Any, *, name: str, folder: str, reading: Reading) -> bytes:
+    """A cell of the image column (bytes, a path or Hugging Face's {bytes, path}) → the bytes of the file.
 
-    folder: what a path starts from.
+    folder: the folder that a path starts from. Raises ImageError with `name`.
     """
     path = None
     if isinstance(value, Mapping):
@@ -78,23 +78,23 @@ def bytes_of(value: Any, *, name: str, folder: str) -> bytes:
     elif isinstance(value, str):
         value, path = None, value
     if value is None and path:
-        return read_file(os.path.join(folder, path), source=name, limits=DEFAULT_LIMITS)
+        return read(LocalFile(os.path.join(folder, path)), reading.limits, source=name)
     if value is None:
         raise ImageError("empty", "has no image in its row", name)
-    if len(value) > DEFAULT_LIMITS.max_bytes:
-        raise too_many_bytes(f"{len(value):,}", name, DEFAULT_LIMITS)
+    if len(value) > reading.limits.max_bytes:
+        raise too_many_bytes(f"{len(value):,}", name, reading.limits)
     return bytes(value)
 
 
 def teacher_columns(columns: Sequence[str]) -> list[str]:
-    """Those that `soft_labels` reads; none where not all are there."""
+    """The columns that `soft_labels` reads; none unless all of them exist."""
     return [*TEACHER] if all(name in columns for name in TEACHER) else []
 
 
 def soft_labels(table: pa.Table, source: str) -> SoftLabels | None:
-    """The columns TEACHER, lists of k numbers or fewer in each row, → arrays (n, k); None where there are none.
+    """The columns TEACHER, with lists of at most k numbers in each row → arrays (n, k); None if there are none.
 
-    Raises InputError where the two do not fit.
+    Raises InputError if the two columns do not fit together.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -107,12 +107,12 @@ def soft_labels(table: pa.Table, source: str) -> SoftLabels | None:
         row = int(np.flatnonzero(counts != others)[0])
         raise InputError(
             f"{source}: row {row} has {counts[row]} in teacher_index and {others[row]} in teacher_probability; "
-            "wanted as many"
+            "wanted equal numbers"
         )
     filled = np.arange(counts.max(initial=0))[None, :] < counts[:, None]
     soft = SoftLabels(np.full(filled.shape, -1, np.int32), np.zeros(filled.shape, np.float32))
     soft.index[filled] = pc.list_flatten(index).cast(pa.int32()).to_numpy()
     soft.probability[filled] = pc.list_flatten(probability).cast(pa.float32()).to_numpy()
     if (soft.index[filled] < 0).any() or not ((soft.probability >= 0) & (soft.probability <= 1)).all():
-        raise InputError(f"{source} has a teacher_index below 0 or a teacher_probability outside 0 … 1; wanted neither")
+        raise InputError(f"{source} has a teacher_index below 0 or a teacher_probability outside 0 … 1; wanted no such")
     return soft

@@ -1,4 +1,4 @@
-"""A CSV file with a header row: a column of paths, from the folder of the file, and one of labels."""
+"""A CSV file with a header row: a column of paths, relative to the folder of the file, and a column of labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gmixer.datasets import columns
 from gmixer.datasets.class_index import numbered
-from gmixer.datasets.dataset_base import Parts
+from gmixer.datasets.dataset_base import Splits
 from gmixer.datasets.image_files import files_at
 from gmixer.datasets.splits import by_column
 from gmixer.errors import InputError
@@ -16,11 +16,11 @@ from gmixer.errors import InputError
 DELIMITERS = ",;\t|"
 
 
-def open_csv(file: str, source: str) -> Parts:
-    """Labels are numbers where all of them are whole numbers, else names; an empty one is UNKNOWN. A column split says
-    what is train and what is val.
+def open_csv(file: str, source: str) -> Splits:
+    """Labels are numbers if all of them are whole numbers, otherwise names; an empty label is UNKNOWN. A column split
+    says which rows are train and which are val.
 
-    Raises InputError for a missing column, a row of another length and where none of the pictures is there.
+    Raises InputError for a missing column, a row of another length, and if all files are missing.
     """
     header, rows = _table(file)
     path = columns.find(columns.PATH, header)
@@ -53,15 +53,15 @@ def _table(file: str) -> tuple[list[str], list[list[str]]]:
             for row in reader:
                 if row and len(row) != len(header):
                     raise InputError(
-                        f"{file}: line {reader.line_num} has {len(row)} cells, the header {len(header)}; wanted as "
-                        "many: put cells that hold the delimiter in quotes"
+                        f"{file}: line {reader.line_num} has {len(row)} cells, the header {len(header)}; wanted equal "
+                        "numbers: put cells that hold the delimiter in quotes"
                     )
                 if row:
                     rows.append(row)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise InputError(f"{file} cannot be read as a table: {error}; wanted CSV in UTF-8") from None
     if not rows:
-        raise InputError(f"{file} has no rows; wanted a header row with path and label, and a picture in each row")
+        raise InputError(f"{file} has no rows; wanted a header row with path and label, and an image in each row")
     return header, rows
 
 
@@ -69,4 +69,4 @@ def _values(cells: Sequence[str]) -> list[int | str | None]:
     try:
         return [int(cell) if cell else None for cell in cells]
     except ValueError:
-        return list(cells)  # numbered knows which of them say nothing
+        return list(cells)  # `numbered` recognizes empty cells

@@ -1,4 +1,4 @@
-"""What every format gives: labelled pictures that know where they lie, before they are split and numbered anew."""
+"""The base class of every format: labelled images that can be read, before they are split and renumbered."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets.labeled_images import SoftLabels
+from gmixer.options import DEFAULT_READING, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetBase(ABC):
-    """`LabeledImages` of one format: the fields are those of the protocol."""
+    """`LabeledImages` of one format: the fields are those of the protocol.
+
+    reading: its limits hold for the files that are read; opening.py sets it.
+    """
 
     source: str
     classes: Sequence[str] | None
     labels: NDArray[np.int64]
     soft: SoftLabels | None = None
     notes: tuple[str, ...] = ()
+    reading: Reading = DEFAULT_READING
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,19 +41,19 @@ class DatasetBase(ABC):
     def read(self, i: int) -> bytes: ...
 
     @abstractmethod
-    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """The fields of the subclass for these of its pictures."""
+    def fields_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """The fields of the subclass for these images."""
 
-    def taken(self, rows: NDArray[np.int64], notes: tuple[str, ...] = ()) -> Self:
-        """These of the pictures, in this order, and more to tell of them."""
+    def take(self, rows: NDArray[np.int64], notes: tuple[str, ...] = ()) -> Self:
+        """These images, in this order, with further notes."""
         soft = self.soft and SoftLabels(self.soft.index[rows], self.soft.probability[rows])
-        fields = self.where(rows)
+        fields = self.fields_of(rows)
         return replace(self, labels=self.labels[rows], soft=soft, notes=self.notes + notes, **fields)
 
     def prepare(self) -> None:  # noqa: B027 # most formats have nothing to prepare
-        """Reads what fits into memory as a whole, once, so that processes forked from this one share it."""
+        """Reads what fits into memory as a whole, once, so that forked processes share it."""
 
 
-Part = Literal["train", "val", "whole"]
-# What a source holds: "train", "val" or both where it says which pictures are for what, else "whole" alone.
-Parts: TypeAlias = Mapping[Part, DatasetBase]
+SplitName = Literal["train", "val", "whole"]
+# "train", "val" or both if the source says which images are for what; otherwise "whole" alone.
+Splits: TypeAlias = Mapping[SplitName, DatasetBase]

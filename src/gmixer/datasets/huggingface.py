@@ -1,4 +1,4 @@
-"""Hugging Face `datasets`: a name of the Hub, by way of the library and its cache, and a folder that it saved."""
+"""Hugging Face `datasets`: a name on the Hub, through the library and its cache, and a folder that it saved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets import columns
-from gmixer.datasets.dataset_base import DatasetBase, Parts
+from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.splits import split_word, splits_of
 from gmixer.errors import InputError, require
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def open_name(name: str, source: str) -> Parts:
-    """name: `organization/name`, `organization/name:config`, or what else datasets.load_dataset takes.
+def open_name(name: str, source: str) -> Splits:
+    """name: `organization/name`, `organization/name:config`, or another name that datasets.load_dataset takes.
 
-    Raises InputError with the library's words where it cannot be had, MissingExtraError.
+    Raises InputError with the library's message if it cannot be loaded, MissingExtraError.
     """
     repository, _, config = name.partition(":")
     library = _library()
     try:
         loaded = library.load_dataset(repository, config or None)
-    except Exception as error:  # of many kinds: its own, the Hub's, the network's, the builders'
+    except Exception as error:  # of many types: the library's own, the Hub's, the network's, the builders'
         raise InputError(
-            f"{source}: {_words(error)}; wanted a data set of pictures, as in hf:org/name:config"
+            f"{source}: {_message_of(error)}; wanted a data set of images, as in hf:org/name:config"
         ) from error
-    return _parts(loaded, source)
+    return _splits(loaded, source)
 
 
-def open_saved(folder: str) -> Parts:
-    """A folder that `save_to_disk` wrote, of one split or several. Raises InputError, MissingExtraError."""
+def open_saved(folder: str) -> Splits:
+    """A folder written by `save_to_disk`, with one split or several. Raises InputError, MissingExtraError."""
     library = _library()
     try:
         loaded = library.load_from_disk(folder)
     except Exception as error:
-        raise InputError(f"{folder}: {_words(error)}; wanted a folder that save_to_disk wrote, whole") from error
-    return _parts(loaded, folder)
+        raise InputError(f"{folder}: {_message_of(error)}; wanted a complete folder written by save_to_disk") from error
+    return _splits(loaded, folder)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubRows(DatasetBase):
-    """data: the library's own Dataset, mapped into memory; paths: what its rows call their pictures; split: its name;
-    rows: (n,) those that are meant.
+    """data: the library's own Dataset, mapped into memory; paths: of the images, by row; split: its name;
+    rows: (n,) the rows of these images.
     """
 
     data: Any
@@ -56,7 +56,7 @@ class HubRows(DatasetBase):
     split: str
     rows: NDArray[np.int64]
 
-    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+    def fields_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         return {"rows": self.rows[rows]}
 
     def key(self, i: int) -> str:
@@ -68,10 +68,10 @@ class HubRows(DatasetBase):
 
     def read(self, i: int) -> bytes:
         value = self.data[int(self.rows[i])][self.image]
-        return columns.bytes_of(value, name=self.name(i), folder="")
+        return columns.bytes_of(value, name=self.name(i), folder="", reading=self.reading)
 
 
-def _parts(loaded: Any, source: str) -> Parts:
+def _splits(loaded: Any, source: str) -> Splits:
     splits = dict(loaded) if isinstance(loaded, Mapping) else {str(loaded.split or "data"): loaded}
     words = {split: split_word(split) for split in splits}
     if len(splits) == 1:
@@ -79,13 +79,13 @@ def _parts(loaded: Any, source: str) -> Parts:
     known = {split: word for split, word in words.items() if word}
     if not known:
         raise InputError(f"{source} has the splits {', '.join(splits)}; wanted train and validation")
-    parts, notes = splits_of(known, source)
+    found, notes = splits_of(known, source)
     if others := [split for split in splits if split not in known]:
         notes = (*notes, f"the splits {', '.join(others)} are left out")
-    for part, names in parts.items():
+    for split, names in found.items():
         if len(names) > 1:
-            raise InputError(f"{source} has the splits {' and '.join(names)}, both for {part}; wanted one of them")
-    return {part: _opened(split, splits[split], source, notes) for part, [split] in parts.items()}
+            raise InputError(f"{source} has the splits {' and '.join(names)}, both for {split}; wanted one of them")
+    return {split: _opened(name, splits[name], source, notes) for split, [name] in found.items()}
 
 
 def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRows:
@@ -99,12 +99,12 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
         data = data.cast_column(image, library.Image(decode=False))
     named = [name for name, feature in features.items() if isinstance(feature, library.ClassLabel)]
     label = columns.find(columns.LABEL, list(features))
-    if label is None:  # called otherwise, it must be the one that says what its numbers mean
+    if label is None:  # under another name, it must be the only column with class names
         label = named[0] if len(named) == 1 else columns.label_column(list(features), source)
     names = features[label].names if isinstance(features[label], library.ClassLabel) else None
     table = data.select_columns([label, *columns.teacher_columns(list(features))]).with_format("arrow")[:]
     if not table.num_rows:
-        raise InputError(f"{source} has no rows in its split {split}; wanted a picture in each")
+        raise InputError(f"{source} has no rows in its split {split}; wanted an image in each")
     labels, classes = columns.labels_in(table[label], names, source)
     only = data.select_columns([image])
     return HubRows(
@@ -122,7 +122,7 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
 
 
 def _paths(data: Any, image: str) -> pa.ChunkedArray:
-    """Of a column of {bytes, path} the paths alone, by row: the bytes stay where they are."""
+    """The paths of a column of {bytes, path}, by row; the bytes are not loaded."""
     path = f"{image}.path"
     paths: pa.ChunkedArray = data.flatten().select_columns([path]).with_format("arrow")[:][path]
     return paths
@@ -134,5 +134,5 @@ def _library() -> Any:
     return datasets
 
 
-def _words(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Pictures that are files of their own."""
+"""Images that are files of their own."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from gmixer.datasets.dataset_base import DatasetBase
 from gmixer.datasets.labeled_images import SoftLabels
 from gmixer.datasets.splits import abbreviate
 from gmixer.errors import InputError
-from gmixer.options import DEFAULT_LIMITS
-from gmixer.sources.local import read_file
+from gmixer.sources.entry import read
+from gmixer.sources.local import LocalFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files(DatasetBase):
-    """root: the folder that `ways` start from, as typed; a way may also be an absolute path."""
+    """root: the folder that relative_paths start from, as typed; one of them may also be an absolute path."""
 
     root: str
     relative_paths: Sequence[str]
 
-    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        return {"ways": [self.relative_paths[row] for row in rows]}
+    def fields_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        return {"relative_paths": [self.relative_paths[row] for row in rows]}
 
     def key(self, i: int) -> str:
         return self.relative_paths[i]
@@ -35,8 +35,7 @@ class Files(DatasetBase):
         return os.path.join(self.root, self.relative_paths[i])
 
     def read(self, i: int) -> bytes:
-        path = self.name(i)
-        return read_file(path, source=path, limits=DEFAULT_LIMITS)
+        return read(LocalFile(self.name(i)), self.reading.limits)
 
 
 def files_at(
@@ -49,9 +48,9 @@ def files_at(
     soft: SoftLabels | None,
     notes: tuple[str, ...],
 ) -> Files:
-    """Files that a table names. The notes say how many of them are missing.
+    """The files named in a table. The notes say how many of them are missing.
 
-    Raises InputError for a row without a path, and where all files are missing.
+    Raises InputError for a row without a path, and if all files are missing.
     """
     present = [relative_path for relative_path in relative_paths if relative_path]
     if len(present) < len(relative_paths):
@@ -59,13 +58,11 @@ def files_at(
         raise InputError(f"{source}: row {row} has no path; wanted one in each")
     missing = [relative_path for relative_path in present if not os.path.lexists(os.path.join(root, relative_path))]
     if len(missing) == len(relative_paths):
-        raise InputError(
-            f"{source} names {abbreviate(missing)}, none of which is there; wanted paths from {root or '.'}"
-        )
+        raise InputError(f"{source} names {abbreviate(missing)}, but none exists; wanted paths from {root or '.'}")
     if again := len(relative_paths) - len(set(relative_paths)):
-        notes = (*notes, f"{again:,} rows name a file that another row names too; each counts")
+        notes = (*notes, f"{again:,} rows name a file that another row names too; each row counts")
     if missing:
-        notes = (*notes, f"{len(missing):,} files are named but not there ({abbreviate(missing)})")
+        notes = (*notes, f"{len(missing):,} files are named but missing ({abbreviate(missing)})")
     return Files(
         source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, relative_paths=present
     )

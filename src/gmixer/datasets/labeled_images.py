@@ -1,4 +1,4 @@
-"""What a set of labelled pictures is, whatever it lies in: numbered, each with its bytes, its name and its class."""
+"""A set of labelled images in any format: numbered, each with its bytes, its name and its class."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN = -1  # the label of a picture whose class nobody said
+UNKNOWN = -1  # the label of an image without a known class
 
 
 @dataclass(frozen=True, slots=True)
 class SoftLabels:
-    """A teacher's answers that lie beside the pictures: its k most probable classes of each.
+    """A teacher's answers stored with the images: its k most probable classes for each image.
 
-    index: int32 (n, k), class indices, -1 where there are fewer. probability: float32 (n, k), 0 there; a row of zeros
-    is a picture that the teacher never saw.
+    index: int32 (n, k), class indices, -1 if there are fewer. probability: float32 (n, k), 0 there. A row of zeros
+    means that the teacher has not seen the image.
     """
 
     index: NDArray[np.int32]
@@ -26,9 +26,9 @@ class SoftLabels:
 
 
 class LabeledImages(Protocol):
-    """n pictures, numbered from 0 in an order that depends on the data alone.
+    """n images, numbered from 0 in an order that depends on the data alone.
 
-    An instance can be pickled, and read from by a process of its own: files are opened where they are read.
+    An instance can be pickled, and another process can read from the copy: a file is opened when it is read.
     """
 
     @property
@@ -38,12 +38,12 @@ class LabeledImages(Protocol):
 
     @property
     def classes(self) -> Sequence[str] | None:
-        """What the labels count; None where the data only has numbers."""
+        """The names of the classes, by index; None if the data holds only numbers."""
         ...
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(n,) class indices, UNKNOWN where none is said."""
+        """(n,) class indices; UNKNOWN for an image without a label."""
         ...
 
     @property
@@ -51,23 +51,23 @@ class LabeledImages(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was left out and why, a sentence each, to be shown before a run."""
+        """What was left out and why, one sentence each, to be shown before a run."""
         ...
 
     def __len__(self) -> int: ...
 
     def key(self, i: int) -> str:
-        """The name within the source, wherever that lies: what a split goes by."""
+        """The name within the source, independent of where the source is; the split is drawn by it."""
         ...
 
     def name(self, i: int) -> str:
-        """What a person would call it: the file's path, `photos.tar::a/b.jpg`, `train.parquet[17]`,
-        `train.parquet[17]::b.jpg` where the row says so.
+        """The name for people: the file's path, `photos.tar::a/b.jpg`, `train.parquet[17]`, or
+        `train.parquet[17]::b.jpg` if the row holds a path.
         """
         ...
 
     def read(self, i: int) -> bytes:
-        """The file's bytes, still encoded. Raises ImageError where they cannot be had."""
+        """The bytes of the file, still encoded. Raises ImageError if they cannot be read."""
         ...
 
 
@@ -86,7 +86,7 @@ class Subset:
     def classes(self) -> Sequence[str] | None:
         return self.whole.classes
 
-    @cached_property  # they are asked for once a picture
+    @cached_property  # used once for each image
     def labels(self) -> NDArray[np.int64]:
         return self.whole.labels[self.chosen]
 

@@ -1,4 +1,4 @@
-"""Parquet files: a column of images' bytes, or of paths, and one of labels; Hugging Face's layout among them."""
+"""Parquet files: a column with the bytes or paths of images, and one of labels; also in Hugging Face's layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gmixer.datasets import columns
 from gmixer.datasets.columns import bytes_of
-from gmixer.datasets.dataset_base import DatasetBase, Parts
+from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.splits import by_column, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError, require
@@ -21,25 +21,25 @@ from gmixer.errors import ImageError, InputError, require
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_HELD_BYTES = 2 * 2**30  # guessed: images that take no more, unpacked, are kept in memory
+MAX_HELD_BYTES = 2 * 2**30  # guessed: up to this size, unpacked, all images are kept in memory
 
 
-def open_parquet(files: Sequence[str], source: str) -> Parts:
-    """files: of one data set, in order; those called train-*, val-* and so on are its parts, else a column split says.
+def open_parquet(files: Sequence[str], source: str) -> Splits:
+    """files: of one data set, in order. The names train-*, val-* and so on tell the split, otherwise a column split.
 
     Raises InputError for damaged files and for columns that are missing or do not fit; MissingExtraError.
     """
-    parts, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
-    if "whole" not in parts:
-        return {part: _opened(of_part, source, notes)[0] for part, of_part in parts.items()}
+    splits, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
+    if "whole" not in splits:
+        return {split: _opened(of_split, source, notes)[0] for split, of_split in splits.items()}
     return by_column(*_opened(files, source, ()), source)
 
 
 class ImageColumn:
-    """One column of several Parquet files, by row: bytes, a path, or {bytes, path}; None where it is empty.
+    """One column of several Parquet files, by row: bytes, a path, or {bytes, path}; None for an empty cell.
 
-    Row groups are unpacked as a whole. All of them are kept where they take at most MAX_HELD_BYTES together, else the
-    last one. A copy in another process begins with none.
+    A row group is unpacked as a whole. All row groups are kept if they take at most MAX_HELD_BYTES together, otherwise
+    only the last one. A copy in another process starts without any.
     """
 
     def __init__(self, files: Sequence[str], column: str) -> None:
@@ -48,7 +48,7 @@ class ImageColumn:
         self._groups: list[tuple[int, int]] = []  # (file, group in it)
         rows, held_bytes = [0], 0
         self._first_rows: list[int] = []
-        self._metadata: list[Any] = []  # parsed once: of many row groups that takes milliseconds
+        self._metadata: list[Any] = []  # parsed once: with many row groups this takes milliseconds
         for i, file in enumerate(files):
             self._first_rows.append(rows[-1])
             metadata = _parquet_file(file).metadata
@@ -70,7 +70,7 @@ class ImageColumn:
         return {**self.__dict__, "_held": {}}
 
     def hold(self) -> None:
-        """Unpacks everything now, if it is to be kept."""
+        """Unpacks everything now, if it is kept."""
         if self.is_held:
             for group in range(len(self._groups)):
                 self._unpacked(group)
@@ -82,7 +82,7 @@ class ImageColumn:
         return self.files[file], row - self._first_rows[file]
 
     def path(self, row: int) -> str:
-        """What the row calls its picture; "" where it says nothing."""
+        """The path in the row; "" if there is none."""
         return "" if self._paths is None else self._paths[row].as_py() or ""
 
     def __getitem__(self, row: int) -> Any:
@@ -96,24 +96,24 @@ class ImageColumn:
         held = self._held.get(group)
         if held is None:
             file, number = self._groups[group]
-            # One thread: another process forked from this one may be reading too, and has none of Arrow's.
+            # One thread: a forked process may be reading here, and it has none of Arrow's threads.
             parquet = _parquet_file(self.files[file], self._metadata[file])
             table = parquet.read_row_group(number, columns=[self._column], use_threads=False)
             held = table.column(0)
             if not self.is_held:
-                self._held = {}  # not clear(): another thread may be about to look
+                self._held = {}  # not clear(): another thread may still use the old one
             self._held[group] = held
         return held
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows(DatasetBase):
-    """rows: (n,) those of the column that are meant."""
+    """rows: (n,) the rows of these images in the column."""
 
     column: ImageColumn
     rows: NDArray[np.int64]
 
-    def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+    def fields_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         return {"rows": self.rows[rows]}
 
     def key(self, i: int) -> str:
@@ -133,14 +133,15 @@ class Rows(DatasetBase):
             raise ImageError(
                 "corrupt", f"cannot be unpacked: {_first_line(error)}; the file is damaged", name
             ) from None
-        return bytes_of(value, name=name, folder=os.path.dirname(self.column.place(int(self.rows[i]))[0]))
+        folder = os.path.dirname(self.column.place(int(self.rows[i]))[0])
+        return bytes_of(value, name=name, folder=folder, reading=self.reading)
 
     def prepare(self) -> None:
         self.column.hold()
 
 
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, list[Any] | None]:
-    """The files' rows, and what their column split says, if there is one."""
+    """The rows of the files, and their column split, if there is one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -148,7 +149,9 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
     schema = schemas[files[0]]
     image = columns.find(columns.IMAGE, schema.names) or columns.find(columns.PATH, schema.names)
     if image is None:
-        raise InputError(f"{files[0]} has the columns {', '.join(schema.names)}; wanted one called image or path")
+        raise InputError(
+            f"{files[0]} has the columns {', '.join(schema.names)}; wanted one with the name image or path"
+        )
     label = columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
     is_path = pa.types.is_string(schema.field(image).type) or pa.types.is_large_string(schema.field(image).type)
@@ -160,15 +163,13 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         try:
             tables.append(pq.read_table(file, columns=wanted, partitioning=None))
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"{file} cannot be read: {_first_line(error)}; wanted a Parquet file that is whole"
-            ) from None
+            raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise InputError(f"{source}: {_first_line(error)}; wanted the same columns in all files") from None
     if not table.num_rows:
-        raise InputError(f"{source} has no rows; wanted a picture in each")
+        raise InputError(f"{source} has no rows; wanted an image in each")
     labels, classes = columns.labels_in(table[label], _class_names_of(schemas, label), source)
     soft = columns.soft_labels(table, source)
     words = table[split].to_pylist() if split else None
@@ -179,7 +180,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
 
 
 def _paths(files: Sequence[str], metadata: Sequence[Any], column: str) -> pa.ChunkedArray | None:
-    """Of a column of Hugging Face's {bytes, path} the paths alone, by row; None where there are none to be had.
+    """The paths of a column of Hugging Face's {bytes, path}, by row; None if there are none, or they cannot be read.
 
     metadata: of each file.
     """
@@ -196,14 +197,14 @@ def _paths(files: Sequence[str], metadata: Sequence[Any], column: str) -> pa.Chu
         try:
             paths = parquet.read(columns=[f"{column}.path"]).column(0)
             chunks += [chunk.field("path").cast(pa.string()) for chunk in paths.chunks]
-        except (OSError, pa.ArrowException):  # damage there costs the names, not the pictures
+        except (OSError, pa.ArrowException):  # with damage there, the images only lose their names
             chunks.append(none)
     found = pa.chunked_array(chunks, pa.string())
     return found if found.null_count < len(found) else None
 
 
 def _as_files(rows: Rows, paths: list[str | None]) -> Files:
-    """Where the column holds paths alone: they start from the folder of the file that they stand in."""
+    """For a column of paths alone: they start from the folder of their Parquet file."""
     folders = {os.path.dirname(file) for file in rows.column.files}
     if len(folders) > 1:
         raise InputError(
@@ -221,7 +222,7 @@ def _as_files(rows: Rows, paths: list[str | None]) -> Files:
 
 
 def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] | None:
-    """schemas: by file. Raises InputError where the files' numbers count different lists."""
+    """schemas: by file. Raises InputError if the files have different lists of classes."""
     first: tuple[str, list[str]] | None = None
     for file, schema in schemas.items():
         names = _class_names(schema, label)
@@ -233,23 +234,23 @@ def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] |
 
 
 def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
-    """What Hugging Face's `datasets` writes beside the columns: {"info": {"features": {label: {"names": […]}}}}."""
+    """From the metadata that Hugging Face `datasets` writes: {"info": {"features": {label: {"names": […]}}}}."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         names = features[label]["names"]
-    except (KeyError, TypeError, ValueError):  # another label, another writer
+    except (KeyError, TypeError, ValueError):  # another label, or a file written by another program
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _parquet_file(file: str, metadata: Any = None) -> Any:
-    """metadata: the file's own, where it was parsed before."""
+    """metadata: of the file, if it was parsed before."""
     with require("reading Parquet", "train", ["pyarrow"]):
         import pyarrow.parquet as pq
     try:
         return pq.ParquetFile(file, memory_map=True, metadata=metadata)
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a Parquet file that is whole") from None
+        raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Which pictures are for training and which are held out, where the data itself says so: folders, files, a column."""
+"""Which images are for training and which are held out, if the data says so: by folders, files or a column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from gmixer.datasets.dataset_base import DatasetBase, Part, Parts
+from gmixer.datasets.dataset_base import DatasetBase, SplitName, Splits
 from gmixer.errors import InputError
 
 WORDS = {
@@ -19,52 +19,52 @@ WORDS = {
     "validation": "val",
     "test": "test",
 }
-_Where = TypeVar("_Where", bound=Hashable)
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 def split_word(name: str) -> str | None:
-    """ "train", "val" or "test", where a folder, a split or a cell of a table is called so; else None."""
+    """ "train", "val" or "test" for such a name of a folder, a split or a cell of a table; None for every other."""
     return WORDS.get(name.strip().lower())
 
 
 def split_word_in(file: str) -> str | None:
-    """The same for a file's name: `train-00000-of-00002.parquet`, `imagenet1k-validation-17.tar`.
+    """The same for the name of a file: `train-00000-of-00002.parquet`, `imagenet1k-validation-17.tar`.
 
-    Raises InputError for a name that says two things.
+    Raises InputError for a name with two different words.
     """
     words = {word for piece in re.split(r"[-_. ]", file) if (word := split_word(piece))}
     if len(words) > 1:
-        raise InputError(f"{file} is called {' and '.join(sorted(words))}; wanted one of them in a file's name")
+        raise InputError(f"the name of {file} holds {' and '.join(sorted(words))}; wanted one of them in a file's name")
     return words.pop() if words else None
 
 
-def splits_of(words: Mapping[_Where, str | None], source: str) -> tuple[dict[Part, list[_Where]], tuple[str, ...]]:
-    """words: for each file, folder or row, what it is for. Gives what to read for each part, and what to tell.
+def splits_of(words: Mapping[_Item, str | None], source: str) -> tuple[dict[SplitName, list[_Item]], tuple[str, ...]]:
+    """The items of each split, and notes. words: for each file, folder or row, "train", "val", "test" or None.
 
-    Test pictures are held out ("val") where nothing else is; else they are left out. Raises InputError where some say
-    what they are for and others do not.
+    Test images are held out ("val") if there are no val images; otherwise they are left out. Raises InputError if only
+    some items have a word.
     """
-    silent = [where for where, word in words.items() if word is None]
-    if len(silent) == len(words):
-        return {"whole": silent}, ()
-    if silent:
-        raise InputError(f"{source}: {silent[0]} is neither train nor val, while others are; wanted all of them to say")
-    by_word: dict[str, list[_Where]] = {}
-    for where, word in words.items():
-        by_word.setdefault(word or "", []).append(where)
-    parts: dict[Part, list[_Where]] = {}
+    without = [item for item, word in words.items() if word is None]
+    if len(without) == len(words):
+        return {"whole": without}, ()
+    if without:
+        raise InputError(f"{source}: {without[0]} is neither train nor val, but others are; wanted a split for each")
+    by_word: dict[str, list[_Item]] = {}
+    for item, word in words.items():
+        by_word.setdefault(word or "", []).append(item)
+    splits: dict[SplitName, list[_Item]] = {}
     if "train" in by_word:
-        parts["train"] = by_word["train"]
+        splits["train"] = by_word["train"]
     if held_out := by_word.get("val") or by_word.get("test"):
-        parts["val"] = held_out
+        splits["val"] = held_out
     unused = "val" in by_word and "test" in by_word
-    return parts, ("the test part is left out: val is what is measured on",) if unused else ()
+    return splits, ("the test split is left out: val is measured",) if unused else ()
 
 
-def by_column(whole: DatasetBase, cells: Sequence[object] | None, source: str) -> Parts:
-    """cells: what a column split says of each picture; None where there is no such column: all are "whole".
+def by_column(whole: DatasetBase, cells: Sequence[object] | None, source: str) -> Splits:
+    """cells: the column split, a cell for each image; None if there is no such column: then all images are "whole".
 
-    Raises InputError for a cell that says none of train, val and test.
+    Raises InputError for a cell that is none of train, val and test.
     """
     if cells is None:
         return {"whole": whole}
@@ -72,11 +72,11 @@ def by_column(whole: DatasetBase, cells: Sequence[object] | None, source: str) -
     if strange := [row for row, word in words.items() if word is None]:
         cell = cells[strange[0]]
         raise InputError(f"{source}: row {strange[0]} has {cell!r} in its column split; wanted train, val or test")
-    parts, notes = splits_of(words, source)
-    return {part: whole.taken(np.array(rows), notes) for part, rows in parts.items()}
+    splits, notes = splits_of(words, source)
+    return {split: whole.take(np.array(rows), notes) for split, rows in splits.items()}
 
 
 def abbreviate(names: Iterable[str], count: int = 3) -> str:
-    """`a, b, c …`: the first of them."""
+    """The first of the names: `a, b, c …`."""
     names = list(names)
     return ", ".join(names[:count]) + (" …" if len(names) > count else "")

@@ -1,4 +1,4 @@
-"""How good a model is on images whose classes are known, without torch.
+"""How good a model is on labelled images, without torch.
 
 outcomes.py     score_images: a runtime's answers → Outcomes, one entry for each image
 metrics.py      top-k, calibration, per class, with intervals

@@ -58,7 +58,7 @@ def top(outcomes: Outcomes, k: int) -> Share:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The images whose answer's probability lies in one bin: its mean, and how many answers were correct."""
+    """The answers with a probability in one bin: their mean probability, and how many were correct."""
 
     confidence: float
     accuracy: Share

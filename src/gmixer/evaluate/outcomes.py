@@ -1,4 +1,4 @@
-"""A model's answers to images whose classes are known, without torch. N images, B images of a batch, K classes."""
+"""A model's answers to labelled images, without torch. N images, B images of a batch, K classes."""
 
 from __future__ import annotations
 

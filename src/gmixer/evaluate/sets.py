@@ -1,4 +1,4 @@
-"""Data → images whose labels are indices of a model's classes, and the rules of ImageNet's test sets.
+"""Data → images labelled with a model's class indices, and the rules of ImageNet's test sets.
 
 N images, K classes of the model.
 """
@@ -20,6 +20,7 @@ from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.labels.imagenet import Label, imagenet_1k
+from gmixer.options import DEFAULT_READING, Reading
 
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
@@ -42,6 +43,7 @@ def open_set(
     of: SetName | None = None,
     *,
     real_labels: str | os.PathLike[str] | None = None,
+    reading: Reading = DEFAULT_READING,
 ) -> TestSet:
     """The val split of the data, or all images of data without splits. labels: the model's classes.
 
@@ -51,6 +53,8 @@ def open_set(
         real.json of "Are we done with ImageNet?" (arXiv 2006.07159). It lists the correct classes of each validation
         image; an image without a correct class does not count.
 
+    reading: how image files are read.
+
     Raises InputError if data and classes do not fit.
     """
     if (of == "real") != (real_labels is not None):
@@ -59,7 +63,7 @@ def open_set(
         raise InputError(
             f"the set {of!r} is about ImageNet-1k's classes; the model has others: leave the set's name out"
         )
-    images = open_held_out(source, classes=[label.synset or label.name for label in labels])
+    images = open_held_out(source, reading, classes=[label.synset or label.name for label in labels])
     if of == "real":
         assert real_labels is not None
         correct = _real(images, Path(real_labels), len(labels))
@@ -77,7 +81,7 @@ def _allowed(labels_N: NDArray[np.int64], of: SetName, source: str) -> NDArray[n
     allowed = SUBSETS[of]
     if others := np.setdiff1d(labels_N, allowed).tolist():
         raise InputError(
-            f"{source} has images of {imagenet_1k()[others[0]].synset}, none of the {len(allowed)} classes of "
+            f"{source} has images of {imagenet_1k()[others[0]].synset}, not one of the {len(allowed)} classes of "
             f"ImageNet-{of.upper()}: leave the set's name out, or pass that set"
         )
     return allowed
@@ -100,6 +104,6 @@ def _real(images: LabeledImages, path: Path, num_classes: int) -> list[list[int]
         found = _VAL_NAME.search(name)
         if found is None or not 0 < int(found[1]) <= len(by_number):
             last = f"ILSVRC2012_val_{len(by_number):08}"
-            raise InputError(f"{name} is none of ILSVRC2012_val_00000001 … {last}, the images of {path}")
+            raise InputError(f"{name} is not one of ILSVRC2012_val_00000001 … {last}, the images of {path}")
         correct.append(by_number[int(found[1]) - 1])
     return correct

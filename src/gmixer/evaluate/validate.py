@@ -1,4 +1,4 @@
-"""A model and images whose classes are known → its accuracy, beside the published figures."""
+"""A model and labelled images → the model's accuracy, beside the published figures."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def validate(
     Raises InputError if data and model do not fit. Images that cannot be read are listed, and do not count.
     """
     predictor.require_classes()
-    test = open_set(source, predictor.labels, of, real_labels=real_labels)
+    test = open_set(source, predictor.labels, of, real_labels=real_labels, reading=predictor.preprocess.reading)
     outcomes, unreadable = score_images(
         predictor.runtime,
         test.images,
@@ -141,8 +141,8 @@ def validate(
 
 
 def _pipeline(predictor: Predictor) -> str:
-    data, preprocess = predictor.data, predictor.preprocess
-    turned = "EXIF orientation ignored" if preprocess.orientation == "ignore" else "turned as EXIF says"
+    data, reading = predictor.data, predictor.preprocess.reading
+    turned = "EXIF orientation ignored" if reading.orientation == "ignore" else "turned as EXIF says"
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))

@@ -16,33 +16,33 @@ from gmixer.images.pixels import Pixels, to_pixels
 def from_array(array: NDArray[Any], *, source: str, channels: int) -> Pixels:
     """uint8 (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey → Pixels of 3 channels, or of 1.
 
-    RGBA is laid over white. For any other number of channels only (H, W, channels) will do. An array that is Pixels
-    already is returned itself, not copied. Raises InputError for any other type or shape.
+    RGBA is laid over white. For any other number of channels the array must be (H, W, channels). An array that is
+    already Pixels is returned itself, not copied. Raises InputError for any other type or shape.
     """
     array = np.asarray(array)
-    taken = {1, 3, 4} if channels in {1, 3} else {channels}
+    allowed = {1, 3, 4} if channels in {1, 3} else {channels}
     array_HWC = array[:, :, None] if array.ndim == 2 else array
-    if array.dtype != np.uint8 or array_HWC.ndim != 3 or 0 in array.shape or array_HWC.shape[2] not in taken:
+    if array.dtype != np.uint8 or array_HWC.ndim != 3 or 0 in array.shape or array_HWC.shape[2] not in allowed:
         wanted = "wanted uint8 (height, width, 3) RGB, or 4 channels for RGBA, 1 or none for grey"
         wanted = wanted if channels in {1, 3} else only_array(channels)
-        raise InputError(f"{source}: got {array.dtype} {array.shape}; {wanted}{_way_out(array, taken)}")
+        raise InputError(f"{source}: got {array.dtype} {array.shape}; {wanted}{_way_out(array, allowed)}")
     if array_HWC.shape[2] == channels:
         return np.ascontiguousarray(array_HWC)
     if array_HWC.shape[2] == 1:
         return np.repeat(array_HWC, channels, axis=2)
-    picture = Image.fromarray(array_HWC)
-    return to_pixels(over_white(picture) if picture.mode == "RGBA" else picture, channels)
+    image = Image.fromarray(array_HWC)
+    return to_pixels(over_white(image) if image.mode == "RGBA" else image, channels)
 
 
 def only_array(channels: int) -> str:
-    """What to say where a picture was given for other than 1 or 3 channels."""
-    return f"a picture has 1 or 3 channels, so for {channels} pass a uint8 array (height, width, {channels})"
+    """The advice for an image file given to a model that takes neither 1 nor 3 channels."""
+    return f"an image file has 1 or 3 channels, so for {channels} pass a uint8 array (height, width, {channels})"
 
 
-def _way_out(array: NDArray[Any], taken: set[int]) -> str:
+def _way_out(array: NDArray[Any], allowed: set[int]) -> str:
     if array.ndim == 4:
-        return ": pass the pictures of a batch one by one, as a list"
-    if array.ndim == 3 and array.shape[0] in taken and 0 not in array.shape and array.shape[2] not in taken:
+        return ": pass the images of a batch one by one, as a list"
+    if array.ndim == 3 and array.shape[0] in allowed and 0 not in array.shape and array.shape[2] not in allowed:
         return ": channels come last, so pass array.transpose(1, 2, 0)"
     if np.issubdtype(array.dtype, np.floating):
         return ": for values in 0…1 pass (array * 255).round().astype(numpy.uint8)"

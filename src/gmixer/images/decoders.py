@@ -1,6 +1,6 @@
-"""A file's bytes → a picture in RGB, upright. The one boundary around Pillow's decoders.
+"""A file's bytes → an image in RGB, upright. All errors of Pillow's decoders are caught here.
 
-Without numpy, so that a process which only decodes starts quickly.
+Without numpy, so that a decoding process starts quickly.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from PIL import Image
 from gmixer.errors import ImageError
 from gmixer.images.exif import orientation_of, upright
 from gmixer.images.frames import MAX_GIF_STEPS, has_more_frames, says_more_frames
-from gmixer.images.modes import mend_transparency, to_rgb
+from gmixer.images.modes import fix_transparency, to_rgb
+from gmixer.images.settings import DecodeSettings
 from gmixer.images.structure_limits import check_pieces
 
-# One decoder each, called by name: Image.open would import all of Pillow's, try them in turn, hide their reasons,
-# and refuse by its own limit of pixels before gmixer could read the size.
+# The decoder of each format is called by name. Image.open would import all decoders, try one after the other, hide
+# their reasons, and apply its own limit of pixels before gmixer reads the size.
 DECODERS = {
     "JPEG": ("PIL.JpegImagePlugin", "jpeg_factory"),
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -33,63 +34,45 @@ DECODERS = {
 _UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pixel mode")  # in Pillow's own words
 
 
-def read_image(
-    data: bytes,
-    image_format: str,
-    *,
-    source: str,
-    max_pixels: int,
-    max_frames: int,
-    apply_exif: bool,
-    reduce_to_px: int,
-) -> Image.Image:
-    """Decodes a file of that format. Raises ImageError; whatever a decoder raises becomes one.
-
-    The rest as `open_image` has it.
-    """
+def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
+    """Decodes a file of that format to RGB. Raises ImageError; every exception of a decoder becomes one."""
     with as_image_error(f"decoded as {image_format}", source):
-        image = open_image(
-            data, image_format, source=source, max_pixels=max_pixels, max_frames=max_frames, reduce_to_px=reduce_to_px
-        )
-        return upright_rgb(image, source=source, apply_exif=apply_exif)
+        return upright_rgb(open_image(data, image_format, settings, source=source), settings, source=source)
 
 
-def open_image(
-    data: bytes, image_format: str, *, source: str, max_pixels: int, max_frames: int, reduce_to_px: int = 0
-) -> Image.Image:
-    """A file of that format, opened and not yet decoded. Raises ImageError, and whatever its decoder raises.
+def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
+    """A file of that format, opened and not yet decoded. Raises ImageError, and the exceptions of its decoder.
 
-    More pixels, frames or pieces than the limits are refused here, before anything is decoded.
-    reduce_to_px: 0, or how many pixels the short side needs: a JPEG that has more will be decoded at a half, a quarter
-        or an eighth of its size.
+    A file over the limits is refused here, before anything is decoded. With settings.reduce_to_px, a JPEG is opened so
+    that it will be decoded at a fraction of its size.
     """
-    check_pieces(data, image_format, source=source, max_pixels=max_pixels)
-    if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, which walks over comments and the like
-        _check_frames(has_more_frames(data, image_format, max_frames), source, max_frames)
+    check_pieces(data, image_format, source=source, max_pixels=settings.max_pixels)
+    if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, and reads comments and the like
+        _check_frames(has_more_frames(data, image_format, settings.max_frames), settings, source)
     module, decoder = DECODERS[image_format]
     image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
-    check_pixels(image, source, max_pixels)
+    check_pixels(image, settings, source=source)
     if image_format not in {"GIF", "TIFF"}:
-        _check_frames(says_more_frames(image, max_frames), source, max_frames)
-    mend_transparency(image)
-    if reduce_to_px and image_format == "JPEG":
-        _reduce(image, reduce_to_px)
+        _check_frames(says_more_frames(image, settings.max_frames), settings, source)
+    fix_transparency(image)
+    if settings.reduce_to_px and image_format == "JPEG":
+        _reduce(image, settings.reduce_to_px)
     return image
 
 
-def upright_rgb(image: Image.Image, *, source: str, apply_exif: bool) -> Image.Image:
-    """An opened picture, decoded where it is not yet. Raises whatever its decoder raises."""
+def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) -> Image.Image:
+    """An opened image in RGB, decoded if it is not yet. Raises the exceptions of its decoder."""
     image.load()
-    orientation = orientation_of(image) if apply_exif else 1  # before to_rgb, which may drop the EXIF
+    orientation = orientation_of(image) if settings.apply_exif else 1  # before to_rgb, which may drop the EXIF
     return upright(to_rgb(image, source=source), orientation)
 
 
-def check_pixels(image: Image.Image, source: str, max_pixels: int) -> None:
+def check_pixels(image: Image.Image, settings: DecodeSettings, *, source: str) -> None:
     """Raises ImageError "too_large"."""
     pixels = image.width * image.height
-    if pixels > max_pixels:
+    if pixels > settings.max_pixels:
         size = f"{pixels:,} pixels ({image.width}x{image.height})"
-        reason = f"holds {size}; the limit is {max_pixels:,}, set by Limits.max_pixels: make it smaller"
+        reason = f"holds {size}; the limit is {settings.max_pixels:,}, set by Limits.max_pixels: make it smaller"
         raise ImageError("too_large", reason, source)
 
 
@@ -99,23 +82,23 @@ def _reduce(jpeg: Image.Image, short_side_px: int) -> None:
         jpeg.draft(None, (jpeg.width // scale, jpeg.height // scale))
 
 
-def _check_frames(more: bool | None, source: str, max_frames: int) -> None:
+def _check_frames(more: bool | None, settings: DecodeSettings, source: str) -> None:
     if more is None:
-        reason = f"holds more than {MAX_GIF_STEPS:,} blocks, far more than a GIF has need of: save it anew"
+        reason = f"holds more than {MAX_GIF_STEPS:,} blocks, far more than a GIF needs: save it again"
         raise ImageError("too_large", reason, source)
     if more:
-        reason = f"holds more than {max_frames:,} frames, which is the limit, set by Limits.max_frames: cut it"
+        reason = f"holds more than {settings.max_frames:,} frames, the limit, set by Limits.max_frames: cut it"
         raise ImageError("too_large", reason, source)
 
 
 @contextmanager
 def as_image_error(what: str, source: str) -> Iterator[None]:
-    """Every exception of a decoder → one ImageError. They raise far more than OSError; see tests/test_decode.py."""
+    """Every exception of a decoder → one ImageError. Decoders raise far more than OSError."""
     try:
         yield
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:  # WebP, GIF and TIFF ask Pillow's own limit, twice the default here
+    except Image.DecompressionBombError as error:  # WebP, GIF and TIFF check Pillow's own limit too
         reason = "holds more pixels than Pillow itself allows, twice PIL.Image.MAX_IMAGE_PIXELS"
         raise ImageError("too_large", reason, source) from error
     except MemoryError as error:

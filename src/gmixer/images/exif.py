@@ -1,4 +1,4 @@
-"""EXIF orientation: the camera was held turned, and the file says so."""
+"""EXIF orientation: how an image must be rotated or mirrored to be upright."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 from gmixer.images.structure_limits import MAX_EXIF_BYTES
 
 if TYPE_CHECKING:
-    from gmixer.images.pixels import Pixels  # with numpy, which a decoding process does without
+    from gmixer.images.pixels import Pixels  # imports numpy, which a decoding process must not
 
 _TAG = 0x0112
 _TURNS = {
@@ -21,31 +21,31 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# The same in steps: rows in reverse, then columns in reverse, then rows and columns exchanged.
+# The same in three steps: reverse the rows, reverse the columns, exchange rows and columns.
 _UPSIDE_DOWN, _MIRRORED, _SIDEWAYS = {3, 4, 6, 7}, {2, 3, 7, 8}, {5, 6, 7, 8}
 
 
 def orientation_of(image: Image.Image) -> int:
-    """1…8 as EXIF counts them; 1, upright, where nothing (or nothing readable) is said."""
+    """1…8 as EXIF counts them; 1, upright, if the file holds no orientation or none that can be read."""
     try:
         if len(image.info.get("exif") or image.info.get("Raw profile type exif") or "") > 2 * MAX_EXIF_BYTES:
-            return 1  # the latter is as text, two letters a byte
+            return 1  # the second one is text, two letters a byte
         orientation = image.getexif().get(_TAG, 1)
-    except Exception:  # damaged EXIF costs the picture its turn, not its life
+    except Exception:  # an image with damaged EXIF is still read, but not rotated
         return 1
     return orientation if orientation in range(1, 9) else 1
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The picture as the photographer saw it; the same object if it is upright already."""
+    """The image as the photographer saw it; the same object if it is already upright."""
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def upright_pixels(pixels_HWC: Pixels, orientation: int) -> Pixels:
-    """The same of pixels, uint8 (H, W, 3), C-contiguous as they come."""
+    """The same for pixels, uint8 (H, W, 3). They must be C-contiguous, and so is the result."""
     if orientation not in _TURNS:
         return pixels_HWC
-    turned_HW = pixels_HWC.view("V3")[:, :, 0]  # a pixel at a time, in half the time of a channel at a time
+    turned_HW = pixels_HWC.view("V3")[:, :, 0]  # one item is a pixel: twice as fast as one item per channel
     if orientation in _UPSIDE_DOWN:
         turned_HW = turned_HW[::-1]
     if orientation in _MIRRORED:

@@ -1,20 +1,20 @@
-"""How many frames a file holds, from its structure alone: nothing is decoded, and never more is walked than a limit.
+"""How many frames a file holds, from its structure alone. Nothing is decoded, and counting stops at the limit.
 
-Pillow counts a GIF's frames to the end of the file and reads every tag of every page of a TIFF: 64 MiB of tiny frames
-took it 16 s. Of the other formats the header says the number.
+Pillow counts a GIF's frames to the end of the file, and reads every tag of every page of a TIFF: 16 s for 64 MiB of
+tiny frames. In the other formats the header holds the number.
 """
 
 from __future__ import annotations
 
 from PIL import Image
 
-MAX_GIF_STEPS = 2**20  # blocks of a GIF; a usual one holds 255 bytes, so they are enough for 255 MiB
+MAX_GIF_STEPS = 2**20  # blocks of a GIF; a usual block holds 255 bytes, so this is enough for 255 MiB
 
 
 def has_more_frames(data: bytes, image_format: str, max_frames: int) -> bool | None:
-    """Whether a GIF or TIFF holds more frames; None for a GIF in more than MAX_GIF_STEPS pieces, which are not counted.
+    """Whether a GIF or TIFF holds more frames; None for a GIF of more than MAX_GIF_STEPS blocks.
 
-    A damaged later frame is no reason to refuse the first: the count ends there.
+    The count ends at a damaged frame: it is no reason to refuse the first frame.
     """
     try:
         if image_format == "GIF":
@@ -25,19 +25,19 @@ def has_more_frames(data: bytes, image_format: str, max_frames: int) -> bool | N
 
 
 def says_more_frames(image: Image.Image, max_frames: int) -> bool:
-    """Whether the header of an opened picture speaks of more frames."""
+    """Whether the header of an opened image states more frames."""
     frames: int = getattr(image, "n_frames", 1)
     return frames > max_frames
 
 
 def _gif_has_more(data: bytes, max_frames: int) -> bool | None:
-    """Source: GIF89a specification; like Pillow, bytes that begin no block are stepped over one by one."""
+    """Source: GIF89a specification. Bytes that begin no block are skipped one by one, as in Pillow."""
     at = 13 + _colour_table_bytes(data[10])
     frames = steps = 0
     while True:
         steps += 1
         match data[at]:
-            case 0x2C:  # a frame: place, size and flags, perhaps colours, the code size, then sub-blocks
+            case 0x2C:  # a frame: position, size and flags, perhaps colours, the code size, then sub-blocks
                 frames += 1
                 if frames > max_frames:
                     return True
@@ -64,7 +64,7 @@ def _colour_table_bytes(flags: int) -> int:
 
 
 def _tiff_has_more(data: bytes, max_frames: int) -> bool:
-    """Pages are a chain; one that leads back to a page before it ends there, as it does for Pillow."""
+    """Pages form a chain. A link back to an earlier page ends the chain, as in Pillow."""
     order = "little" if data[:2] == b"II" else "big"
     big = data[2:4] in (b"+\0", b"\0+")  # BigTIFF: 64-bit offsets, 20 bytes a tag
     count_bytes, tag_bytes, offset_bytes = (8, 20, 8) if big else (2, 12, 4)

@@ -5,16 +5,16 @@
 | RGB | colour | itself, bit for bit |
 | 1, L | black and white, grey | the same value in all three channels |
 | P | palette | the palette's colours |
-| RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not consulted |
+| RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not used |
 | LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white |
-| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are clear | laid over white |
+| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are transparent | laid over white |
 | I;16 in any byte order | 16-bit grey | scaled, value * 255 / 65535 rounded; never clipped |
-| I;16 of a TIFF | its 12 bits, or white as 0, which Pillow leaves | scaled by 255 / 4095; turned round |
+| I;16 of a TIFF | 12 bits, or 0 as white: Pillow handles neither | scaled by 255 / 4095; inverted |
 | I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | scaled likewise |
 | I beyond that, F, others | no known range | ImageError "unsupported" |
 
-16-bit colour never gets here: Pillow's decoders keep the upper 8 bits. CMYK JPEGs are stored inverted, with Adobe's
-marker or without, as browsers have it too; Pillow turns them back while decoding. For users: docs/pictures.md.
+16-bit colour does not occur here: Pillow's decoders keep the upper 8 bits. CMYK JPEGs are stored inverted, with Adobe's
+marker or without, as browsers assume too; Pillow inverts them while decoding. For users: docs/pictures.md.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ STRIP_PIXELS = 2**22
 _BY_PILLOW = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
 
-_PNG_SCALES = {"L;2": 85, "L;4": 17}  # Pillow's names of what a file holds: its values times this are 8 bits
+_PNG_SCALES = {"L;2": 85, "L;4": 17}  # Pillow's name of the stored form: the factor from a stored value to 8 bits
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF's
 
 
-def mend_transparency(image: Image.Image) -> None:
-    """For an opened picture that is not yet decoded: what is clear in it, where Pillow misreads that.
+def fix_transparency(image: Image.Image) -> None:
+    """For an opened image that is not yet decoded: corrects the transparency that Pillow misreads.
 
-    A PNG's clear colour is compared as it is stored with pixels scaled to 8 bits, so that none or the wrong one is
-    found in 2, 4 and 16 bits. (Of 16-bit colour all is clear now that shares its upper 8 bits.) An animated WebP that
-    declares no alpha is black where its first frame leaves the canvas free; the decoder knows that it is clear.
+    Pillow compares a PNG's transparent colour, as stored, with pixels scaled to 8 bits: in 2, 4 and 16 bits it finds no
+    pixels or the wrong ones. (In 16-bit colour, every pixel with the same upper 8 bits is now transparent.) An
+    animated WebP without alpha is transparent outside its first frame, but Pillow makes this part black.
     """
     stored = image.tile[0].args if image.format == "PNG" and image.tile else None  # type: ignore[attr-defined]
     match image.info.get("transparency"):
-        case int(clear) if stored in _PNG_SCALES:
-            image.info["transparency"] = clear * _PNG_SCALES[stored]
+        case int(value) if stored in _PNG_SCALES:
+            image.info["transparency"] = value * _PNG_SCALES[stored]
         case (red, green, blue) if stored == "RGB;16B":
             image.info["transparency"] = (red >> 8, green >> 8, blue >> 8)
     if image.format == "WEBP" and getattr(image, "is_animated", False) and image.mode == "RGB":
@@ -54,7 +54,7 @@ def mend_transparency(image: Image.Image) -> None:
 
 
 def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
-    """The picture in mode RGB, as the table above says; the same object if it is RGB already.
+    """The image in mode RGB, by the table above; the same object if it is already RGB.
 
     Raises ImageError "unsupported" with `source`.
     """
@@ -66,31 +66,31 @@ def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
         raise _unsupported(f"holds {pixels}, whose range is unknown", source)
     if image.has_transparency_data:
         return over_white(image)
-    return image if image.mode == "RGB" else image.convert("RGB")  # a copy costs 356 MB at the most pixels
+    return image if image.mode == "RGB" else image.convert("RGB")  # a copy takes up to 356 MB
 
 
 def in_channels(rgb: Image.Image, channels: int) -> Image.Image:
-    """A picture in mode RGB, or for 1 channel its grey, by Pillow's weights: what was grey keeps its values."""
+    """An image in mode RGB, or for 1 channel its grey, by Pillow's weights. An image that was grey keeps its values."""
     return rgb if channels == 3 else rgb.convert("L")
 
 
-def strips(picture: Image.Image) -> Iterator[Image.Image]:
-    """The picture from top to bottom, in parts of at most STRIP_PIXELS where it has more rows than one.
+def strips(image: Image.Image) -> Iterator[Image.Image]:
+    """The image from top to bottom, in strips of at most STRIP_PIXELS, but at least one row.
 
-    Pillow copies twice what it hands out at once: 534 MB for the most pixels that Limits allows.
+    Pillow copies twice what it exports at once: 534 MB for the most pixels that Limits allows by default.
     """
-    rows = max(1, STRIP_PIXELS // picture.width)
-    if rows >= picture.height:
-        yield picture
+    rows = max(1, STRIP_PIXELS // image.width)
+    if rows >= image.height:
+        yield image
         return
-    for top in range(0, picture.height, rows):
-        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """RGB of a picture with transparency; each value is (colour * alpha + 255 * (255 - alpha)) / 255, rounded."""
+    """RGB of an image with transparency; each value is (colour * alpha + 255 * (255 - alpha)) / 255, rounded."""
     if image.mode == "La":
-        image = image.convert("LA")  # Pillow has no direct way
+        image = image.convert("LA")  # Pillow has no direct conversion
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(rgba, mask=rgba)  # by its alpha
@@ -98,18 +98,18 @@ def over_white(image: Image.Image) -> Image.Image:
 
 
 def _sixteen_bit_grey(image: Image.Image, source: str) -> Image.Image:
-    clear, tags = image.info.get("transparency"), getattr(image, "tag_v2", {})
+    transparent, tags = image.info.get("transparency"), getattr(image, "tag_v2", {})
     white = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
     image = image.convert("I")  # from any byte order
     low, high = cast("tuple[int, int]", image.getextrema())
     if low < 0 or high > 65535:
         raise _unsupported(f"holds 32-bit grey values from {low:,} to {high:,}, more than 16 bits", source)
-    # Rounded; no value falls on a half. Twelve bits end at `white`.
+    # Rounded; no value is exactly between two. With 12 bits, `white` is the largest value.
     scaled = [min(255, (510 * value + white) // (2 * white)) for value in range(65536)]
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         scaled = [255 - value for value in scaled]
-    if isinstance(clear, int) and clear in range(65536):
-        scaled[clear] = 255
+    if isinstance(transparent, int) and transparent in range(65536):
+        scaled[transparent] = 255
     return image.point(scaled, "L").convert("RGB")
 
 

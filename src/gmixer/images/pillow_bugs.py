@@ -1,6 +1,7 @@
-"""TIFFs of which Pillow makes other pixels than they hold, without a word. They are refused.
+"""TIFFs that Pillow silently decodes to wrong pixels. They are refused.
 
-tests/test_picture_files.py shows each one with the installed Pillow: what turns green there can be read again.
+tests/images/test_image_files.py shows each bug in the installed Pillow. When Pillow fixes one, that test fails, and the
+check here can go.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ def _planes_are_misread(tags: Any, mode: str) -> bool:
         return True
     if tags.get(_COMPRESSION, 1) != _UNCOMPRESSED:
         return False  # by libtiff, which reads all others
-    # Pillow takes each plane for one of unsigned bytes, of which 0 is black.
+    # Pillow assumes that each plane holds unsigned bytes, with 0 as black.
     return bool(max(tags.get(_BITS, (1,))) > 8 or tags.get(_PHOTOMETRIC, 0) == _WHITE_IS_ZERO)
 
 
 def _bytes_are_swapped(tags: Any) -> bool:
-    """libtiff turns the bytes round, and so does Pillow, once more."""
+    """libtiff swaps the bytes, and then Pillow swaps them again."""
     return bool(
         tags.prefix == b"MM"
         and tags.get(_COMPRESSION, 1) != _UNCOMPRESSED

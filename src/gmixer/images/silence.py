@@ -1,8 +1,8 @@
-"""Pillow speaks through `warnings`, `logging` and libtiff; gmixer says what is wrong in one ImageError instead.
+"""Pillow reports through `warnings`, `logging` and libtiff; gmixer reports a failure in one ImageError instead.
 
-`warnings.catch_warnings` swaps the filters of the whole process, so two threads that decode at once would undo each
-other's. Here one filter stays in place for good, and it matches only in a thread that is decoding at that moment:
-the user's own use of Pillow warns as before.
+`warnings.catch_warnings` changes the filters of the whole process, so two threads that decode at once would undo each
+other's change. Here one filter stays in place, and it matches only in a thread that is decoding at that moment. The
+user's own use of Pillow warns as before.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class _WhileDecoding(type):
 
 
 class _AnyWarning(Warning, metaclass=_WhileDecoding):
-    """What the filter asks "is this warning one of yours?"."""
+    """The category of the filter: every warning is a subclass of it while this thread decodes."""
 
 
 @contextmanager
 def silence_pillow() -> Iterator[None]:
     """No warning raised in this thread reaches the user, nor becomes an exception under `python -W error`."""
-    if not warnings.filters or warnings.filters[0][2] is not _AnyWarning:  # others may have put theirs in front
+    if not warnings.filters or warnings.filters[0][2] is not _AnyWarning:  # other code may insert filters before it
         warnings.simplefilter("ignore", _AnyWarning)
     before = getattr(_here, "decoding", False)
     _here.decoding = True
@@ -41,19 +41,19 @@ def silence_pillow() -> Iterator[None]:
         _here.decoding = before
 
 
-# Without any handler, Python prints errors that Pillow logs to stderr. Handlers of the user's still see them.
+# Without any handler, Python prints errors that Pillow logs to stderr. The user's handlers still get them.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @cache
 def silence_libtiff() -> None:
-    """libtiff writes a line to stderr for every damaged strip, past Python; it offers no other way to stop that.
+    """libtiff writes a line to stderr for every damaged strip, without Python; only an error handler stops this.
 
-    The command could do without (cli/terminal.py), a program that uses the library could not; Pillow itself does the
-    same with libtiff's warnings. For the whole process and once, before the first TIFF. Found through Pillow's module,
-    which is linked to it.
+    The command has its own stderr (cli/terminal.py), but a program that uses the library does not. Pillow itself sets
+    libtiff's handler for warnings in the same way. Set once for the whole process, before the first TIFF. The function
+    is found through Pillow's module, which is linked to libtiff.
     """
     import ctypes  # only a TIFF needs it
 
-    with suppress(AttributeError, OSError):  # a Pillow without libtiff, or with one whose names are hidden
+    with suppress(AttributeError, OSError):  # a Pillow without libtiff, or with hidden names
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)

@@ -1,8 +1,8 @@
-"""Files of very many very small pieces, refused before a decoder walks over them one by one.
+"""Refuses files of very many very small pieces before a decoder reads them one by one.
 
-Bytes and pixels have their limits, but 64 MiB of empty JPEG segments, compressed PNG comments or JPEG scans took
-Pillow from a minute to a day, or gigabytes. Nothing is decoded here; a usual file costs well under a millisecond. The
-limits are far above what real pictures hold, so they are not settings.
+Limits of bytes and pixels are not enough: 64 MiB of empty JPEG segments, compressed PNG comments or JPEG scans took
+Pillow from a minute to a day, or gigabytes. Nothing is decoded here; a usual file takes well under a millisecond. The
+limits are far above what real images hold, so they are no settings.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from gmixer.errors import ImageError
 
 # 4 µs and 150 bytes each in Pillow. JPEG: segments, and Photoshop's resources in them; PNG: chunks; TIFF: tags.
 MAX_PIECES = 100_000
-# libtiff's limit for the JPEGs inside a TIFF; usual are 10. Each costs up to 20 ms at 89 megapixels, even an empty one.
+# libtiff's limit for the JPEGs inside a TIFF; 10 are usual. Each takes up to 20 ms at 89 megapixels, even if empty.
 MAX_JPEG_SCANS = 100
 MAX_FILLER_BYTES = 2**16  # before a JPEG's pixels and in a PPM's header; Pillow reads them byte by byte
-MAX_PPM_COMMENTS = 1_000  # among pixels written as text: for each one Pillow copies up to 1 MiB
+MAX_PPM_COMMENTS = 1_000  # between pixels written as text: Pillow copies up to 1 MiB for each
 MAX_EXIF_BYTES = 2**18  # a JPEG segment holds 2**16; each number in it becomes a Python object
-MAX_PNG_TEXTS = 256  # compressed ones: each may fill 1 MiB, from 1 KiB in the file
-MAX_TIFF_NUMBERS = 2**20  # in all tags; there are two for each strip or tile
+MAX_PNG_TEXTS = 256  # compressed texts: 1 KiB in the file may unpack to 1 MiB
+MAX_TIFF_NUMBERS = 2**20  # in all tags; each strip or tile needs two
 MAX_TIFF_FRACTIONS = 2**16  # in all tags; 14 µs each
 
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
@@ -39,9 +39,9 @@ _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
 def check_pieces(data: bytes, image_format: str, *, source: str, max_pixels: int) -> None:
-    """Raises ImageError "too_large" for a file of that format. One that ends early or makes no sense passes.
+    """Raises ImageError "too_large" for a file of that format. A file that ends early or is malformed passes.
 
-    max_pixels: of one tile of a TIFF, which the decoder holds whole, however small the picture.
+    max_pixels: of one tile of a TIFF; the decoder holds a whole tile, even for a small image.
     """
     try:
         match image_format:
@@ -58,7 +58,7 @@ def check_pieces(data: bytes, image_format: str, *, source: str, max_pixels: int
     except StructError:  # the end of the file: the decoder will say so
         return
     if excess:
-        raise ImageError("too_large", f"holds {excess}, far more than a picture has need of: save it anew", source)
+        raise ImageError("too_large", f"holds {excess}, far more than an image needs: save it again", source)
 
 
 def _of_jpeg(data: bytes) -> str | None:
@@ -83,13 +83,13 @@ def _of_jpeg(data: bytes) -> str | None:
             return f"more than {MAX_PIECES:,} segments"
         if exif > MAX_EXIF_BYTES:
             return f"more than {MAX_EXIF_BYTES:,} bytes of EXIF"
-    # Two bytes that happen to be those of a scan are common in a video behind the picture: count first, then look.
+    # The two bytes of a scan's marker also occur by chance in a video after the image: count first, then parse.
     many = any(True for _ in islice(_SCAN.finditer(data, at), MAX_JPEG_SCANS - 1, None))  # in half the time of count()
     return _of_scans(data, at) if many else None
 
 
 def _of_scans(data: bytes, at: int) -> str | None:
-    """at: behind the header of the first scan."""
+    """at: after the header of the first scan."""
     scans = 1
     for _ in range(MAX_PIECES):
         found = _MARKER_AFTER_SCAN.search(data, at)
@@ -118,7 +118,7 @@ def _of_png(data: bytes) -> str | None:
 
 
 def _of_tiff(data: bytes, max_pixels: int) -> str | None:
-    """Of the first page, the only one that is decoded, and of the folders in it."""
+    """Of the first page, the only one that is decoded, and of its sub-directories."""
     pieces = numbers = fractions = 0
     tile: dict[int, int] = {}
     big = 43 in data[2:4]
@@ -138,7 +138,7 @@ def _of_tiff(data: bytes, max_pixels: int) -> str | None:
             if tag in _TIFF_FOLDERS:
                 folders.append(value)
             elif tag in (_TILE_WIDTH, _TILE_HEIGHT):
-                tile.setdefault(tag, value)  # of two tags with one number, the first counts
+                tile.setdefault(tag, value)  # of two tags with the same number, the first counts
         if numbers > MAX_TIFF_NUMBERS:
             return f"more than {MAX_TIFF_NUMBERS:,} numbers in its tags"
         if fractions > MAX_TIFF_FRACTIONS:
@@ -149,19 +149,19 @@ def _of_tiff(data: bytes, max_pixels: int) -> str | None:
 
 
 def _tags(data: bytes, folder: int, tags: int, big: bool) -> Iterator[tuple[int, int, int, int]]:
-    """(tag, kind, count, its first value as a whole number) of those that become numbers."""
+    """(tag, type, count, its first value as a whole number) of the tags that become numbers."""
     inline = 8 if big else 4
     first = folder + (8 if big else 2)
     for at in range(first, min(first + tags * (4 + 2 * inline), len(data)), 4 + 2 * inline):
         tag, kind, count = _number(data, at, 2), _number(data, at + 2, 2), _number(data, at + 4, inline)
         size = _TIFF_SIZES.get(kind, 0)
-        if 0 < size * count <= len(data):  # Pillow, too, skips those that claim more
+        if 0 < size * count <= len(data):  # Pillow also skips a tag that claims more
             at += 4 + inline
             yield tag, kind, count, _number(data, at if size * count <= inline else _number(data, at, inline), size)
 
 
 def _number(data: bytes, at: int, size: int) -> int:
-    """Of a TIFF; 0 behind its end."""
+    """A number of a TIFF; 0 after the end of the file."""
     return int.from_bytes(data[at : at + size], "little" if data[:2] == b"II" else "big")
 
 

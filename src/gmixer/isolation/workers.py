@@ -1,10 +1,10 @@
-"""Files decoded in processes of their own, which may be killed: a file that hangs the decoder, crashes it or fills the
-memory costs its own row and nothing else.
+"""Decodes files in separate processes, which may be killed. A file that hangs the decoder, crashes it or fills the
+memory fails alone.
 
-A worker is a fresh Python that imports Pillow and the few modules of gmixer around it; worker.py is its side. It gets
-bytes, not paths, and no environment; the pixels come back raw, and nothing that it says is believed unchecked: a
-hostile file may have taken the decoder over. It is no sandbox: it runs as the same user and may read what that user
-may, though it can write to no file.
+A worker is a new Python that imports Pillow and a few modules of gmixer; worker_main.py is its program. It gets bytes,
+not paths, and no environment. The pixels come back raw, and every answer is checked, because a hostile file may have
+taken over the decoder. A worker is no sandbox: it runs as the same user and may read that user's files, but it can
+write to no file.
 
 H height, W width, C channels.
 """
@@ -31,74 +31,61 @@ import PIL
 import gmixer
 from gmixer.errors import EngineError, ImageError
 from gmixer.images.pixels import Pixels
+from gmixer.images.settings import DecodeSettings
 from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_REASON_BYTES, PIXELS, READY, REQUEST
 from gmixer.options import Limits
 
 START_SECONDS = 60  # guessed: a worker is up in 0.1 s, from a cold network disk in some seconds
-PIPE_BYTES = 2**20  # the most that Linux gives everybody; a picture of 500x375 fits, and is handed over in one go
+PIPE_BYTES = 2**20  # the most that Linux allows every user; the pixels of a 500x375 image fit
 
-_PROGRAM = """
+PROGRAM = """
 import sys
 memory_bytes, *folders = sys.argv[1:]
 sys.path += folders
 from gmixer.isolation.worker_main import main
 main(int(memory_bytes))
 """
-# glibc keeps the memory of a picture for the next one. Else it gives it back, and the kernel clears it anew: 426 page
-# faults and 1.2 ms a picture of 500x375.
+# With these, glibc keeps the memory of an image for the next one. Otherwise it returns the memory, and the kernel
+# clears it again: 426 page faults and 1.2 ms for a 500x375 image.
 _ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(2**26), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
-# A worker that has died must not end this process by SIGPIPE, which the command does not ignore.
+# A worker that has died must not end this process by SIGPIPE: the command does not ignore this signal.
 _NO_SIGPIPE = getattr(socket, "MSG_NOSIGNAL", 0)
 _DARWIN_SO_NOSIGPIPE = 0x1022  # Python has no name for it
 
 _running: set[_Worker] = set()
-_starting = threading.RLock()  # held over a fork, so that no worker is half there in the child
+_starting = threading.RLock()  # held over a fork, so that the child gets no half-started worker
 
 
 class Workers:
-    """Decodes files, each in a worker that is idle, or in a new one: as many as threads call at once.
+    """Decodes files, each in an idle worker or a new one: as many workers as threads call at once.
 
-    Workers end with this object, and with the process, however that ends. After a fork the child starts its own.
+    The workers end with this object, and with the process, also if it crashes. After a fork the child starts new ones.
+    program: what a worker runs; tests pass other programs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, program: str = PROGRAM) -> None:
+        self._program = program
         self._idle: deque[_Worker] = deque()
         weakref.finalize(self, _end_all, self._idle)
 
     def __reduce__(self) -> tuple[type[Workers], tuple[()]]:
-        return Workers, ()  # a copy, also one in another process, starts its own
+        return Workers, ()  # a copy, also in another process, starts its own workers
 
     def decode(
-        self,
-        data: bytes,
-        image_format: str,
-        *,
-        source: str,
-        limits: Limits,
-        apply_exif: bool,
-        channels: int,
-        reduce_to_px: int = 0,
+        self, data: bytes, image_format: str, *, source: str, limits: Limits, settings: DecodeSettings
     ) -> Pixels:
-        """A file of that format (sniff) → Pixels of 3 channels or 1. turn: as its EXIF says. reduce_to_px: see
-        picture.open_image.
+        """A file of that format (sniff) → Pixels of 3 channels or 1.
 
-        Raises ImageError, "timeout" and "crashed" among its kinds; EngineError where no process can be started.
+        limits: the time and the memory; settings has the others.
+        Raises ImageError, also "timeout" and "crashed"; EngineError if no process can be started.
         """
         worker = self._take(limits.max_memory_bytes)
         try:
-            return worker.decode(
-                data,
-                image_format,
-                source=source,
-                limits=limits,
-                apply_exif=apply_exif,
-                channels=channels,
-                reduce_to_px=reduce_to_px,
-            )
+            return worker.decode(data, image_format, source=source, limits=limits, settings=settings)
         finally:
             if worker.idle:
                 self._idle.append(worker)
-            else:  # something came between, if only a Ctrl-C: what it would say next belongs to this file
+            else:  # interrupted, for example by Ctrl-C: its next answer would belong to this file
                 worker.end()
 
     def _take(self, memory_bytes: int) -> _Worker:
@@ -108,18 +95,18 @@ class Workers:
                 if worker.memory_bytes == memory_bytes and worker.is_alive():
                     return worker
                 worker.end()
-        return _Worker(memory_bytes)
+        return _Worker(memory_bytes, self._program)
 
 
 class _Worker:
-    """One process. idle: it has answered all that it was asked."""
+    """One process. idle: it has answered every request."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, program: str) -> None:
         self.memory_bytes = memory_bytes
         self.idle = False
         try:
             with _starting:
-                self._process, self._requests, self._answers = _start(memory_bytes)
+                self._process, self._requests, self._answers = _start(memory_bytes, program)
                 _running.add(self)
         except OSError as error:
             raise _no_worker(str(error), memory_bytes) from error
@@ -141,21 +128,12 @@ class _Worker:
         return self._process.poll() is None
 
     def decode(
-        self,
-        data: bytes,
-        image_format: str,
-        *,
-        source: str,
-        limits: Limits,
-        apply_exif: bool,
-        channels: int,
-        reduce_to_px: int = 0,
+        self, data: bytes, image_format: str, *, source: str, limits: Limits, settings: DecodeSettings
     ) -> Pixels:
-        """See Workers.decode. Where it is not idle afterwards, it is to be ended."""
+        """See Workers.decode. If the worker is not idle afterwards, the caller must end it."""
         self.idle = False
         deadline = time.monotonic() + limits.max_seconds
-        counts = (min(count, 2**63) for count in (limits.max_pixels, limits.max_frames, reduce_to_px, len(data)))
-        request = REQUEST.pack(limits.max_seconds, *counts, channels, apply_exif)
+        request = REQUEST.pack(limits.max_seconds, settings.packed(), len(data))
         try:
             self._requests.settimeout(limits.max_seconds)
             self._requests.sendall(request + data, _NO_SIGPIPE)
@@ -167,20 +145,20 @@ class _Worker:
                     reason = "".join(c for c in words.decode(errors="replace") if c.isprintable())
                     raise ImageError(KINDS[kind], reason, source)
                 case (what, int(height), int(width), int(depth)) if (
-                    what == PIXELS and 0 < height * width <= limits.max_pixels and depth == channels
+                    what == PIXELS and 0 < height * width <= settings.max_pixels and depth == settings.channels
                 ):
-                    pixels_HWC = self._receive((height, width, channels), deadline)
+                    pixels_HWC = self._receive((height, width, depth), deadline)
                     self.idle = True
                     return pixels_HWC
-            end = "an answer that is none"
+            end = "an invalid answer"
         except TimeoutError:
             end = "SIGALRM"
         except (OSError, EOFError):
             end = self._end_of_process()
-        if end == "SIGALRM":  # of this clock, or of the worker's own
-            reason = f"within {limits.max_seconds:g} s, which is the limit, set by Limits.max_seconds: make it smaller"
+        if end == "SIGALRM":  # by the clock of this process, or by the worker's own
+            reason = f"within {limits.max_seconds:g} s, the limit, set by Limits.max_seconds: make it smaller"
             raise ImageError("timeout", f"cannot be decoded as {image_format} {reason}", source)
-        reason = f"the decoder ended with {end}; it is damaged, or made to do harm"
+        reason = f"the decoder ended with {end}; the file is damaged, or made to do harm"
         raise ImageError("crashed", f"cannot be decoded as {image_format}: {reason}", source)
 
     def end(self) -> None:
@@ -192,16 +170,16 @@ class _Worker:
             self._process.wait()
 
     def leave_to_the_parent(self) -> None:
-        """In the child of a fork: forgets the process. Its ends are closed, else it would outlive the parent."""
+        """In the child of a fork: forgets the process. An open end here would keep it alive after the parent."""
         self._close()
-        self._process.returncode = 0  # nobody's business here
+        self._process.returncode = 0  # the child must not wait for it
 
     def _close(self) -> None:
         self._requests.close()
         self._answers.close()
 
     def _receive(self, shape: tuple[int, ...], deadline: float) -> Pixels:
-        """uint8 of that shape. Raises TimeoutError; EOFError where the worker has ended."""
+        """uint8 of that shape. Raises TimeoutError; EOFError if the worker has ended."""
         array = np.empty(shape, np.uint8)
         view = memoryview(array.reshape(-1))  # type: ignore[arg-type] # it is a buffer
         while view:
@@ -229,9 +207,9 @@ class _Worker:
             return f"status {status}" if status >= 0 else f"signal {-status}"
 
 
-def _start(memory_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket, FileIO]:
-    """The process, where to send requests, and where to read the answers. Raises OSError."""
-    # After the standard library only the folders of these two: nothing that lies about where the user is.
+def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], socket.socket, FileIO]:
+    """The process, the end for requests, and the end for answers. Raises OSError."""
+    # The standard library and the folders of these two packages only: no module of the current folder is imported.
     folders = [os.path.dirname(os.path.abspath(package.__path__[0])) for package in (gmixer, PIL)]
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
@@ -244,13 +222,13 @@ def _start(memory_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket, F
             with suppress(OSError):  # a user may have too many large pipes
                 fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, str(memory_bytes), *folders],
+            [sys.executable, "-I", "-S", "-c", program, str(memory_bytes), *folders],
             stdin=theirs.fileno(),
             stdout=writing,
             stderr=subprocess.DEVNULL,
             cwd="/",
             env=_ALLOCATOR | {name: os.environ[name] for name in os.environ if name.startswith(("LD_", "DYLD_"))},
-            process_group=0,  # a Ctrl-C is for this process, which ends its workers
+            process_group=0,  # Ctrl-C goes to this process alone, which then ends its workers
         )
     except BaseException:
         ours.close()
@@ -265,7 +243,7 @@ def _start(memory_bytes: int) -> tuple[subprocess.Popen[bytes], socket.socket, F
 def _no_worker(said: str, memory_bytes: int) -> EngineError:
     return EngineError(
         f"no decoding process can be started from {sys.executable!r} with {memory_bytes:,} bytes of memory "
-        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without"
+        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one"
     )
 
 

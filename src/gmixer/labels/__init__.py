@@ -1,9 +1,9 @@
-"""What classes are called, and what WordNet has above them.
+"""The names of classes, and their parent categories in WordNet.
 
 imagenet.py   Label, imagenet_1k, labels_for: class index → synset, name, definition
-hypernyms.py  the synsets above a class
+hypernyms.py  the parent categories of a class
 
-The tables beside them are made by tools/make_imagenet_tables.py.
+tools/make_imagenet_tables.py makes the tables in this folder.
 """
 
 from gmixer.labels.imagenet import Label, imagenet_1k, labels_for

@@ -1,6 +1,6 @@
-"""Class index → what it is called.
+"""Class index → synset, name and definition.
 
-imagenet_1k.tsv and imagenet_21k.tsv are made by tools/make_imagenet_tables.py from WordNet 3.0 (licence: NOTICE).
+tools/make_imagenet_tables.py makes imagenet_1k.tsv and imagenet_21k.tsv from WordNet 3.0 (licence: NOTICE).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from gmixer.errors import InputError
 class Label:
     """One class of a classifier."""
 
-    index: int  # place among the logits
-    synset: str  # WordNet 3.0 id: "n02123045"; "" where there is none
+    index: int  # its index among the logits
+    synset: str  # WordNet 3.0 id: "n02123045"; "" if there is none
     name: str  # every lemma of the synset: "tabby, tabby cat"; not unique: "crane" is a bird and a machine
-    definition: str  # WordNet's; "" where there is none
+    definition: str  # WordNet's; "" if there is none
 
 
 @cache
@@ -52,13 +52,15 @@ _BY_COUNT: dict[int, Callable[[], tuple[Label, ...]]] = {
 def labels_for(num_classes: int, class_names: Sequence[str] | None = None) -> tuple[Label, ...]:
     """The labels of a model with `num_classes` outputs.
 
-    class_names, where given, name them in order; without names 1,000 classes are ImageNet-1k's, 11,221 and 21,843 those
-    of MIIL's and Google's ImageNet-21k, and those of any other count are called "class 17". Raises InputError where the
-    names are not as many as the classes.
+    class_names: their names, in order. Without names, 1,000 classes are ImageNet-1k's, 11,221 are MIIL's ImageNet-21k
+    and 21,843 are Google's. For every other number, the names are such as "class 17". Raises InputError unless there
+    are as many names as classes.
     """
     if class_names is not None:
         if isinstance(class_names, str) or len(class_names) != num_classes:
-            raise InputError(f"class_names has {len(class_names)} entries; wanted a list of {num_classes}, one a class")
+            raise InputError(
+                f"class_names has {len(class_names)} entries; wanted a list of {num_classes}, one for each class"
+            )
         return tuple(Label(index, "", name, "") for index, name in enumerate(class_names))
     if num_classes in _BY_COUNT:
         return _BY_COUNT[num_classes]()

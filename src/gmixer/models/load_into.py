@@ -27,7 +27,10 @@ def load_into(model: Mixer, tensors: Iterable[tuple[str, NDArray[np.float32]]], 
         if name not in missing:
             continue
         if values.shape != tuple(state[name].shape):
-            raise WeightsError(f"{source}: {name} is {values.shape}; this model wants {tuple(state[name].shape)}")
+            raise WeightsError(
+                f"{source}: {name} is {values.shape}; wanted {tuple(state[name].shape)}, as in this model; "
+                f"load tensors of its architecture"
+            )
         state[name].copy_(torch.from_numpy(values if values.flags.writeable else values.copy()))
         missing.discard(name)
     if missing:

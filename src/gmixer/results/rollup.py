@@ -29,7 +29,7 @@ class RollUp:
         for label in labels:
             if not is_known(label.synset):
                 raise InputError(
-                    f"class {label.index}, {label.name!r}, is none of ImageNet's: only ImageNet's classes have a "
+                    f"class {label.index}, {label.name!r}, is not one of ImageNet's: only ImageNet's classes have a "
                     "place in WordNet's hierarchy, and roll up"
                 )
         above_K = [ancestors_of(label.synset) for label in labels]
@@ -46,7 +46,7 @@ class RollUp:
         self._class_M, self._ancestor_M = np.array(pairs, np.intp).T.copy()
 
     def above(self, probability_K: NDArray[np.float64], at: float) -> tuple[Ancestor, ...]:
-        """The ancestors whose classes sum to `at` or more: the deepest first, then the most probable, then by name.
+        """The ancestors with a sum of `at` or more: the deepest first, then the most probable, then by name.
 
         "entity" is above every class, so it is always the last one.
         """

@@ -120,12 +120,12 @@ class Engine:
         c = self.config
         x_BCHW = np.random.default_rng(0).standard_normal((2, c.in_chans, c.image_px, c.image_px), np.float32)
         ours = self.forward(x_BCHW, tokens=True)
-        judge = copy.deepcopy(model).float().cpu().eval()
+        reference = copy.deepcopy(model).float().cpu().eval()
         with torch.inference_mode():
-            tokens_BNC = judge.forward_features(torch.from_numpy(x_BCHW))
+            tokens_BNC = reference.forward_features(torch.from_numpy(x_BCHW))
             pairs = [("tokens", ours.tokens, tokens_BNC)]
-            if c.num_classes and judge.global_pool == "avg":
-                pairs.append(("logits", ours.logits, judge.forward_head(tokens_BNC)))
+            if c.num_classes and reference.global_pool == "avg":
+                pairs.append(("logits", ours.logits, reference.forward_head(tokens_BNC)))
         for stage, got, wanted in pairs:
             wanted = wanted.numpy()
             size = np.linalg.norm(wanted)
@@ -164,7 +164,7 @@ class Engine:
     def stage_seconds(self, x_BCHW: Float32) -> dict[str, float]:
         """Runs one forward pass, and returns the seconds of each stage of ModelConfig.stage_macs.
 
-        A block's first norm counts for the stage before it, at whose end it is computed.
+        A block's first norm is computed at the end of the stage before it, and counts for that stage.
         """
         seconds = np.zeros(len(self.config.stage_macs))
         self._run(checked_images(x_BCHW, self.config), tokens=False, stages=False, seconds=seconds)

@@ -1,7 +1,7 @@
 """Tar (plain, gzip, bzip2, xz) and zip archives → their members, in the archive's order; nothing is written to disk.
 
-An archive is walked through twice: for the names, since one that occurs twice says nothing about which is meant, then
-for the bytes. What it may cost is bounded at every step, whatever its headers claim: see the constants.
+An archive is read twice: first for the names, because a name that occurs twice does not identify a member, then for the
+bytes. Time and memory are bounded at every step, also if a header is wrong: see the constants.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
 from gmixer.errors import ImageError, ImageErrorKind
-from gmixer.options import Limits
-from gmixer.sources.local import MEMBER_MARK, open_regular, too_many_bytes
-from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format, is_image
+from gmixer.sources.address import MEMBER_MARK
+from gmixer.sources.entry import Opened
+from gmixer.sources.local import LocalFile, open_regular
+from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format
 
 MAX_MEMBERS = 10_000_000  # guessed: eight times ImageNet-1k. 20 µs to read the header of each, 8 bytes to remember it
-MAX_DIRECTORY_BYTES = 256 * 2**20  # of a zip, which is in memory as a whole; ImageNet-1k takes about 130 MB
-MAX_HEADER_BYTES = 2**20  # of one member of a tar, long names and extended headers included
-# A compressed tar may unpack to so much, however small it is, and beyond that to so many times its own size. Pictures
-# barely shrink, while a bomb of zeros shrinks a thousandfold.
+MAX_DIRECTORY_BYTES = 256 * 2**20  # of a zip, all of which is in memory; ImageNet-1k takes about 130 MB
+MAX_HEADER_BYTES = 2**20  # of one member of a tar, including long names and extended headers.
+# A compressed tar may unpack to FREE_BYTES, and to MAX_RATIO times its own size beyond that. Images hardly shrink; a
+# bomb of zeros shrinks a thousandfold.
 FREE_BYTES = 2**30
 MAX_RATIO = 100
 
 _CHUNK_BYTES = 2**16
-_TAIL_BYTES = 2**20  # read behind the end of a compressed tar, where its checksum stands
+_TAIL_BYTES = 2**20  # read after the end of a compressed tar, where its checksum is
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 _Problem: TypeAlias = tuple[ImageErrorKind, str]
 
-_LINK: _Problem = "refused", "is a link inside an archive, which gmixer does not follow: store the picture itself"
-_DEVICE: _Problem = "refused", "is neither a file nor a folder of the archive: store the picture as a file"
+_LINK: _Problem = "refused", "is a link inside an archive, which gmixer does not follow: store the image itself"
+_DEVICE: _Problem = "refused", "is neither a file nor a folder of the archive: store the image as a file"
 _LEADS_OUT: _Problem = "refused", "has a name that may lead out of the archive: store it under a plain relative name"
-_REPEATED: _Problem = "refused", "stands in the archive more than once: give each picture a name of its own"
+_REPEATED: _Problem = "refused", "occurs in the archive more than once: give each image its own name"
 _ENCRYPTED: _Problem = "refused", "is encrypted: unpack the archive with its password first"
-_OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive anew"
-_SPARSE: _Problem = "unsupported", "is stored with its holes left out: pack the tar without --sparse"
+_OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive again"
+_SPARSE: _Problem = "unsupported", "is stored without its holes: pack the tar without --sparse"
 _RARE: _Problem = (
     "unsupported",
-    "is compressed in a way that gmixer does not read: pack the zip with deflate, or without compression",
+    "is compressed by a method that gmixer does not read: pack the zip with deflate, or without compression",
 )
 
 
@@ -59,47 +60,103 @@ class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-@dataclass(slots=True)
-class Member:
-    """A file in an archive that is being walked through: read it before the next one is asked for.
+class _Watched:
+    """A member's bytes after its head. failed: a read raised an error."""
 
-    path: the archive's, "::", and the way inside.
-    head: the first HEAD_BYTES.
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        self.failed = False
+
+    def read(self, byte_count: int) -> bytes:
+        self.failed = True
+        data = self._stream.read(byte_count)
+        self.failed = False
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An Entry: a file in an archive that is being walked. Its bytes can be read once, before the next member is asked
+    for; its head can be read again.
+
+    key: the archive's path, "::", and the name inside.
+    size: as the header claims.
+    version: of a zip's member the CRC-32 of its bytes; of a tar's member the version of the tar.
     """
 
-    path: str
-    head: bytes
-    _size: int
-    _stream: _Stream
-    _failed: bool = False
+    key: str
+    size: int
+    version: int | None
+    _head: bytes  # the first HEAD_BYTES
+    _rest: _Watched
+    named: ClassVar[bool] = False
+    read_at_once: ClassVar[bool] = True
+
+    @contextmanager
+    def open(self, source: str) -> Iterator[Opened]:
+        """Raises ImageError "corrupt"."""
+        head = self._head
+
+        def read(byte_count: int) -> bytes:
+            nonlocal head
+            if head:
+                data, head = head[:byte_count], head[byte_count:]
+                return data
+            return self._rest.read(byte_count)
+
+        with _as_corrupt(source):
+            yield Opened(self.size, read)
 
     @property
-    def is_image(self) -> bool:
-        """As is_image_file for files: images in formats that gmixer knows of but does not read count."""
-        return is_image(self.head)
+    def failed(self) -> bool:
+        """Whether reading it has met damage."""
+        return self._rest.failed
 
-    def read(self, limits: Limits) -> bytes:
-        """All bytes, once. Raises ImageError "too_large", known from the header or counted on the way, or "corrupt"."""
-        if self._size > limits.max_bytes:
-            raise too_many_bytes(f"{self._size:,}", self.path, limits)
-        chunks, read = [self.head], len(self.head)
-        with _as_corrupt(self.path):
-            self._failed = True
-            while chunk := self._stream.read(_CHUNK_BYTES):
-                chunks.append(chunk)
-                read += len(chunk)
-                if read > limits.max_bytes:
-                    break
-            self._failed = False
-        if read > limits.max_bytes:
-            raise too_many_bytes(f"at least {read:,}", self.path, limits)
-        return b"".join(chunks)
+
+@dataclass(frozen=True, slots=True)
+class NamedMember:
+    """An Entry: the member `name` of the archive at `path`. Opening it walks the whole archive."""
+
+    path: str
+    name: str
+    named: ClassVar[bool] = True
+    read_at_once: ClassVar[bool] = False
+    size: ClassVar[None] = None
+    version: ClassVar[None] = None
+
+    @property
+    def key(self) -> str:
+        return _join(self.path, self.name)
+
+    @contextmanager
+    def open(self, source: str) -> Iterator[Opened]:
+        """Raises ImageError, "missing" if there is no such member, otherwise as `members` has it. "./" at the start of
+        the name makes no difference.
+        """
+        wanted, is_read = _clean(self.name), False
+        try:
+            with _opened(self.path) as archive:
+                for header in archive.headers():
+                    if header.name != wanted:
+                        continue
+                    if header.is_folder:
+                        raise ImageError("unreadable", "is a folder of the archive, not an image", source)
+                    if problem := header.problem or (_REPEATED if is_read else None):
+                        raise ImageError(*problem, source)
+                    with _member(self.path, header).open(source) as opened:
+                        yield opened
+                    is_read = True
+        except ImageError as error:
+            if not is_read or error.kind == "refused":  # damage after the member does not touch it
+                raise ImageError(error.kind, error.reason, source) from None
+        if not is_read:
+            raise ImageError("missing", "no such member: pass the archive alone to read all its images", source)
 
 
 def is_packed(path: str, packed: ArchiveFormat) -> bool:
-    """Whether a file that begins like an archive of this format is one: what gzip, bzip2 or xz packs need be no tar.
+    """Whether a file that starts like an archive of this format is one: a gzip, bzip2 or xz file may hold no tar.
 
-    True for one too damaged to tell.
+    True if the file is too damaged to tell.
     """
     if packed in ("tar", "zip"):
         return True
@@ -111,63 +168,39 @@ def is_packed(path: str, packed: ArchiveFormat) -> bool:
 
 
 def members(path: str) -> Iterator[Member | ImageError]:
-    """The files in an archive, images or not, in its order; for one that must not or cannot be read, why.
+    """The files in an archive, images or not, in its order; an ImageError for each that cannot or must not be read.
 
-    Folders and hidden files (`.name`, `__MACOSX`) are left out. "refused" are links, devices, names that lead out of
-    the archive, all members of a name that occurs more than once, members encrypted or overlapping. Where the archive
-    itself is damaged or asks for too much, an error with the archive's path as its source ends the walk; damage inside
-    a member of a tar ends it with that member, since nothing behind it can be found.
+    Folders and hidden files (`.name`, `__MACOSX`) are left out. Links, devices, and encrypted and overlapping members
+    are refused. So are names that lead out of the archive or occur more than once. If the archive is damaged or exceeds
+    a limit, an error with its path as the source ends the walk. Damage inside a member of a tar ends the walk with this
+    member, because the members after it cannot be found.
     """
     try:
         with _opened(path) as archive:
             repeated = _repeated(archive, path)
-            for entry in archive.entries():
-                if entry.is_folder or _is_hidden(entry.name):
+            for header in archive.headers():
+                if header.is_folder or _is_hidden(header.name):
                     continue
-                if problem := entry.problem or (_REPEATED if hash(entry.name) in repeated else None):
-                    yield ImageError(*problem, _join(path, entry.name))
+                if problem := header.problem or (_REPEATED if hash(header.name) in repeated else None):
+                    yield ImageError(*problem, _join(path, header.name))
                     continue
                 try:
-                    member = _member(path, entry)
+                    member = _member(path, header)
                 except ImageError as error:
                     yield error
                     failed = True
                 else:
                     yield member
-                    failed = member._failed
+                    failed = member.failed
                 if failed and isinstance(archive, _Tar):
                     return
     except ImageError as error:
         yield error
 
 
-def read_member(path: str, name: str, *, source: str, limits: Limits) -> bytes:
-    """The bytes of the member of this name, "./" before it or not. The whole archive is walked through for it.
-
-    Raises ImageError, "missing" if there is none and otherwise as `members` and Member.read, with `source`.
-    """
-    wanted, data = _clean(name), None
-    try:
-        with _opened(path) as archive:
-            for entry in archive.entries():
-                if entry.name != wanted:
-                    continue
-                if entry.is_folder:
-                    raise ImageError("unreadable", "is a folder of the archive, not a picture", source)
-                if problem := entry.problem or (_REPEATED if data is not None else None):
-                    raise ImageError(*problem, source)
-                data = _member(path, entry).read(limits)
-    except ImageError as error:
-        if data is None or error.kind == "refused":  # damage behind the member does not touch it
-            raise ImageError(error.kind, error.reason, source) from None
-    if data is None:
-        raise ImageError("missing", "no such member: give the archive alone to read all of its pictures", source)
-    return data
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the bytes of a member stand in a plain tar. head: the first HEAD_BYTES of them."""
+    """Where the bytes of a member are in a plain tar. head: the first HEAD_BYTES of them."""
 
     name: str
     offset: int
@@ -176,38 +209,41 @@ class Place:
 
 
 def places(path: str) -> Iterator[Place | ImageError]:
-    """The files in a plain tar, in its order, to be read later by their place; as `members` has them, except that
-    names are not compared: one may occur more than once. A tar that is packed has no places: ImageError "unsupported".
+    """The files in a plain tar, in its order, to be read later by their place. As `members`, but a name may occur more
+    than once. In a compressed tar or a zip no member can be read alone: ImageError "unsupported".
     """
     try:
         with _opened(path) as archive:
             if not isinstance(archive, _Tar) or not archive.is_plain:
                 raise ImageError("unsupported", "is packed, so no member can be read alone: unpack it to a tar", path)
-            for entry in archive.entries():
-                if entry.is_folder or _is_hidden(entry.name):
+            for header in archive.headers():
+                if header.is_folder or _is_hidden(header.name):
                     continue
-                if problem := entry.problem or (_SPARSE if entry.offset is None else None):
-                    yield ImageError(*problem, _join(path, entry.name))
+                if problem := header.problem or (_SPARSE if header.offset is None else None):
+                    yield ImageError(*problem, _join(path, header.name))
                     continue
-                assert entry.offset is not None
-                head = _member(path, entry).head
-                if len(head) < min(entry.size, HEAD_BYTES):
-                    raise ImageError("corrupt", "is cut short", _join(path, entry.name))
-                yield Place(entry.name, entry.offset, entry.size, head)
+                assert header.offset is not None
+                head = _head_of(path, header)[0]
+                if len(head) < min(header.size, HEAD_BYTES):
+                    raise ImageError("corrupt", "is cut short", _join(path, header.name))
+                yield Place(header.name, header.offset, header.size, head)
     except ImageError as error:
         yield error
 
 
 @dataclass(slots=True)
-class _Entry:
-    """What an archive says of a member. size: in bytes, as claimed. problem: why it must not be read. offset: of its
-    bytes in a tar, as unpacked; None where they are not in one piece.
+class _Header:
+    """What an archive states about a member.
+
+    size: in bytes. version: as Member has it. problem: why the member must not be read. offset: of its bytes in a tar,
+    as unpacked; None if the bytes are not in one piece.
     """
 
     name: str
     is_folder: bool
     problem: _Problem | None
     size: int
+    version: int | None
     open: Callable[[], _Stream | None]
     offset: int | None = None
 
@@ -222,9 +258,10 @@ class _Tar:
     def is_plain(self) -> bool:
         return self._packed == "tar"
 
-    def entries(self) -> Iterator[_Entry]:
-        """All members from the first on; read one before the next. Raises whatever tarfile and the unpackers do."""
+    def headers(self) -> Iterator[_Header]:
+        """Of all members from the first on; read one before the next. Raises errors of tarfile and the unpackers."""
         self._file.seek(0)
+        version = LocalFile(self._path).version
         raw: io.RawIOBase = _Plain(self._file)
         if self._packed != "tar":
             raw = _Forward(_unpacker(self._file, self._packed), self._file, self._path)
@@ -232,15 +269,15 @@ class _Tar:
         tar = tarfile.TarFile(fileobj=reader, mode="r")
         end = -1
         while info := tar.next():
-            if tar.offset <= end or info.size < 0:  # else a hostile header sends tarfile back to where it was
+            if tar.offset <= end or info.size < 0:  # otherwise a hostile header makes tarfile loop for ever
                 raise tarfile.ReadError("a member has a negative size")
             end = tar.offset
-            tar.members = []  # type: ignore[attr-defined] # or it would remember them all
+            tar.members = []  # type: ignore[attr-defined] # otherwise it would remember them all
             reader.allowance = math.inf
             name = _clean(info.name)
             offset = None if info.issparse() else info.offset_data
             problem = _tar_problem(info, name)
-            yield _Entry(name, info.isdir(), problem, info.size, partial(tar.extractfile, info), offset)
+            yield _Header(name, info.isdir(), problem, info.size, version, partial(tar.extractfile, info), offset)
             reader.allowance = MAX_HEADER_BYTES
         _check_end(tar.offset, reader)
 
@@ -249,7 +286,7 @@ class _Zip:
     def __init__(self, file: io.FileIO, path: str) -> None:
         self._zip = zipfile.ZipFile(_ZipReader(_Plain(file), path))
 
-    def entries(self) -> Iterator[_Entry]:
+    def headers(self) -> Iterator[_Header]:
         infos = self._zip.infolist()
         ordered = sorted(infos, key=lambda info: info.header_offset)
         # A header takes 30 bytes and the name.
@@ -258,7 +295,7 @@ class _Zip:
             name = _clean(info.filename)
             problem = _zip_problem(info, name) or (_OVERLAPPING if id(info) in overlapping else None)
             is_folder = info.is_dir() or stat.S_ISDIR(info.external_attr >> 16)
-            yield _Entry(name, is_folder, problem, info.file_size, partial(self._zip.open, info))
+            yield _Header(name, is_folder, problem, info.file_size, info.CRC, partial(self._zip.open, info))
 
 
 def _tar_problem(info: tarfile.TarInfo, name: str) -> _Problem | None:
@@ -279,25 +316,23 @@ def _zip_problem(info: zipfile.ZipInfo, name: str) -> _Problem | None:
         return _DEVICE
     if info.flag_bits & 1:
         return _ENCRYPTED
-    # zipfile unpacks bzip2 and LZMA without a bound: 4 kB of them may be gigabytes in memory.
+    # zipfile unpacks bzip2 and LZMA without a limit: 4 kB may become gigabytes in memory.
     return None if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else _RARE
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[_Tar | _Zip]:
-    """Raises ImageError with the archive's path, also for what goes wrong inside the `with`."""
+    """Raises ImageError with the archive's path, also for a failure inside the `with`."""
     with open_regular(path, path) as file, _as_corrupt(path):
         packed = archive_format(file.read(HEAD_BYTES))
         if packed is None:
-            reason = (
-                f"leads into a file that is neither a tar nor a zip archive: check what stands before {MEMBER_MARK}"
-            )
+            reason = f"is inside a file that is neither a tar nor a zip archive: check the path before {MEMBER_MARK}"
             raise ImageError("unreadable", reason, path)
         yield _Zip(file, path) if packed == "zip" else _Tar(file, packed, path)
 
 
 def _unpacker(file: io.FileIO, packed: ArchiveFormat) -> io.BufferedIOBase:
-    """What the file unpacks to, from where it stands."""
+    """What the file unpacks to, from its current position."""
     match packed:
         case "gzip":
             import gzip
@@ -336,7 +371,7 @@ class _Plain(io.RawIOBase):
 
 
 class _Forward(io.RawIOBase):
-    """What a compressed file unpacks to, never backwards, where all of it would be unpacked anew."""
+    """What a compressed file unpacks to; never backwards, since that would unpack all of it again."""
 
     def __init__(self, unpacker: io.BufferedIOBase, file: io.FileIO, path: str) -> None:
         self._unpacker = unpacker
@@ -351,11 +386,11 @@ class _Forward(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._unpacker.read1(len(buffer))  # what is there before damage comes out before the damage does
+        data = self._unpacker.read1(len(buffer))  # gives the bytes before damage first, then the error
         buffer[: len(data)] = data
         self._position += len(data)
         if self._position > FREE_BYTES + MAX_RATIO * self._file.tell():
-            reason = f"unpacks to more than {MAX_RATIO} times its size, as bombs do: pack it anew, without compression"
+            reason = f"unpacks to more than {MAX_RATIO} times its size, as bombs do: pack it again, without compression"
             raise ImageError("too_large", reason, self._path)
         return len(data)
 
@@ -372,8 +407,8 @@ class _Forward(io.RawIOBase):
 
 
 class _TarReader(io.BufferedReader):
-    """allowance: how much may still be read; tarfile itself would read a name of any length.
-    last: what was read last; going back for it is not always possible.
+    """allowance: how many bytes may still be read; tarfile itself would read a name of any length.
+    last: the bytes read last; going back to them is not always possible.
     """
 
     allowance: float = MAX_HEADER_BYTES
@@ -388,7 +423,7 @@ class _TarReader(io.BufferedReader):
 
 
 class _ZipReader(io.BufferedReader):
-    """Refuses the one read of zipfile's whose size the archive decides: that of the directory."""
+    """Limits the size of the directory, the only read of zipfile with a size that the archive chooses."""
 
     def __init__(self, raw: io.RawIOBase, path: str) -> None:
         super().__init__(raw)
@@ -404,8 +439,8 @@ class _ZipReader(io.BufferedReader):
 
 
 def _check_end(offset: int, reader: _TarReader) -> None:
-    """tarfile ends without a word where a header is damaged or missing. Raises ReadError."""
-    block = reader.last  # where tarfile found no header
+    """tarfile ends silently at a header that is damaged or missing. Raises ReadError."""
+    block = reader.last  # in which tarfile found no header
     if len(block) < tarfile.BLOCKSIZE:
         raise tarfile.ReadError("the blocks of zeros that close a tar are missing")
     if any(block):
@@ -420,32 +455,37 @@ def _repeated(archive: _Tar | _Zip, path: str) -> set[int]:
     """Hashes of the names that occur more than once. Raises ImageError "too_large" for more than MAX_MEMBERS."""
     hashes = array("q")
     try:
-        for count, entry in enumerate(archive.entries()):
+        for count, header in enumerate(archive.headers()):
             if count == MAX_MEMBERS:
                 reason = f"holds more than {MAX_MEMBERS:,} members, which is the limit: pack several smaller ones"
                 raise ImageError("too_large", reason, path)
-            if not entry.is_folder:
-                hashes.append(hash(entry.name))
+            if not header.is_folder:
+                hashes.append(hash(header.name))
     except ImageError:
         raise
-    except Exception:  # met again on the second walk, behind the members that can be read
+    except Exception:  # raised again on the second walk, after the members that can be read
         pass
     hashes_N = np.sort(np.array(hashes, np.int64))
     return set(hashes_N[1:][hashes_N[1:] == hashes_N[:-1]].tolist())
 
 
-def _member(path: str, entry: _Entry) -> Member:
-    """Raises ImageError "corrupt" where the first bytes cannot be had."""
-    full_path = _join(path, entry.name)
-    with _as_corrupt(full_path):
-        stream = entry.open()
+def _member(path: str, header: _Header) -> Member:
+    """Raises ImageError "corrupt" if the first bytes cannot be read."""
+    head, stream = _head_of(path, header)
+    return Member(_join(path, header.name), header.size, header.version, head, _Watched(stream))
+
+
+def _head_of(path: str, header: _Header) -> tuple[bytes, _Stream]:
+    """The first HEAD_BYTES, and the stream that gives the bytes after them. Raises ImageError "corrupt"."""
+    with _as_corrupt(_join(path, header.name)):
+        stream = header.open()
         assert stream is not None  # tarfile: a folder has none
-        return Member(full_path, stream.read(HEAD_BYTES), entry.size, stream)
+        return stream.read(HEAD_BYTES), stream
 
 
 @contextmanager
 def _as_corrupt(source: str) -> Iterator[None]:
-    """Every exception of tarfile, zipfile and the unpackers, and they raise many kinds, → one ImageError."""
+    """Every exception of tarfile, zipfile and the unpackers → one ImageError. They raise many kinds."""
     try:
         yield
     except ImageError:
@@ -462,7 +502,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _clean(name: str) -> str:
-    """`./a//b.jpg` → `a/b.jpg`; a name that leads out of the archive stays as it is, to be seen."""
+    """`./a//b.jpg` → `a/b.jpg`; a name that leads out of the archive stays unchanged, so that the user sees it."""
     return name if _leads_out(name) else "/".join(part for part in name.split("/") if part not in ("", "."))
 
 

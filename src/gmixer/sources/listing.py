@@ -1,82 +1,82 @@
-"""Files, folders, archives and URLs, as typed on a command line → the pictures to read, one at a time and in order."""
+"""Files, folders, archives and URLs, as typed on a command line → their entries, one at a time and in order."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from gmixer.errors import ImageError
-from gmixer.sources.address import is_url
-from gmixer.sources.local import read_head, reason_of
-from gmixer.sources.sniff import HEAD_BYTES, archive_format, is_image
+from gmixer.prefetch import batches
+from gmixer.sources.address import entry_at, is_local
+from gmixer.sources.entry import Entry, read_head
+from gmixer.sources.local import LocalFile, reason_of
+from gmixer.sources.sniff import archive_format
 
-if TYPE_CHECKING:
-    from gmixer.sources.archive import Member
+Path = str | os.PathLike[str]
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file to read, or a folder, an archive or a member of one that could not be read.
-
-    path: as typed; for a file found in a folder, the folder as typed and then the way down; for a member of an archive,
-        the archive as typed, "::" and the way inside.
-    named: the user typed this path itself, so it deserves an answer even if it is no image or does not exist.
-    error: None for a file; else why it could not be read.
-    member: the way to the bytes of a member of an archive, to be read before the next Found is asked for.
-    """
-
-    path: str
-    named: bool
-    error: ImageError | None = None
-    member: Member | None = None
+_KEPT_TOGETHER = 1000  # paths in one str, which takes half the memory of a str for each
 
 
-def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
-    """Each named file or URL as it is, of each named folder all regular files below it, of each named archive all
-    members; read while you iterate.
+def list_files(paths: Path | Iterable[Path | Entry]) -> Iterator[Entry | ImageError]:
+    """Each named file or URL; of each named folder all regular files below it; of each named archive all its members.
 
-    A named file comes out whether or not it exists or is an image. Of a folder come the files of all its folders, in
-    the sorted order of their paths, images or not: ask `is_image_file`. Hidden files and folders (`.name`), links
-    to folders and broken links are left out. A folder that cannot be read comes out with its `error` set.
+    A named file is listed even if it does not exist or is no image; an Entry is listed as it is. A folder gives the
+    files of all its folders, in the sorted order of their paths, images or not: `may_be_image` tells them apart. Hidden
+    files and folders (`.name`), links to folders and broken links are left out.
 
-    Of a tar or zip archive, told by its content, come the files as archive.members has them: in the archive's order,
-    hidden ones left out, refused and damaged ones with their `error` set. An archive found in a folder, or in another
-    archive, is not opened: it comes out as any file does.
+    A tar or zip archive, recognized by its content, gives its members as `archive.members` does. An archive found in a
+    folder or in another archive is not opened: it is listed as any file is.
 
-    Memory holds the names of one folder per level, whatever the number of files.
+    An ImageError stands for a folder that cannot be read, a refused or damaged member, and a URL of another scheme than
+    http and https. Memory holds only the names of one folder per level.
     """
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
-        path = os.fsdecode(path)
-        if not is_url(path) and os.path.isdir(path):
-            yield from _walk(path)
-        elif is_archive(path):
-            yield from _members(path)
-        else:
-            yield Found(path, named=True)
+        for found in _found(path):
+            yield LocalFile(found) if isinstance(found, str) else found
 
 
-def is_image_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file found in a folder is to be read, by its first bytes.
+class Listing:
+    """`list_files` of several paths. Counting first is possible, and does not walk a folder twice."""
 
-    False for an empty file and one that starts like no image. True for images in formats that gmixer knows of but does
-    not read (HEIC, JPEG XL …), and for a file that cannot be opened: `decode` then says why, and nothing is lost
-    without a word.
-    """
-    try:
-        head = read_head(path, HEAD_BYTES)
-    except ImageError:
-        return True
-    return is_image(head)
+    def __init__(self, paths: Sequence[Path | Entry]) -> None:
+        self._paths = paths
+        self._kept: list[str | Entry | ImageError] | None = None
+
+    def count(self) -> int | None:
+        """How many entries there are. None with an archive, which would have to be read completely.
+
+        The folders are walked once, and the listing keeps the paths: 200,000 of 50 characters take 10 MB.
+        """
+        if any(isinstance(path, str | os.PathLike) and is_archive(os.fsdecode(path)) for path in self._paths):
+            return None
+        kept: list[str | Entry | ImageError] = []
+        total = 0
+        found = (found for path in self._paths for found in _found(path))
+        for is_path, group in groupby(found, lambda found: isinstance(found, str)):
+            for some in batches(group, _KEPT_TOGETHER):
+                total += len(some)
+                kept += ["\0".join(some)] if is_path else some  # type: ignore[arg-type] # only paths are str
+        self._kept = kept
+        return total
+
+    def __iter__(self) -> Iterator[Entry | ImageError]:
+        if self._kept is None:
+            yield from list_files(self._paths)
+            return
+        for kept in self._kept:
+            if isinstance(kept, str):
+                yield from map(LocalFile, kept.split("\0"))
+            else:
+                yield kept
 
 
 def is_archive(path: str) -> bool:
-    """Whether a path that was named is a tar, packed or not, or a zip, by its content."""
-    if is_url(path):
+    """Whether a path that was named is a zip, or a tar, compressed or not, by its content."""
+    if not is_local(path):
         return False
     try:
-        packed = archive_format(read_head(path, HEAD_BYTES))
+        packed = archive_format(read_head(LocalFile(path)))
     except ImageError:
         return False
     if packed is None:
@@ -86,39 +86,46 @@ def is_archive(path: str) -> bool:
     return is_packed(path, packed)
 
 
-def _members(path: str) -> Iterator[Found]:
-    from gmixer.sources.archive import members
+def _found(path: Path | Entry) -> Iterator[str | Entry | ImageError]:
+    """What one path stands for. A str is the path of a file in a folder."""
+    if not isinstance(path, str | os.PathLike):
+        yield path
+        return
+    path = os.fsdecode(path)
+    if is_local(path) and os.path.isdir(path):
+        yield from _walk(path)
+    elif is_archive(path):
+        from gmixer.sources.archive import members
 
-    for member in members(path):
-        if isinstance(member, ImageError):
-            yield Found(member.source, named=False, error=member)
-        else:
-            yield Found(member.path, named=False, member=member)
+        yield from members(path)
+    else:
+        try:
+            yield entry_at(path, source=path)
+        except ImageError as error:
+            yield error
 
 
-def _walk(root: str) -> Iterator[Found]:
-    # A stack of our own: folders may be nested deeper than Python's recursion goes.
+def _walk(root: str) -> Iterator[str | ImageError]:
+    # Our own stack: folders may be nested deeper than Python's recursion limit.
     levels = [iter([os.path.join(root, "")])]
     while levels:
         path = next(levels[-1], None)
         if path is None:
             levels.pop()
         elif not path.endswith("/"):
-            yield Found(path, named=False)
+            yield path
         else:
             try:
-                levels.append(iter(_entries(path)))
+                levels.append(iter(_children(path)))
             except OSError as error:
-                named = len(levels) == 1
-                folder = root if named else path.rstrip("/")
-                reason = f"the folder cannot be read: {reason_of(error)}"
-                yield Found(folder, named, ImageError("unreadable", reason, folder))
+                folder = root if len(levels) == 1 else path.rstrip("/")
+                yield ImageError("unreadable", f"the folder cannot be read: {reason_of(error)}", folder)
 
 
-def _entries(folder: str) -> list[str]:
+def _children(folder: str) -> list[str]:
     """Paths of the files and folders in `folder`, sorted; those of folders end in "/".
 
-    Sorted with that slash, they make the whole walk come out in the order of `sorted(paths)`.
+    Sorting them with that slash makes the whole walk follow the order of `sorted(paths)`.
     """
     with os.scandir(folder) as entries:
         visible = (entry for entry in entries if not entry.name.startswith("."))
@@ -130,8 +137,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_wanted(entry: os.DirEntry[str]) -> bool:
-    """Folders and regular files; not links to folders (they may loop), pipes or devices."""
+    """True for folders and regular files; False for links to folders, which may loop, and for pipes and devices."""
     try:
         return _is_folder(entry) or entry.is_file()
     except OSError:
-        return True  # a link into a place we may not look at: reading it will say so
+        return True  # a link into a place without permission: reading it gives the error

@@ -1,48 +1,101 @@
-"""A path → the bytes of the file there, or an ImageError that says why not."""
+"""Files on this machine: whole files, a part of a file, and standard input."""
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import FileIO
+from typing import ClassVar
 
 from gmixer.errors import ImageError
-from gmixer.options import Limits
+from gmixer.sources.entry import Opened
 
-MEMBER_MARK = "::"  # photos.tar::cat.jpg: what is before it is the file
-
-_CHUNK_BYTES = 2**20
+STDIN = "-"
 
 
-def read_file(path: str | os.PathLike[str], *, source: str, limits: Limits) -> bytes:
-    """The whole file. Raises ImageError "missing", "unreadable" or "too_large".
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """An Entry. key: the path."""
 
-    The size is checked before reading and while reading: a file may grow, and those in /proc call themselves empty.
-    """
-    with open_regular(path, source) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limits.max_bytes:
-            raise too_many_bytes(f"{size:,}", source, limits)
-        chunks, read = [], 0
-        while chunk := file.read(_CHUNK_BYTES):
-            chunks.append(chunk)
-            read += len(chunk)
-            if read > limits.max_bytes:
-                raise too_many_bytes(f"at least {read:,}", source, limits)
-    return b"".join(chunks)
+    key: str
+    named: bool = False
+    read_at_once: ClassVar[bool] = False
+
+    @property
+    def size(self) -> int | None:
+        status = self._status()
+        return status and status.st_size
+
+    @property
+    def version(self) -> int | None:
+        """The time of the last change, in nanoseconds."""
+        status = self._status()
+        return status and status.st_mtime_ns
+
+    @contextmanager
+    def open(self, source: str) -> Iterator[Opened]:
+        with open_regular(self.key, source) as file:
+            yield Opened(os.fstat(file.fileno()).st_size, file.read)
+
+    def _status(self) -> os.stat_result | None:
+        with suppress(OSError, ValueError):  # ValueError: a zero byte in the path
+            return os.stat(self.key)
+        return None
 
 
-def read_head(path: str | os.PathLike[str], byte_count: int) -> bytes:
-    """The first bytes of the file, fewer if it is shorter. Raises ImageError "missing" or "unreadable"."""
-    with open_regular(path, os.fspath(path)) as file:
-        return file.read(byte_count)
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """An Entry: `size` bytes of a file, from `offset` on, such as a member of a plain tar."""
+
+    key: str
+    path: str
+    offset: int
+    size: int
+    named: bool = False
+    read_at_once: ClassVar[bool] = False
+
+    @property
+    def version(self) -> int | None:
+        return LocalFile(self.path).version
+
+    @contextmanager
+    def open(self, source: str) -> Iterator[Opened]:
+        with open_regular(self.path, source) as file:
+            at, end = self.offset, self.offset + self.size
+
+            def read(byte_count: int) -> bytes:
+                nonlocal at
+                if at == end:
+                    return b""
+                data = os.pread(file.fileno(), min(byte_count, end - at), at)
+                if not data:
+                    raise ImageError("corrupt", "is cut short: the archive has changed since it was opened", source)
+                at += len(data)
+                return data
+
+            yield Opened(self.size, read)
 
 
-def too_many_bytes(held: str, source: str, limits: Limits) -> ImageError:
-    reason = f"holds {held} bytes; the limit is {limits.max_bytes:,}, set by Limits.max_bytes: make the file smaller"
-    return ImageError("too_large", reason, source)
+@dataclass(frozen=True, slots=True)
+class StandardInput:
+    """An Entry: one image on standard input."""
+
+    key: ClassVar[str] = STDIN
+    named: ClassVar[bool] = True
+    size: ClassVar[None] = None
+    version: ClassVar[None] = None
+    read_at_once: ClassVar[bool] = True
+
+    @contextmanager
+    def open(self, source: str) -> Iterator[Opened]:
+        if sys.stdin is None:  # closed by the shell
+            yield Opened(None, lambda byte_count: b"")
+        else:
+            yield Opened(None, sys.stdin.buffer.read)
 
 
 def reason_of(error: OSError | ValueError) -> str:
@@ -52,10 +105,10 @@ def reason_of(error: OSError | ValueError) -> str:
 
 
 @contextmanager
-def open_regular(path: str | os.PathLike[str], source: str) -> Iterator[FileIO]:
-    """The file, unbuffered. Raises ImageError "missing" or "unreadable", also for what fails inside the `with`."""
+def open_regular(path: str, source: str) -> Iterator[FileIO]:
+    """The file, unbuffered. Raises ImageError "missing" or "unreadable", also for a failure inside the `with`."""
     try:
-        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+        with open(path, "rb", buffering=0, opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ImageError(
                     "unreadable", "is a pipe or a device: save it as a file, or send it to standard input (-)", source
@@ -64,10 +117,10 @@ def open_regular(path: str | os.PathLike[str], source: str) -> Iterator[FileIO]:
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("missing", "no such file", source) from None
     except IsADirectoryError:
-        raise ImageError("unreadable", "is a folder, not a picture", source) from None
+        raise ImageError("unreadable", "is a folder, not an image", source) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise ImageError("unreadable", f"cannot be read: {reason_of(error)}", source) from None
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # else opening a pipe waits until somebody writes into it
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # otherwise opening a pipe waits for a writer

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes. Its extension is never consulted: a `.jpg` may hold anything."""
+"""The format of a file, by its first bytes. Its extension is never used: a `.jpg` may hold anything."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal, TypeVar
 
 from gmixer.errors import ImageErrorKind
 
-HEAD_BYTES = 512  # the header of a tar; 32 are enough for every other signature below
+HEAD_BYTES = 512  # the header of a tar; 32 bytes are enough for every other signature below
 READABLE = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, PPM"
 
 _Name = TypeVar("_Name", bound=str)
 
-_PNM = re.compile(rb"P[1-6](\s+\d|\s*#)")  # stricter than Pillow's "P6": a text may begin so
+_PNM = re.compile(rb"P[1-6](\s+\d|\s*#)")  # stricter than Pillow's "P6", which may also begin a text
 _BMP_HEADER_BYTES = range(12, 125)  # BITMAPCOREHEADER … BITMAPV5HEADER; a text that begins with "BM" is out of range
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
@@ -76,7 +76,7 @@ def sniff(head: bytes) -> str | None:
 
 
 def other_image(head: bytes) -> str | None:
-    """The name of an image format that gmixer knows of but does not read, or None."""
+    """The name of an image format that gmixer recognizes but does not read, or None."""
     brands = _brands(head)
     if brands & _HEIF_BRANDS:
         return "HEIC"
@@ -86,15 +86,15 @@ def other_image(head: bytes) -> str | None:
 
 
 def is_image(head: bytes) -> bool:
-    """Whether it begins like an image, be it of a format that gmixer knows of but does not read."""
+    """Whether it begins like an image, also of a format that gmixer recognizes but does not read."""
     return sniff(head) is not None or other_image(head) is not None
 
 
 def archive_format(head: bytes) -> ArchiveFormat | None:
-    """What a file that begins with `head` (HEAD_BYTES of it) may be, other than an image; gzip, bzip2 and xz may pack
-    a tar, or anything else.
+    """The archive format of a file that begins with `head` (HEAD_BYTES of it), or None. A gzip, bzip2 or xz file may
+    hold a tar, or anything else.
 
-    A tar begins with the name of its first member, which may look like an image; its checksum decides.
+    A tar begins with the name of its first member, which may look like an image. So its checksum decides.
     """
     checksum = _TAR_CHECKSUM.fullmatch(head[148:156])
     if checksum and int(checksum[1], 8) == sum(head[:148]) + 8 * ord(" ") + sum(head[156:512]):
@@ -105,7 +105,7 @@ def archive_format(head: bytes) -> ArchiveFormat | None:
 
 
 def why_not(head: bytes) -> tuple[ImageErrorKind, str]:
-    """For a head (HEAD_BYTES) that `sniff` does not know: the kind of error, and the sentence."""
+    """For a head (HEAD_BYTES) that `sniff` does not recognize: the kind of error, and the reason."""
     if image := other_image(head):
         return "unsupported", f"is {image}, which gmixer does not read: convert it to one of {READABLE}"
     if archive := archive_format(head):
@@ -120,7 +120,7 @@ def why_not(head: bytes) -> tuple[ImageErrorKind, str]:
 
 
 def _brands(head: bytes) -> set[bytes]:
-    """Of an ISO media file (AVIF, HEIC, MP4 …): its major brand and the compatible ones, as far as `head` goes."""
+    """The major brand and the compatible brands of an ISO media file (AVIF, HEIC, MP4 …), as far as `head` goes."""
     if head[4:8] != b"ftyp":
         return set()
     box = head[: int.from_bytes(head[:4], "big")]

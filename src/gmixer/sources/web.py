@@ -1,9 +1,9 @@
 """A URL → the bytes there: http and https, from public addresses only.
 
-The host's name is resolved once. All of its addresses must be public, and the connection goes to one of exactly these:
-a name that resolves otherwise a moment later (DNS rebinding) changes nothing. A redirect is a new URL and is checked as
-the first one was. Proxies that the environment names are not used: a proxy would resolve the name anew, out of sight.
-Nothing is sent but the request: no cookies, no credentials, no referrer.
+The name of the host is resolved once. All its addresses must be public, and the connection goes to one of them. So a
+name that resolves to another address later (DNS rebinding) has no effect. A redirect is a new URL and
+is checked like the first one. Proxies in the environment are not used: a proxy would resolve the name again, without
+this check. Only the request is sent: no cookies, no credentials, no referrer.
 """
 
 from __future__ import annotations
@@ -21,69 +21,79 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, responses
+from typing import ClassVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from gmixer import __version__
 from gmixer.errors import ImageError
-from gmixer.options import Limits
-from gmixer.sources.local import reason_of, too_many_bytes
+from gmixer.sources.entry import Opened
+from gmixer.sources.local import reason_of
 
-TIMEOUT_S = 15.0  # for everything together: resolving, connecting, redirects, the picture
+TIMEOUT_S = 15.0  # for everything together: resolving, connecting, redirects, the image
 MAX_REDIRECTS = 5
 
-_CHUNK_BYTES = 2**16
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # what makes the last label of a host the end of an address
-_URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"  # stay as they are in a path and query; all else is sent percent-encoded
-_WAY_OUT = "save the picture and give its path"
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)  # a host with such a last label is an address
+_URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=~"  # sent unchanged in a path and query; all others are percent-encoded
+_WAY_OUT = "save the image and pass its path"
 
-# What `is_global` of some Python ≥ 3.11 lets pass. Source: IANA's registries of special-purpose addresses.
+# Addresses that `is_global` of some Python ≥ 3.11 accepts. Source: IANA's registries of special-purpose addresses.
 _NOT_PUBLIC = [ipaddress.ip_network(block) for block in ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")]
-_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is handed out to networks
+_UNICAST = ipaddress.ip_network("2000::/3")  # the part of IPv6 that is assigned to networks
 _NOT_PUBLIC_V6 = [
     ipaddress.ip_network(block)
     for block in (
-        "2001::/23",  # protocols, Teredo among them: an IPv4 address inside, which may be anybody's
+        "2001::/23",  # protocols such as Teredo, with any IPv4 address inside
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: as Teredo
+        "2002::/16",  # 6to4, also with any IPv4 address inside
         "3fff::/20",  # documentation
     )
 ]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # how a network without IPv4 reaches a public IPv4 address
 
 
-def fetch(url: str, *, limits: Limits) -> bytes:
-    """The body that the server sends for `url`, at most limits.max_bytes of it, within TIMEOUT_S.
+@dataclass(frozen=True, slots=True)
+class WebFile:
+    """An Entry: what the server sends for a URL, http or https, within TIMEOUT_S. key: the URL."""
 
-    Raises ImageError "refused" for a URL, or a redirect to one, that is not http or https to a public address, holds
-    credentials, or steps down from https; "timeout"; "too_large"; "unreadable" for every failure to get an answer, and
-    for every answer that is not the picture.
-    """
-    deadline = _Deadline(TIMEOUT_S)
-    place, verb = url, "is"
-    target: _Target | None = None
-    with _as_image_error(url):
-        for _ in range(MAX_REDIRECTS + 1):
-            before, target = target, _parse(place, verb, source=url)
-            if before and before.scheme == "https" and target.scheme == "http":
-                raise _refused(verb, "without encryption, coming from one with it", url)
-            with _ask(target, _public_addresses(target, deadline, verb, source=url), deadline) as response:
-                onward = response.getheader("Location") if response.status in _REDIRECTS else None
-                if onward is None:
-                    return _body(response, source=url, limits=limits)
-            # http.client reads headers as Latin-1; what servers mean is UTF-8.
-            onward = onward.strip().encode("latin-1").decode(errors="surrogateescape")
-            place, verb = urljoin(place, onward), "redirects to"
-    raise ImageError("refused", f"redirects more than {MAX_REDIRECTS} times: {_WAY_OUT}", url)
+    key: str
+    named: ClassVar[bool] = True
+    read_at_once: ClassVar[bool] = False
+    size: ClassVar[None] = None
+    version: ClassVar[None] = None
+
+    @contextmanager
+    def open(self, source: str) -> Iterator[Opened]:
+        """Raises ImageError "refused" for a URL, also of a redirect, without a public address, with credentials or of
+        another scheme, and for a redirect from https to http. Raises "timeout", and "unreadable" for every other
+        failure, such as an answer that is not the file.
+        """
+        deadline = _Deadline(TIMEOUT_S)
+        place, verb = self.key, "is"
+        target: _Target | None = None
+        with _as_image_error(source):
+            for _ in range(MAX_REDIRECTS + 1):
+                before, target = target, _parse(place, verb, source=source)
+                if before and before.scheme == "https" and target.scheme == "http":
+                    raise _refused(verb, "without encryption, from one with encryption", source)
+                with _ask(target, _public_addresses(target, deadline, verb, source=source), deadline) as response:
+                    onward = response.getheader("Location") if response.status in _REDIRECTS else None
+                    if onward is None:
+                        yield _opened(response, source=source)
+                        return
+                # http.client reads headers as Latin-1; servers mean UTF-8.
+                onward = onward.strip().encode("latin-1").decode(errors="surrogateescape")
+                place, verb = urljoin(place, onward), "redirects to"
+        raise ImageError("refused", f"redirects more than {MAX_REDIRECTS} times: {_WAY_OUT}", source)
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, IPv4 or IPv6 in the usual notation, is one that the whole internet may reach.
+    """Whether the whole internet may reach an address, IPv4 or IPv6 in the usual notation.
 
-    An IPv4 address inside an IPv6 one decides where the way to it is known (IPv4-mapped, NAT64); inside others
-    (6to4, Teredo) it is never public.
+    For IPv4-mapped and NAT64 addresses, the IPv4 address inside the IPv6 address decides. Other forms that hold an IPv4
+    address (6to4, Teredo) are never public.
     """
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
@@ -96,7 +106,7 @@ def is_public(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where a checked URL leads. host: ASCII, without brackets; path: with the query, percent-encoded."""
+    """The target of a checked URL. host: ASCII, without brackets; path: with the query, percent-encoded."""
 
     scheme: str
     host: str
@@ -105,7 +115,7 @@ class _Target:
 
     @property
     def authority(self) -> str:
-        """As the Host header has it."""
+        """For the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -115,7 +125,7 @@ class _Deadline:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds, above 0. Raises TimeoutError when there are none."""
+        """Seconds, above 0. Raises TimeoutError if none are left."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -123,7 +133,7 @@ class _Deadline:
 
 
 def _parse(url: str, verb: str, *, source: str) -> _Target:
-    """Raises ImageError "refused" for a URL that is not to be followed, before anything is resolved."""
+    """Raises ImageError "refused" for a URL that must not be followed, before anything is resolved."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna").decode().removesuffix(".")
@@ -131,13 +141,13 @@ def _parse(url: str, verb: str, *, source: str) -> _Target:
     except ValueError as error:
         raise _refused(verb, f"that cannot be read ({' '.join(str(error).split())[:200]})", source) from None
     if parts.scheme not in _PORTS:
-        raise _refused(verb, f"of the scheme {parts.scheme}, where http and https are fetched", source)
+        raise _refused(verb, f"of the scheme {parts.scheme}, which gmixer does not fetch", source)
     if "@" in parts.netloc:
-        raise _refused(verb, "with credentials in it, which gmixer does not send", source)
+        raise _refused(verb, "with credentials, which gmixer does not send", source)
     if not host:
-        raise _refused(verb, "that names no host", source)
+        raise _refused(verb, "without a host", source)
     if not _HOST.fullmatch(host) or (_NUMBER.fullmatch(host.rpartition(".")[2]) and not _is_dotted_quad(host)):
-        raise _refused(verb, "whose host is neither a name nor an address in the usual notation", source)
+        raise _refused(verb, "with a host that is neither a name nor an address in the usual notation", source)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     path = quote(path, safe=_URL_CHARACTERS, errors="surrogateescape")
     return _Target(parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path)
@@ -152,8 +162,8 @@ def _is_dotted_quad(host: str) -> bool:
 
 
 def _public_addresses(target: _Target, deadline: _Deadline, verb: str, *, source: str) -> list[str]:
-    """All addresses of the host. Raises ImageError "refused" if one of them is not public: a name that stands for a
-    place on the internet has no such address beside it.
+    """All addresses of the host. Raises ImageError "refused" if one of them is not public: a host on the internet has
+    no such address.
     """
     answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
@@ -163,7 +173,7 @@ def _public_addresses(target: _Target, deadline: _Deadline, verb: str, *, source
         except Exception as error:
             answers.put(error)
 
-    # The system's resolver has no time limit of its own: it is left behind where it takes too long.
+    # The system's resolver has no time limit, so this thread is abandoned if it takes too long.
     threading.Thread(target=look_up, daemon=True).start()
     try:
         answer = answers.get(timeout=deadline.left())
@@ -172,7 +182,7 @@ def _public_addresses(target: _Target, deadline: _Deadline, verb: str, *, source
     if isinstance(answer, Exception):
         raise answer
     if not all(is_public(address) for address in answer):
-        raise _refused(verb, "whose host has an address that is not public", source)
+        raise _refused(verb, "with a host that has an address that is not public", source)
     return answer
 
 
@@ -183,7 +193,7 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 def _dial(address: str, port: int, timeout_s: float) -> socket.socket:
-    """Connects to an address, not to a name: nothing is resolved here."""
+    """Connects to an address, not to a name, so nothing is resolved here."""
     connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     try:
         connection.settimeout(timeout_s)
@@ -214,8 +224,8 @@ def _ask(target: _Target, addresses: list[str], deadline: _Deadline) -> Iterator
             connected.settimeout(deadline.left())
             connected = _tls().wrap_socket(connected, server_hostname=target.host)
         connection = HTTPConnection(target.host, target.port)
-        connection.sock = _TimedSocket(connected, deadline)  # connected already, so it resolves nothing
-        # http.client itself asks for identity encoding, so nothing has to be unpacked.
+        connection.sock = _TimedSocket(connected, deadline)  # already connected, so it resolves nothing
+        # http.client itself asks for identity encoding, so the answer is not compressed.
         headers = {"Host": target.authority, "User-Agent": f"gmixer/{__version__}", "Connection": "close"}
         connection.request("GET", target.path, headers=headers)
         with connection.getresponse() as response:
@@ -225,7 +235,7 @@ def _ask(target: _Target, addresses: list[str], deadline: _Deadline) -> Iterator
 
 
 class _TimedSocket(io.RawIOBase):
-    """What http.client uses of a socket. Each wait ends at the deadline: a server that drips gains no time by it."""
+    """What http.client uses of a socket. Each wait ends at the deadline, also if a server sends one byte at a time."""
 
     def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
         self._connected = connected
@@ -246,28 +256,25 @@ class _TimedSocket(io.RawIOBase):
         self._connected.sendall(data)
 
     def close(self) -> None:
-        """http.client calls it before the body is read, for a connection of one answer; `_ask` closes it after."""
+        """http.client calls this before it reads the body, since the connection has one answer. `_ask` closes it."""
 
 
-def _body(response: HTTPResponse, *, source: str, limits: Limits) -> bytes:
+def _opened(response: HTTPResponse, *, source: str) -> Opened:
     if response.status != 200:
         status = f"{response.status} {responses.get(response.status, '')}".strip()
-        raise ImageError("unreadable", f"is not to be had: the server answers {status}; check the URL", source)
+        raise ImageError("unreadable", f"cannot be fetched: the server answers {status}; check the URL", source)
     encoding = response.getheader("Content-Encoding", "identity").strip().lower()
     if encoding != "identity":
-        reason = f"comes compressed as {encoding[:40]!r}, although gmixer asks for it as it is: {_WAY_OUT}"
+        reason = f"comes compressed as {encoding[:40]!r}, although gmixer asks for no compression: {_WAY_OUT}"
         raise ImageError("unreadable", reason, source)
-    if response.length is not None and response.length > limits.max_bytes:
-        raise too_many_bytes(f"{response.length:,}", source, limits)
-    chunks, read = [], 0
-    while chunk := response.read(_CHUNK_BYTES):
-        chunks.append(chunk)
-        read += len(chunk)
-        if read > limits.max_bytes:
-            raise too_many_bytes(f"at least {read:,}", source, limits)
-    if response.length:  # what is still missing of Content-Length
-        raise IncompleteRead(b"", response.length)
-    return b"".join(chunks)
+
+    def read(byte_count: int) -> bytes:
+        data = response.read(byte_count)
+        if not data and response.length:  # the rest of Content-Length
+            raise IncompleteRead(b"", response.length)
+        return data
+
+    return Opened(response.length, read)
 
 
 def _refused(verb: str, what: str, source: str) -> ImageError:
@@ -277,20 +284,20 @@ def _refused(verb: str, what: str, source: str) -> ImageError:
 
 @contextmanager
 def _as_image_error(source: str) -> Iterator[None]:
-    """Every way in which the network fails → one ImageError."""
+    """Every failure of the network → one ImageError."""
     try:
         yield
     except ImageError:
         raise
     except TimeoutError:
-        reason = f"has not come within {TIMEOUT_S:g} s: try again, or {_WAY_OUT}"
+        reason = f"did not arrive within {TIMEOUT_S:g} s: try again, or {_WAY_OUT}"
         raise ImageError("timeout", reason, source) from None
     except socket.gaierror as error:
         raise _unreadable(f"its host is not found ({reason_of(error)})", source) from None
     except ssl.SSLCertVerificationError as error:
         raise _unreadable(f"the server's certificate is not valid ({error.verify_message})", source) from None
     except IncompleteRead:
-        raise _unreadable("the connection ended before the picture did", source) from None
+        raise _unreadable("the connection ended before the image did", source) from None
     except HTTPException as error:
         raise _unreadable(f"the server does not answer in HTTP ({type(error).__name__})", source) from None
     except (OSError, ValueError) as error:

@@ -23,8 +23,7 @@ class Decoder:
         return decode(
             data,
             name=name,
-            limits=self.reading.limits,
-            orientation=self.reading.orientation,
+            reading=self.reading,
             channels=self.channels,
             workers=self._workers,
             reduce_to_px=reduce_to_px,

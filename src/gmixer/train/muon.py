@@ -26,9 +26,9 @@ class Muon(Optimizer):
         u = orthogonal(g + momentum · (m - g))              (Nesterov's look ahead)
         w ← w - lr · weight_decay · w - lr · 0.2 · √max(rows, columns) · u
 
-    The last factor gives an update the size of AdamW's updates, so that lr and weight decay have the same order in both
-    ("Muon is scalable for LLM training", arXiv 2502.16982). Except for the precision, it equals torch.optim.Muon with
-    adjust_lr_fn "match_rms_adamw".
+    The last factor gives an update the size of AdamW's updates ("Muon is scalable for LLM training", arXiv 2502.16982).
+    So both optimizers need lr and weight decay of the same order. Except for the precision, it equals torch.optim.Muon
+    with adjust_lr_fn "match_rms_adamw".
     """
 
     def __init__(

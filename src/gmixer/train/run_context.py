@@ -25,14 +25,7 @@ class TrainData:
 
     def preprocess(self) -> Preprocess:
         """The evaluation transform, for images that are not augmented."""
-        reading = self.reading
-        return Preprocess(
-            self.config,
-            limits=reading.limits,
-            orientation=reading.orientation,
-            isolate=reading.isolate,
-            fast_decode=reading.fast_decode,
-        )
+        return Preprocess(self.config, self.reading)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,8 +35,8 @@ MODEL = "model"
 REPORT = "report.html"
 CURVES = "curves.png"
 
-FORMAT = 2  # of data.json: its keys, and how its checksums are made
-SAMPLED = 64  # images whose bytes are part of the checksum
+FORMAT = 2  # of data.json: of its keys and its checksums
+SAMPLED = 64  # this many images have their bytes in the checksum
 
 
 def bind_run_dir(

@@ -1,0 +1,77 @@
+"""prepare.py: images → tensors or errors, ahead of time and in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gmixer.errors import ImageError, InputError
+from gmixer.prediction import Preparer
+
+BAD = ImageError("corrupt", "is cut short", "7")
+
+
+def tensor_of(number: int) -> NDArray[np.float32]:
+    if number == 7:
+        raise BAD
+    if number == 70:
+        raise InputError("70 is no image")
+    return np.full((3, 2, 2), number, np.float32)
+
+
+def test_an_image_gives_its_tensor_or_its_error() -> None:
+    prepare = Preparer(tensor_of)
+    np.testing.assert_array_equal(prepare(3), tensor_of(3))  # type: ignore[arg-type]
+    assert prepare(7) is BAD
+    given = ImageError("missing", "no such file", "a.png")
+    assert prepare(given) is given
+    with pytest.raises(InputError):
+        prepare(70)
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_batches_keep_the_order_and_hold_errors_in_place(size: int) -> None:
+    numbers = list(range(11))
+    batches = list(Preparer(tensor_of).batches(numbers, size=size))
+    assert [len(batch) for batch in batches] == [size] * (11 // size) + [11 % size] * bool(11 % size)
+    for number, prepared in zip(numbers, chain.from_iterable(batches), strict=True):
+        if number == 7:
+            assert prepared is BAD
+        else:
+            assert not isinstance(prepared, ImageError) and (prepared == number).all()
+    assert list(Preparer(tensor_of).batches([], size=size)) == []
+
+
+def test_the_next_batch_is_prepared_meanwhile_and_no_more_is_taken() -> None:
+    taken, second_begun = 0, threading.Event()
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield 8 if taken <= 8 else 9
+
+    def prepare(number: int) -> NDArray[np.float32]:
+        if number == 9:
+            second_begun.set()
+        return tensor_of(number)
+
+    batches = Preparer(prepare).batches(endless(), size=8)
+    for n in range(1, 4):
+        assert len(next(batches)) == 8
+        assert second_begun.wait(20)
+        assert taken <= (n + 1) * 8
+    batches.close()
+
+
+def test_an_exception_comes_after_the_images_before_it() -> None:
+    found = []
+    with pytest.raises(InputError, match="70 is no image"):
+        for batch in Preparer(tensor_of).batches([*range(6), 70, *range(9)], size=4):
+            found += [int(x[0, 0, 0]) for x in batch if not isinstance(x, ImageError)]
+    assert found == [0, 1, 2, 3, 4, 5]
