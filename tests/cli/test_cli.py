@@ -26,6 +26,7 @@ import gmixer
 from command import GMIXER, call, run, run_in_terminal
 from gmixer.catalogue import VARIANTS
 from gmixer.cli import app
+from gmixer.prediction import answer as prediction_answer
 from gmixer.weights.find import EMBEDDED_WEIGHTS
 from mixers import drawn_mixer
 
@@ -385,6 +386,13 @@ def test_embed_of_nothing_good_still_writes_a_file(tmp_path: Path) -> None:
     assert finished.returncode == 1
     with np.load(tmp_path / "out.npz") as stored:
         assert stored["vectors"].shape == (0, 256) and stored["failed_kinds"].tolist() == ["missing"]
+
+
+def test_embed_computes_no_probabilities(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_answer, "top_k", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("classify", *photos)
+    assert call("embed", *photos, "-o", tmp_path / "out.npz").returncode == 0
 
 
 def test_info_says_what_the_card_says() -> None:
