@@ -51,9 +51,9 @@ def timm_transforms(config: DataConfig):
 
 def timm_says(config: DataConfig, pixels_HWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """timm's cropped pixels, uint8 (S, S, C), and its tensor, float32 (C, S, S), of 3 channels or 1."""
-    picture = Image.fromarray(pixels_HWC if config.in_chans == 3 else pixels_HWC[:, :, 0])
+    image = Image.fromarray(pixels_HWC if config.in_chans == 3 else pixels_HWC[:, :, 0])
     to_pixels, to_tensor = timm_transforms(config)
-    return to_pixels(picture).numpy().transpose(1, 2, 0), to_tensor(picture).numpy()
+    return to_pixels(image).numpy().transpose(1, 2, 0), to_tensor(image).numpy()
 
 
 def assert_bit_equal(config: DataConfig, pixels_HWC: np.ndarray) -> None:
@@ -82,7 +82,7 @@ def every_mode(config: DataConfig) -> Iterator[DataConfig]:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_pictures(name):
+def test_real_images(name):
     pixels_HWC = real(name)
     for config in CONFIGS[:2]:
         for each in every_mode(config):
@@ -90,7 +90,7 @@ def test_real_pictures(name):
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_random_pictures(seed):
+def test_random_images(seed):
     """200 sizes, log-uniform from 4 to 900 px, sides no more than 1:10; noise, so that any shifted pixel shows."""
     rng = np.random.default_rng(seed)
     long = int(np.exp(rng.uniform(np.log(4), np.log(900))))
@@ -274,9 +274,9 @@ def with_planes(config: DataConfig, stats: list[tuple[float, float]]) -> DataCon
     return replace(config, in_chans=len(stats), mean=mean, std=std)
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     file = BytesIO()
-    picture.save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()
 
 
@@ -316,7 +316,7 @@ def test_grey_of_any_size(height, width, config, mode):
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_pictures_in_grey(name):
+def test_real_images_in_grey(name):
     path = Path(skimage.__file__).parent / "data" / name
     grey = Image.open(path).convert("L")
     for config in every_mode(GREY):
@@ -419,8 +419,8 @@ def jpeg_bytes(pixels_HWC: np.ndarray, orientation: int = 1) -> bytes:
     return file.getvalue()
 
 
-def test_call_takes_every_kind_of_picture(tmp_path):
-    """One picture as bytes, file, PIL image and array: one tensor, timm's."""
+def test_call_takes_every_kind_of_image(tmp_path):
+    """One image as bytes, file, PIL image and array: one tensor, timm's."""
     data = jpeg_bytes(real("chelsea.png"))
     (tmp_path / "cat.jpg").write_bytes(data)
     pixels_HWC = np.array(Image.open(BytesIO(data)).convert("RGB"))
@@ -447,7 +447,7 @@ def test_limits():
         Preprocess(CONFIG, reading=Reading(limits=Limits(max_pixels=399)))(data)
 
 
-def test_what_errors_call_the_picture(tmp_path):
+def test_what_errors_call_the_image(tmp_path):
     """The same name from the resize as from the decoder."""
     run = Preprocess(replace(CONFIG, crop_mode="border"))
     line = Image.fromarray(noise(1, 1400))
@@ -476,7 +476,7 @@ def test_import_is_light():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc's way with memory")
-def test_memory_is_kept_from_picture_to_picture() -> None:
+def test_memory_is_kept_from_image_to_image() -> None:
     """In a process of its own: here others have freed large pieces already."""
     program = """
         import sys, resource

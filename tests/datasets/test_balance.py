@@ -1,11 +1,11 @@
-"""balance.py: how many pictures each class has."""
+"""balance.py: how many images each class has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gmixer.datasets import Balance, balance, described, open_images, open_split
-from labelled import folders, picture, write
+from labelled import folders, image, write
 
 
 def test_classes_are_counted_in_their_order(tmp_path: Path) -> None:
@@ -15,14 +15,14 @@ def test_classes_are_counted_in_their_order(tmp_path: Path) -> None:
 
 
 def test_numbers_and_what_has_no_label(tmp_path: Path) -> None:
-    write(tmp_path, {f"{i}.png": picture(i) for i in range(4)})
+    write(tmp_path, {f"{i}.png": image(i) for i in range(4)})
     (tmp_path / "a.csv").write_text("path,label\n0.png,2\n1.png,\n2.png,0\n3.png,2\n")
     found = balance(open_images(tmp_path / "a.csv"))
     assert found == Balance((("class 0", 1), ("class 1", 0), ("class 2", 2)), unlabelled=1)
 
 
 def test_no_labels_at_all(tmp_path: Path) -> None:
-    write(tmp_path, {f"{i}.png": picture(i) for i in range(2)})
+    write(tmp_path, {f"{i}.png": image(i) for i in range(2)})
     (tmp_path / "a.csv").write_text("path,label\n0.png,\n1.png,\n")
     found = balance(open_images(tmp_path / "a.csv", classes=["ant"]))
     assert found.classes == (("ant", 0),) and found.unlabelled == 2
@@ -39,7 +39,7 @@ def test_a_person_is_told_the_sizes_before_a_run(tmp_path: Path) -> None:
 
 
 def test_a_person_is_told_what_is_missing(tmp_path: Path) -> None:
-    write(tmp_path, {f"{i}.png": picture(i) for i in range(4)})
+    write(tmp_path, {f"{i}.png": image(i) for i in range(4)})
     rows = "path,label,split\n0.png,0,train\n1.png,,train\n2.png,7,train\n3.png,0,val\n4.png,0,val\n"
     (tmp_path / "a.csv").write_text(rows)
     parts = open_split(tmp_path / "a.csv")

@@ -11,7 +11,7 @@ from gmixer.datasets import UNKNOWN, imagenet_indices, open_images
 from gmixer.datasets.class_index import numbered
 from gmixer.errors import InputError
 from gmixer.labels import imagenet_1k
-from labelled import folders, picture, write
+from labelled import folders, image, write
 
 NAMES = [label.name for label in imagenet_1k()]
 SYNSETS = [label.synset for label in imagenet_1k()]
@@ -35,9 +35,9 @@ def test_the_thousand_names_count_in_their_order_though_some_differ() -> None:
 def test_folders_of_synsets_count_as_the_model_does(classes: list[str], tmp_path: Path) -> None:
     folders(tmp_path, {"n01440764": 1, "n02123045": 2})
     assert open_images(tmp_path).labels.tolist() == [0, 1, 1]
-    pictures = open_images(tmp_path, classes=classes)
-    assert pictures.labels.tolist() == [0, 281, 281]
-    assert pictures.classes == tuple(classes)
+    images = open_images(tmp_path, classes=classes)
+    assert images.labels.tolist() == [0, 281, 281]
+    assert images.classes == tuple(classes)
 
 
 def test_a_model_s_classes_in_its_order(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:
 
 
 def test_numbers_must_be_among_the_model_s(tmp_path: Path) -> None:
-    write(tmp_path, {f"{i}.png": picture(i) for i in range(3)})
+    write(tmp_path, {f"{i}.png": image(i) for i in range(3)})
     (tmp_path / "a.csv").write_text("path,label\n0.png,1\n1.png,\n2.png,0\n")
-    pictures = open_images(tmp_path / "a.csv", classes=["ant", "bee"])
-    assert pictures.labels.tolist() == [1, UNKNOWN, 0] and pictures.classes == ("ant", "bee")
+    images = open_images(tmp_path / "a.csv", classes=["ant", "bee"])
+    assert images.labels.tolist() == [1, UNKNOWN, 0] and images.classes == ("ant", "bee")
     with pytest.raises(InputError, match="label 1; wanted at most 0"):
         open_images(tmp_path / "a.csv", classes=["ant"])
 

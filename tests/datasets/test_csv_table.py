@@ -9,11 +9,11 @@ import pytest
 
 from gmixer.datasets import UNKNOWN, open_images
 from gmixer.errors import ImageError, InputError
-from labelled import picture, write
+from labelled import image, write
 
 
 def table(root: Path, text: str, count: int = 4) -> Path:
-    write(root, {f"in/{i}.png": picture(i) for i in range(count)})
+    write(root, {f"in/{i}.png": image(i) for i in range(count)})
     (root / "table.csv").write_text(text, encoding="utf-8")
     return root / "table.csv"
 
@@ -22,11 +22,11 @@ def table(root: Path, text: str, count: int = 4) -> Path:
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 def test_the_delimiter_is_found_and_paths_start_from_the_table(delimiter: str, start: str, tmp_path: Path) -> None:
     lines = ["label,path", "dog,in/1.png", "cat,in/0.png", ""]
-    pictures = open_images(table(tmp_path, start + "\n".join(lines).replace(",", delimiter)))
-    assert pictures.classes == ("cat", "dog")
-    assert pictures.labels.tolist() == [1, 0]
-    assert [pictures.read(i) for i in range(2)] == [picture(1), picture(0)]
-    assert pictures.name(1) == str(tmp_path / "in/0.png")
+    images = open_images(table(tmp_path, start + "\n".join(lines).replace(",", delimiter)))
+    assert images.classes == ("cat", "dog")
+    assert images.labels.tolist() == [1, 0]
+    assert [images.read(i) for i in range(2)] == [image(1), image(0)]
+    assert images.name(1) == str(tmp_path / "in/0.png")
 
 
 def test_names_may_hold_delimiters_in_quotes(tmp_path: Path) -> None:
@@ -37,25 +37,25 @@ def test_names_may_hold_delimiters_in_quotes(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_are_indices_and_nothing_is_unknown(tmp_path: Path) -> None:
-    pictures = open_images(table(tmp_path, "path,label\nin/0.png,7\nin/1.png,\nin/2.png,0\nin/3.png,-1\n"))
-    assert pictures.classes is None
-    assert pictures.labels.tolist() == [7, UNKNOWN, 0, UNKNOWN]
+    images = open_images(table(tmp_path, "path,label\nin/0.png,7\nin/1.png,\nin/2.png,0\nin/3.png,-1\n"))
+    assert images.classes is None
+    assert images.labels.tolist() == [7, UNKNOWN, 0, UNKNOWN]
 
 
 def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
     file = table(tmp_path, "path,label,split\nin/0.png,b,train\nin/1.png,a,Validation\nin/2.png,a,train\n")
     train, val = open_images(file, split="train"), open_images(file, split="val")
-    assert [train.read(i) for i in range(2)] == [picture(0), picture(2)]
+    assert [train.read(i) for i in range(2)] == [image(0), image(2)]
     assert train.labels.tolist() == [1, 0] and val.labels.tolist() == [0]
-    assert val.read(0) == picture(1)
+    assert val.read(0) == image(1)
 
 
 def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> None:
-    pictures = open_images(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
-    assert pictures.notes == ("1 files are named but missing (in/nope.png)",)
-    assert pictures.read(2) == picture(2)
+    images = open_images(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
+    assert images.notes == ("1 files are named but missing (in/nope.png)",)
+    assert images.read(2) == image(2)
     with pytest.raises(ImageError) as error:
-        pictures.read(1)
+        images.read(1)
     assert error.value.kind == "missing"
 
 

@@ -9,28 +9,28 @@ import pytest
 
 from gmixer.datasets import open_images, open_split
 from gmixer.errors import InputError
-from labelled import folders, picture, write
+from labelled import folders, image, write
 
 
-def test_classes_are_the_folders_in_sorted_order_and_pictures_may_lie_deeper(tmp_path: Path) -> None:
-    write(tmp_path, {"b/x/1.png": picture(1), "a-b/2.dat": picture(2), "a/3.png": picture(3), "Z/4": picture(4)})
-    pictures = open_images(tmp_path)
-    assert pictures.classes == ("Z", "a", "a-b", "b")
-    found = {pictures.name(i): (pictures.labels[i], pictures.read(i)) for i in range(len(pictures))}
+def test_classes_are_the_folders_in_sorted_order_and_images_may_lie_deeper(tmp_path: Path) -> None:
+    write(tmp_path, {"b/x/1.png": image(1), "a-b/2.dat": image(2), "a/3.png": image(3), "Z/4": image(4)})
+    images = open_images(tmp_path)
+    assert images.classes == ("Z", "a", "a-b", "b")
+    found = {images.name(i): (images.labels[i], images.read(i)) for i in range(len(images))}
     assert found == {
-        f"{tmp_path}/b/x/1.png": (3, picture(1)),
-        f"{tmp_path}/a-b/2.dat": (2, picture(2)),
-        f"{tmp_path}/a/3.png": (1, picture(3)),
-        f"{tmp_path}/Z/4": (0, picture(4)),
+        f"{tmp_path}/b/x/1.png": (3, image(1)),
+        f"{tmp_path}/a-b/2.dat": (2, image(2)),
+        f"{tmp_path}/a/3.png": (1, image(3)),
+        f"{tmp_path}/Z/4": (0, image(4)),
     }
 
 
-def test_what_is_no_picture_is_counted_and_named(tmp_path: Path) -> None:
+def test_what_is_no_image_is_counted_and_named(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 2, "dog": 2})
-    write(tmp_path, {"cat/notes.txt": b"hello", "dog/empty.jpg": b"", "loose.png": picture(9), "old/x.xml": b"<a/>"})
-    pictures = open_images(tmp_path)
-    assert len(pictures) == 4 and pictures.classes == ("cat", "dog")
-    notes = " ".join(pictures.notes)
+    write(tmp_path, {"cat/notes.txt": b"hello", "dog/empty.jpg": b"", "loose.png": image(9), "old/x.xml": b"<a/>"})
+    images = open_images(tmp_path)
+    assert len(images) == 4 and images.classes == ("cat", "dog")
+    notes = " ".join(images.notes)
     for word in ("3 files are no images", "cat/notes.txt", "dog/empty.jpg", "loose.png", "1 folders", "old"):
         assert word in notes
 
@@ -55,12 +55,12 @@ def test_train_and_val_are_parts_and_count_the_same_classes(val: str, tmp_path: 
     assert held_out.name(0) == f"{tmp_path}/{val}/bee/0.png"
 
 
-def test_test_pictures_are_left_out_where_there_are_val_pictures(tmp_path: Path) -> None:
+def test_test_images_are_left_out_where_there_are_val_images(tmp_path: Path) -> None:
     for part in ("train", "val", "test"):
         folders(tmp_path / part, {"a": 1, "b": 1})
-    pictures = open_images(tmp_path, split="val")
-    assert f"{os.sep}val{os.sep}" in pictures.name(0) and len(pictures) == 2
-    assert any("test" in note for note in pictures.notes)
+    images = open_images(tmp_path, split="val")
+    assert f"{os.sep}val{os.sep}" in images.name(0) and len(images) == 2
+    assert any("test" in note for note in images.notes)
 
 
 def test_a_class_may_be_called_val(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""split.py: which pictures are held out."""
+"""split.py: which images are held out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gmixer.datasets import UNKNOWN, LabeledImages, open_images, open_split
 from gmixer.datasets.holdout import drawn
 from gmixer.errors import InputError
-from labelled import folders, picture, write
+from labelled import folders, image, write
 
 NAMES = st.lists(st.text(min_size=1, max_size=6), unique=True, min_size=1, max_size=30)
 
@@ -36,13 +36,13 @@ def test_a_side_depends_on_the_name_alone(names: list[str]) -> None:
         assert of_class - {name} <= held_out(part)
 
 
-def test_adding_pictures_moves_no_other(tmp_path: Path) -> None:
-    def names(pictures: LabeledImages) -> set[str]:
-        return {pictures.name(i) for i in range(len(pictures))}
+def test_adding_images_moves_no_other(tmp_path: Path) -> None:
+    def names(images: LabeledImages) -> set[str]:
+        return {images.name(i) for i in range(len(images))}
 
     folders(tmp_path, {"cat": 60, "dog": 60})
     before = open_split(tmp_path)
-    write(tmp_path, {f"{c}/more-{i}.png": picture(i) for c in ("ant", "cat", "eel") for i in range(40)})
+    write(tmp_path, {f"{c}/more-{i}.png": image(i) for c in ("ant", "cat", "eel") for i in range(40)})
     after = open_split(tmp_path)
     assert names(before.train) < names(after.train)
     assert names(before.val) < names(after.val)
@@ -66,11 +66,11 @@ def test_every_class_gives_its_share(fraction: float) -> None:
     assert (np.abs(shares - fraction) < 4 * np.sqrt(fraction * (1 - fraction) / 2000)).all()
 
 
-def test_no_class_loses_all_its_pictures() -> None:
+def test_no_class_loses_all_its_images() -> None:
     keys = [f"{i}.jpg" for i in range(300)]
     out = drawn(keys, np.arange(300) // 2, 0.9)
     assert not out.reshape(-1, 2).all(axis=1).any()
-    assert out.sum() == pytest.approx(150, abs=25)  # 0.9 of two pictures, but one stays
+    assert out.sum() == pytest.approx(150, abs=25)  # 0.9 of two images, but one stays
 
 
 def test_what_has_no_label_is_trained_on() -> None:
@@ -93,7 +93,7 @@ def test_a_fraction_that_is_none(fraction: float, tmp_path: Path) -> None:
         open_split(tmp_path, val_fraction=fraction)
 
 
-def test_too_few_pictures_to_hold_some_out(tmp_path: Path) -> None:
+def test_too_few_images_to_hold_some_out(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 1, "dog": 1})
     with pytest.raises(InputError, match=r"2 images, and val_fraction=0\.001 leaves none for val"):
         open_split(tmp_path, val_fraction=0.001)

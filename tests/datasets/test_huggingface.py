@@ -12,7 +12,7 @@ import pytest
 import datasets
 from gmixer.datasets import UNKNOWN, open_images, open_split
 from gmixer.errors import ImageError, InputError, MissingExtraError
-from labelled import folders, picture
+from labelled import folders, image
 
 
 @pytest.fixture(autouse=True)
@@ -23,18 +23,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def data(numbers: range) -> Any:
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["zebra", "ape"])})
-    images = [{"bytes": picture(n), "path": None} for n in numbers]
+    images = [{"bytes": image(n), "path": None} for n in numbers]
     return datasets.Dataset.from_dict({"image": images, "label": [n % 2 for n in numbers]}, features=features)
 
 
 def test_a_folder_that_was_saved(tmp_path: Path) -> None:
     data(range(12)).select(range(2, 12)).save_to_disk(tmp_path / "saved")
-    pictures = open_images(tmp_path / "saved")
-    assert pictures.classes == ("zebra", "ape")
-    assert pictures.labels.tolist() == [0, 1] * 5
-    for copy in (pictures, pickle.loads(pickle.dumps(pictures))):
-        assert [copy.read(i) for i in range(10)] == [picture(n) for n in range(2, 12)]
-    assert pictures.name(3).startswith(f"{tmp_path}/saved::") and pictures.name(3).endswith("[3]")
+    images = open_images(tmp_path / "saved")
+    assert images.classes == ("zebra", "ape")
+    assert images.labels.tolist() == [0, 1] * 5
+    for copy in (images, pickle.loads(pickle.dumps(images))):
+        assert [copy.read(i) for i in range(10)] == [image(n) for n in range(2, 12)]
+    assert images.name(3).startswith(f"{tmp_path}/saved::") and images.name(3).endswith("[3]")
 
 
 def test_a_column_called_label_counts_before_another_with_names(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_its_splits_are_the_parts(tmp_path: Path) -> None:
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")
     split = open_split(tmp_path / "saved")
     assert not split.is_drawn and (len(split.train), len(split.val)) == (8, 4)
-    assert split.val.read(1) == picture(9)
+    assert split.val.read(1) == image(9)
     assert any("extra" in note for note in split.val.notes)
 
 
@@ -65,19 +65,19 @@ def test_a_column_of_paths_is_read_where_they_lead(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"image": [*paths, "/nowhere.png"], "label": [0, 0, 1, 1, 1]}).save_to_disk(
         tmp_path / "s"
     )
-    pictures = open_images(tmp_path / "s")
-    assert [pictures.read(i) for i in range(4)] == [Path(path).read_bytes() for path in paths]
+    images = open_images(tmp_path / "s")
+    assert [images.read(i) for i in range(4)] == [Path(path).read_bytes() for path in paths]
     with pytest.raises(ImageError, match="no such file"):
-        pictures.read(4)
+        images.read(4)
 
 
-def test_a_picture_is_called_as_its_row_calls_it(tmp_path: Path) -> None:
+def test_an_image_is_called_as_its_row_calls_it(tmp_path: Path) -> None:
     folders(tmp_path / "photos/train", {"cat": 1, "dog": 1})
     folders(tmp_path / "photos/test", {"cat": 1, "dog": 1})
-    pictures = open_split(f"hf:{tmp_path}/photos").train
-    assert pictures.name(1).startswith(f"hf:{tmp_path}/photos::train[1]::")
-    assert pictures.name(1).endswith("/dog/0.png")
-    chosen = data(range(6)).map(lambda row, i: {"image": {"bytes": picture(i), "path": f"{i}.png"}}, with_indices=True)
+    images = open_split(f"hf:{tmp_path}/photos").train
+    assert images.name(1).startswith(f"hf:{tmp_path}/photos::train[1]::")
+    assert images.name(1).endswith("/dog/0.png")
+    chosen = data(range(6)).map(lambda row, i: {"image": {"bytes": image(i), "path": f"{i}.png"}}, with_indices=True)
     chosen.cast_column("image", datasets.Image()).select([4, 1]).save_to_disk(tmp_path / "chosen")
     some = open_images(tmp_path / "chosen")
     assert [some.name(i).rpartition("::")[2] for i in range(2)] == ["4.png", "1.png"]
@@ -90,7 +90,7 @@ def test_a_name_goes_to_load_dataset(tmp_path: Path) -> None:
     assert split.train.classes == ("cat", "dog")
     assert sorted(split.train.labels.tolist()) == [0, 0, 0, 1, 1]
     assert split.val.labels.tolist() == [0]
-    assert split.val.read(0) == picture(0)
+    assert split.val.read(0) == image(0)
 
 
 def test_a_configuration_stands_behind_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_configuration_stands_behind_a_colon(monkeypatch: pytest.MonkeyPatch) 
     assert asked == [("org/name", "full_size"), ("org/name", None)]
 
 
-def test_pictures_without_a_label(tmp_path: Path) -> None:
+def test_images_without_a_label(tmp_path: Path) -> None:
     hidden = data(range(4)).to_dict()
     hidden["label"] = [0, None, -1, 1]
     datasets.Dataset.from_dict(hidden, features=data(range(1)).features).save_to_disk(tmp_path / "saved")

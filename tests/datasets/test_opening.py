@@ -5,26 +5,32 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tarfile
+from io import BytesIO
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import datasets
 from gmixer.datasets import open_held_out, open_images, open_split
 from gmixer.datasets.opening import expanded
-from gmixer.errors import InputError
-from labelled import folders, picture, write
+from gmixer.errors import ImageError, InputError
+from gmixer.options import Limits, Reading
+from labelled import folders, image, write
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.jpg", picture(0), ["is one image"]),
+        ("a.jpg", image(0), ["is one image"]),
         ("a.bin", b"\0\1\2", ["neither a table nor a tar"]),
         ("a.csv", b"", ["empty"]),
         ("a.zip", b"PK\x03\x04....", ["packed (zip)"]),
     ],
 )
-def test_files_that_hold_no_labelled_pictures(name: str, content: bytes, words: list[str], tmp_path: Path) -> None:
+def test_files_that_hold_no_labelled_images(name: str, content: bytes, words: list[str], tmp_path: Path) -> None:
     write(tmp_path, {name: content})
     with pytest.raises(InputError) as error:
         open_images(tmp_path / name)
@@ -65,6 +71,30 @@ def test_measured_on_is_the_val_part_or_all(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "train")
     with pytest.raises(InputError, match="val split alone; wanted images to train on"):
         open_split(tmp_path, classes=["a", "b"])
+
+
+def test_every_format_is_read_with_the_limits_of_the_reading(tmp_path: Path) -> None:
+    data = [image(i) for i in range(2)]
+    write(tmp_path / "folder", {"a/0.png": data[0], "b/1.png": data[1]})
+    write(tmp_path, {"table.csv": b"path,label\nfolder/a/0.png,a\nfolder/b/1.png,b\n"})
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for i, name in enumerate(("0.png", "0.cls", "1.png", "1.cls")):
+            content = (data[0], b"0", data[1], b"1")[i]
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+    for name, values in {"bytes": data, "paths": ["folder/a/0.png", "folder/b/1.png"]}.items():
+        pq.write_table(pa.table({"image": values, "label": [0, 1]}), tmp_path / f"{name}.parquet")
+    features = datasets.Features({"image": datasets.Value("binary"), "label": datasets.Value("int64")})
+    rows = datasets.Dataset.from_dict({"image": data, "label": [0, 1]}, features=features)
+    rows.save_to_disk(tmp_path / "saved")
+    small = Reading(limits=Limits(max_bytes=len(data[1]) - 1))
+    for source in ("folder", "table.csv", "a.tar", "bytes.parquet", "paths.parquet", "saved"):
+        assert open_images(tmp_path / source).read(1) == data[1]
+        for images in (open_images(tmp_path / source, small), open_held_out(tmp_path / source, small)):
+            with pytest.raises(ImageError, match="the limit is") as caught:
+                images.read(1)
+            assert (caught.value.kind, caught.value.source) == ("too_large", images.name(1))
 
 
 def test_files_beside_folders_are_not_guessed_about(tmp_path: Path) -> None:

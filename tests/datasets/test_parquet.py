@@ -14,20 +14,20 @@ import pytest
 
 from gmixer.datasets import UNKNOWN, LabeledImages, open_images, open_split, parquet
 from gmixer.errors import ImageError, InputError
-from labelled import picture, write
+from labelled import image, write
 
 MANY = 40
 
 
 def table(path: Path, numbers: range, labels: list[object] | None = None, group_rows: int = 7, **more: object) -> Path:
-    """The image of a row is picture(number), its label the number modulo 3, unless said otherwise."""
-    columns = {"image": [picture(n) for n in numbers], "label": labels or [n % 3 for n in numbers], **more}
+    """The image of a row is image(number), its label the number modulo 3, unless said otherwise."""
+    columns = {"image": [image(n) for n in numbers], "label": labels or [n % 3 for n in numbers], **more}
     pq.write_table(pa.table(columns), path, row_group_size=group_rows)
     return path
 
 
-def contents(pictures: LabeledImages) -> list[bytes]:
-    return [pictures.read(i) for i in range(len(pictures))]
+def contents(images: LabeledImages) -> list[bytes]:
+    return [images.read(i) for i in range(len(images))]
 
 
 @pytest.fixture(params=[True, False], ids=["held", "by groups"])
@@ -40,36 +40,36 @@ def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> boo
 def test_every_row_comes_out_in_whatever_order_it_is_read(held: bool, tmp_path: Path) -> None:
     table(tmp_path / "a.parquet", range(23))
     table(tmp_path / "b.parquet", range(23, MANY))
-    pictures = open_images(tmp_path)
-    assert pictures.labels.tolist() == [n % 3 for n in range(MANY)]
+    images = open_images(tmp_path)
+    assert images.labels.tolist() == [n % 3 for n in range(MANY)]
     for i in np.random.default_rng(0).permutation(MANY):
-        assert pictures.read(int(i)) == picture(int(i))
-    assert pictures.name(25) == f"{tmp_path}/b.parquet[2]"
+        assert images.read(int(i)) == image(int(i))
+    assert images.name(25) == f"{tmp_path}/b.parquet[2]"
 
 
-def read_there(pictures: LabeledImages, i: int, answers: multiprocessing.SimpleQueue[bytes]) -> None:
-    answers.put(pictures.read(i))
+def read_there(images: LabeledImages, i: int, answers: multiprocessing.SimpleQueue[bytes]) -> None:
+    answers.put(images.read(i))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_another_process_reads_the_same(method: str, held: bool, tmp_path: Path) -> None:
-    pictures = open_images(table(tmp_path / "a.parquet", range(MANY)))
-    pictures.read(1)
+    images = open_images(table(tmp_path / "a.parquet", range(MANY)))
+    images.read(1)
     context = multiprocessing.get_context(method)
     answers = context.SimpleQueue()
-    process = context.Process(target=read_there, args=(pictures, 30, answers))
+    process = context.Process(target=read_there, args=(images, 30, answers))
     process.start()
     answer = answers.get()
     process.join()
-    assert answer == picture(30)
+    assert answer == image(30)
 
 
-def test_a_copy_carries_no_pictures(tmp_path: Path) -> None:
-    pictures = open_images(table(tmp_path / "a.parquet", range(MANY)))
-    assert isinstance(pictures, parquet.Rows) and len(pictures.column._held) == 6
-    copy = pickle.loads(pickle.dumps(pictures))
+def test_a_copy_carries_no_images(tmp_path: Path) -> None:
+    images = open_images(table(tmp_path / "a.parquet", range(MANY)))
+    assert isinstance(images, parquet.Rows) and len(images.column._held) == 6
+    copy = pickle.loads(pickle.dumps(images))
     assert not copy.column._held
-    assert contents(copy) == contents(pictures)
+    assert contents(copy) == contents(images)
 
 
 @pytest.mark.parametrize("names", [("train-0.parquet", "val-0.parquet"), ("x_train.parquet", "x-validation-1.parquet")])
@@ -79,51 +79,51 @@ def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) 
     (tmp_path / "README.md").write_text("of no concern")
     split = open_split(tmp_path)
     assert not split.is_drawn
-    assert contents(split.train) == [picture(n) for n in range(30)]
-    assert contents(split.val) == [picture(n) for n in range(30, MANY)]
+    assert contents(split.train) == [image(n) for n in range(30)]
+    assert contents(split.val) == [image(n) for n in range(30, MANY)]
     assert contents(open_images(f"{tmp_path}/{names[1][:-9]}*")) == contents(split.val)
 
 
 def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
     words = ["train", "val", "train", "test"] * 5
     file = table(tmp_path / "a.parquet", range(20), split=words)
-    assert contents(open_images(file, split="val")) == [picture(n) for n in range(1, 20, 4)]
+    assert contents(open_images(file, split="val")) == [image(n) for n in range(1, 20, 4)]
     train = open_images(file, split="train")
-    assert contents(train) == [picture(n) for n in range(0, 20, 2)]
+    assert contents(train) == [image(n) for n in range(0, 20, 2)]
     assert train.labels.tolist() == [n % 3 for n in range(0, 20, 2)]
 
 
 def test_hugging_face_s_layout_with_class_names(tmp_path: Path) -> None:
-    write(tmp_path, {"data/far.png": picture(99)})
-    images = [{"bytes": picture(0), "path": "0.png"}, {"bytes": None, "path": "far.png"}, None]
+    write(tmp_path, {"data/far.png": image(99)})
+    cells = [{"bytes": image(0), "path": "0.png"}, {"bytes": None, "path": "far.png"}, None]
     names = {"info": {"features": {"label": {"names": ["zebra", "ape"], "_type": "ClassLabel"}}}}
-    found = pa.table({"image": images, "label": [1, 0, None]})
+    found = pa.table({"image": cells, "label": [1, 0, None]})
     found = found.replace_schema_metadata({"huggingface": json.dumps(names)})
     pq.write_table(found, tmp_path / "data/train.parquet")
-    pictures = open_images(tmp_path)  # as a repository of the Hub: data/*.parquet
-    assert pictures.classes == ("zebra", "ape")
-    assert pictures.labels.tolist() == [1, 0, UNKNOWN]
-    assert [pictures.read(i) for i in range(2)] == [picture(0), picture(99)]
+    images = open_images(tmp_path)  # as a repository of the Hub: data/*.parquet
+    assert images.classes == ("zebra", "ape")
+    assert images.labels.tolist() == [1, 0, UNKNOWN]
+    assert [images.read(i) for i in range(2)] == [image(0), image(99)]
     with pytest.raises(ImageError) as error:
-        pictures.read(2)
+        images.read(2)
     assert error.value.kind == "empty"
     assert error.value.source == f"{tmp_path}/data/train.parquet[2]"
-    assert [pictures.name(i) for i in range(2)] == [
+    assert [images.name(i) for i in range(2)] == [
         f"{tmp_path}/data/train.parquet[0]::0.png",
         f"{tmp_path}/data/train.parquet[1]::far.png",
     ]
 
 
 def test_files_whose_rows_are_called_something_and_files_whose_are_not(tmp_path: Path) -> None:
-    """In any order: a row has its own name or none, and its own picture."""
+    """In any order: a row has its own name or none, and its own image."""
     path = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     large = pa.struct([("bytes", pa.binary()), ("path", pa.large_string())])
     columns = [
-        pa.array([{"bytes": picture(0), "path": "0.png"}, {"bytes": picture(1), "path": "1.png"}] * 2, path),
-        pa.array([picture(2), picture(3)]),
-        pa.array([{"bytes": picture(4)}]),
-        pa.array([{"bytes": picture(5), "path": None}]),
-        pa.array([{"bytes": picture(6), "path": "6.png"}], large),
+        pa.array([{"bytes": image(0), "path": "0.png"}, {"bytes": image(1), "path": "1.png"}] * 2, path),
+        pa.array([image(2), image(3)]),
+        pa.array([{"bytes": image(4)}]),
+        pa.array([{"bytes": image(5), "path": None}]),
+        pa.array([{"bytes": image(6), "path": "6.png"}], large),
     ]
     for order in (1, -1):
         folder = tmp_path / str(order)
@@ -131,19 +131,19 @@ def test_files_whose_rows_are_called_something_and_files_whose_are_not(tmp_path:
         for number, column in enumerate(columns[::order]):
             labels = [j % 2 for j in range(len(column))]
             pq.write_table(pa.table({"image": column, "label": labels}), folder / f"{number}.parquet", row_group_size=1)
-        pictures = open_images(folder)
-        found = {pictures.name(i).removeprefix(f"{folder}/"): pictures.read(i) for i in range(len(pictures))}
+        images = open_images(folder)
+        found = {images.name(i).removeprefix(f"{folder}/"): images.read(i) for i in range(len(images))}
         places = range(5)[::order]
         assert found == {
-            f"{places[0]}.parquet[0]::0.png": picture(0),
-            f"{places[0]}.parquet[1]::1.png": picture(1),
-            f"{places[0]}.parquet[2]::0.png": picture(0),
-            f"{places[0]}.parquet[3]::1.png": picture(1),
-            f"{places[1]}.parquet[0]": picture(2),
-            f"{places[1]}.parquet[1]": picture(3),
-            f"{places[2]}.parquet[0]": picture(4),
-            f"{places[3]}.parquet[0]": picture(5),
-            f"{places[4]}.parquet[0]::6.png": picture(6),
+            f"{places[0]}.parquet[0]::0.png": image(0),
+            f"{places[0]}.parquet[1]::1.png": image(1),
+            f"{places[0]}.parquet[2]::0.png": image(0),
+            f"{places[0]}.parquet[3]::1.png": image(1),
+            f"{places[1]}.parquet[0]": image(2),
+            f"{places[1]}.parquet[1]": image(3),
+            f"{places[2]}.parquet[0]": image(4),
+            f"{places[3]}.parquet[0]": image(5),
+            f"{places[4]}.parquet[0]::6.png": image(6),
         }
 
 
@@ -153,9 +153,7 @@ def test_files_whose_rows_are_called_something_and_files_whose_are_not(tmp_path:
 def test_every_file_names_the_same_classes(second: list[str] | None, refused: bool, tmp_path: Path) -> None:
     """Else a number would be one animal in the first file and another in the second."""
     for number, names in enumerate((["zebra", "ape"], second)):
-        found = pa.table(
-            {"image": [picture(number), picture(number + 2)], "label": [0, 0 if names == ["zebra"] else 1]}
-        )
+        found = pa.table({"image": [image(number), image(number + 2)], "label": [0, 0 if names == ["zebra"] else 1]})
         info = {"info": {"features": {"label": {"names": names}}}}
         if names is not None:
             found = found.replace_schema_metadata({"huggingface": json.dumps(info)})
@@ -180,20 +178,20 @@ def test_every_file_names_the_same_classes(second: list[str] | None, refused: bo
 def test_labels_of_every_type(
     labels: pa.Array, classes: tuple[str, ...] | None, expected: list[int], tmp_path: Path
 ) -> None:
-    pq.write_table(pa.table({"image": [picture(n) for n in range(4)], "label": labels}), tmp_path / "a.parquet")
-    pictures = open_images(tmp_path / "a.parquet")
-    assert pictures.classes == classes
-    assert pictures.labels.tolist() == expected
+    pq.write_table(pa.table({"image": [image(n) for n in range(4)], "label": labels}), tmp_path / "a.parquet")
+    images = open_images(tmp_path / "a.parquet")
+    assert images.classes == classes
+    assert images.labels.tolist() == expected
 
 
 def test_a_column_of_paths_starts_from_the_file(tmp_path: Path) -> None:
-    write(tmp_path, {"in/0.png": picture(0), "in/1.png": picture(1)})
+    write(tmp_path, {"in/0.png": image(0), "in/1.png": image(1)})
     found = pa.table({"file_name": ["in/1.png", "in/0.png"], "label": ["x", "y"]})
     pq.write_table(found, tmp_path / "a.parquet")
-    assert contents(open_images(tmp_path / "a.parquet")) == [picture(1), picture(0)]
+    assert contents(open_images(tmp_path / "a.parquet")) == [image(1), image(0)]
 
 
-def test_a_teacher_s_answers_lie_beside_the_pictures(tmp_path: Path) -> None:
+def test_a_teacher_s_answers_lie_beside_the_images(tmp_path: Path) -> None:
     file = table(
         tmp_path / "a.parquet",
         range(3),
@@ -209,23 +207,23 @@ def test_a_teacher_s_answers_lie_beside_the_pictures(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_image_are_the_decoder_s_concern(tmp_path: Path) -> None:
-    found = pa.table({"image": [b"hello", picture(1)], "label": [0, 1]})
+    found = pa.table({"image": [b"hello", image(1)], "label": [0, 1]})
     pq.write_table(found, tmp_path / "a.parquet")
-    assert contents(open_images(tmp_path / "a.parquet")) == [b"hello", picture(1)]
+    assert contents(open_images(tmp_path / "a.parquet")) == [b"hello", image(1)]
 
 
 def test_damage_costs_the_rows_it_lies_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
     file = table(tmp_path / "a.parquet", range(MANY))
-    pictures = open_images(file)
+    images = open_images(file)
     chunk = pq.ParquetFile(file).metadata.row_group(2).column(0)
     start = chunk.dictionary_page_offset or chunk.data_page_offset
     data = bytearray(file.read_bytes())
     data[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
     file.write_bytes(data)
-    assert pictures.read(0) == picture(0)
+    assert images.read(0) == image(0)
     with pytest.raises(ImageError) as error:
-        pictures.read(15)
+        images.read(15)
     assert error.value.kind == "corrupt"
 
 
@@ -284,7 +282,7 @@ def test_a_file_that_says_no_part_among_others_that_do(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "MAX_HELD_BYTES", 0)
-    pictures = open_images(table(tmp_path / "a.parquet", range(MANY)))
-    assert isinstance(pictures, parquet.Rows) and not pictures.column._held
-    assert contents(pictures) == [picture(n) for n in range(MANY)]
-    assert len(pictures.column._held) == 1
+    images = open_images(table(tmp_path / "a.parquet", range(MANY)))
+    assert isinstance(images, parquet.Rows) and not images.column._held
+    assert contents(images) == [image(n) for n in range(MANY)]
+    assert len(images.column._held) == 1

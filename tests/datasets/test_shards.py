@@ -12,7 +12,7 @@ import pytest
 
 from gmixer.datasets import UNKNOWN, open_images, open_split
 from gmixer.errors import ImageError, InputError
-from labelled import picture
+from labelled import image
 
 Members = list[tuple[str, bytes]]
 
@@ -29,19 +29,19 @@ def shard(path: Path, members: Members, mode: str = "w") -> Path:
 def samples(numbers: range) -> Members:
     members: Members = []
     for n in numbers:
-        members += [(f"{n:03}.png", picture(n)), (f"{n:03}.cls", b"%d" % (n % 3))]
+        members += [(f"{n:03}.png", image(n)), (f"{n:03}.cls", b"%d" % (n % 3))]
     return members
 
 
 def test_samples_of_several_shards_in_order(tmp_path: Path) -> None:
     for start in (0, 7, 14):
         shard(tmp_path / f"a-{start:03}.tar", samples(range(start, start + 7)))
-    pictures = open_images(tmp_path)
-    assert pictures.labels.tolist() == [n % 3 for n in range(21)]
-    for copy in (pictures, pickle.loads(pickle.dumps(pictures))):
-        assert [copy.read(n) for n in reversed(range(21))] == [picture(n) for n in reversed(range(21))]
-    assert pictures.name(8) == f"{tmp_path}/a-007.tar::008.png"
-    assert pictures.notes == ()
+    images = open_images(tmp_path)
+    assert images.labels.tolist() == [n % 3 for n in range(21)]
+    for copy in (images, pickle.loads(pickle.dumps(images))):
+        assert [copy.read(n) for n in reversed(range(21))] == [image(n) for n in reversed(range(21))]
+    assert images.name(8) == f"{tmp_path}/a-007.tar::008.png"
+    assert images.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -59,36 +59,36 @@ def test_labels_of_every_kind(
 ) -> None:
     members: Members = []
     for i, (end, data) in enumerate(labels):
-        members += [(f"x/{i}.{end}", data), (f"x/{i}.jpg", picture(i))]
-    pictures = open_images(shard(tmp_path / "a.tar", members))
-    assert pictures.classes == classes
-    assert pictures.labels.tolist() == expected
+        members += [(f"x/{i}.{end}", data), (f"x/{i}.jpg", image(i))]
+    images = open_images(shard(tmp_path / "a.tar", members))
+    assert images.classes == classes
+    assert images.labels.tolist() == expected
 
 
 def test_members_of_a_sample_need_not_stand_together(tmp_path: Path) -> None:
     members = samples(range(9))
-    pictures = open_images(shard(tmp_path / "a.tar", members[::2] + members[1::2][::-1]))
-    assert pictures.labels.tolist() == [n % 3 for n in range(9)]
-    assert pictures.read(4) == picture(4)
+    images = open_images(shard(tmp_path / "a.tar", members[::2] + members[1::2][::-1]))
+    assert images.labels.tolist() == [n % 3 for n in range(9)]
+    assert images.read(4) == image(4)
 
 
 def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) -> None:
     members = [
         *samples(range(2)),
-        ("two.png", picture(5)),
-        ("two.seg.png", picture(6)),
+        ("two.png", image(5)),
+        ("two.seg.png", image(6)),
         ("two.cls", b"1"),
         ("none.cls", b"1"),
-        ("mute.png", picture(7)),
-        ("odd.png", picture(8)),
+        ("mute.png", image(7)),
+        ("odd.png", image(8)),
         ("odd.json", b'{"label": '),
-        ("null.png", picture(9)),
+        ("null.png", image(9)),
         ("null.json", b'{"label": null}'),
-        ("bad.jpg", b"no picture"),
+        ("bad.jpg", b"no image"),
         ("bad.cls", b"1"),
     ]
-    pictures = open_images(shard(tmp_path / "a.tar", members))
-    assert [Path(pictures.name(i)).name for i in range(len(pictures))] == [
+    images = open_images(shard(tmp_path / "a.tar", members))
+    assert [Path(images.name(i)).name for i in range(len(images))] == [
         "a.tar::000.png",
         "a.tar::001.png",
         "a.tar::mute.png",
@@ -96,9 +96,9 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
         "a.tar::null.png",
         "a.tar::bad.jpg",
     ]
-    assert pictures.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, 1]
-    assert pictures.read(5) == b"no picture"
-    said = " ".join(pictures.notes)
+    assert images.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, 1]
+    assert images.read(5) == b"no image"
+    said = " ".join(images.notes)
     for words in ("1 samples hold more than one", "::two", "1 samples hold no image", "::none", "::mute", "::odd"):
         assert words in said
 
@@ -110,7 +110,7 @@ def test_files_are_parts_by_their_names_and_series_are_spelt_with_braces(tmp_pat
     split = open_split(tmp_path)
     assert not split.is_drawn and (len(split.train), len(split.val)) == (30, 5)
     some = open_images(f"{tmp_path}/train-{{01..02}}.tar")
-    assert [some.read(i) for i in (0, 19)] == [picture(10), picture(29)]
+    assert [some.read(i) for i in (0, 19)] == [image(10), image(29)]
     with pytest.raises(InputError, match=r"train-03\.tar: no such file"):
         open_images(f"{tmp_path}/train-{{01..03}}.tar")
 
@@ -157,15 +157,15 @@ def test_a_packed_tar_cannot_be_read_at_random(tmp_path: Path) -> None:
 
 def test_a_tar_that_shrank_after_it_was_opened(tmp_path: Path) -> None:
     file = shard(tmp_path / "a.tar", samples(range(3)))
-    pictures = open_images(file)
+    images = open_images(file)
     file.write_bytes(file.read_bytes()[:1_000])
-    assert pictures.read(0) == picture(0)
+    assert images.read(0) == image(0)
     with pytest.raises(ImageError) as error:
-        pictures.read(2)
+        images.read(2)
     assert error.value.kind == "corrupt"
 
 
 def test_numbers_and_names_do_not_mix(tmp_path: Path) -> None:
-    members = [("0.png", picture(0)), ("0.json", b'{"label": 1}'), ("1.png", picture(1)), ("1.txt", b"dog")]
+    members = [("0.png", image(0)), ("0.json", b'{"label": 1}'), ("1.png", image(1)), ("1.txt", b"dog")]
     with pytest.raises(InputError, match=r"numbers \(1\) and names \(dog\)"):
         open_images(shard(tmp_path / "a.tar", members))

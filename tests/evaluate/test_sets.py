@@ -14,7 +14,7 @@ from gmixer.errors import InputError
 from gmixer.evaluate.sets import open_set
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.labels import imagenet_1k, labels_for
-from labelled import folders, picture, write
+from labelled import folders, image, write
 
 IMAGENET = imagenet_1k()
 VAL = "ILSVRC2012_val_000000"
@@ -58,7 +58,7 @@ def test_a_number_is_a_name_where_the_classes_are_called_by_numbers(tmp_path: Pa
     """Eleven classes learnt from folders 0 … 10 are sorted as words: 0, 1, 10, 2, …"""
     own = labels_for(11, sorted(map(str, range(11))))
     rows = [f"{number}.png,{number}" for number in range(11)]
-    write(tmp_path, {f"{number}.png": picture(number) for number in range(11)})
+    write(tmp_path, {f"{number}.png": image(number) for number in range(11)})
     (tmp_path / "data.csv").write_text("\n".join(["path,label", *rows]))
     test = open_set(tmp_path / "data.csv", own)
     assert [own[label].name for label in test.images.labels] == [str(number) for number in range(11)]
@@ -87,7 +87,7 @@ def test_named_sets_are_for_imagenets_classes(tmp_path: Path) -> None:
 def val(tmp_path: Path) -> Path:
     """Pictures 1 to 4 of the validation set, in folders that are in another order than they."""
     where = {"n01443537": [4, 2], "n01440764": [1, 3]}
-    files = {f"{synset}/{VAL}{n:02}.JPEG": picture(n) for synset, numbers in where.items() for n in numbers}
+    files = {f"{synset}/{VAL}{n:02}.JPEG": image(n) for synset, numbers in where.items() for n in numbers}
     return write(tmp_path / "val", files)
 
 
@@ -107,7 +107,7 @@ def test_real_labels_go_by_the_number_in_the_name_and_may_be_several_or_none(val
 
 def test_real_labels_go_by_the_path_that_a_table_keeps(tmp_path: Path) -> None:
     """As Hugging Face's Parquet files of ImageNet have it."""
-    images = [{"bytes": picture(n), "path": f"{VAL}{n:02}_n01440764.JPEG"} for n in (4, 2, 1)]
+    images = [{"bytes": image(n), "path": f"{VAL}{n:02}_n01440764.JPEG"} for n in (4, 2, 1)]
     pq.write_table(pa.table({"image": images, "label": [0, 0, 0]}), tmp_path / "validation-0.parquet")
     test = open_set(
         tmp_path / "validation-0.parquet", IMAGENET, "real", real_labels=real(tmp_path, [[5], [6, 7], [], []])
@@ -134,7 +134,7 @@ def test_real_and_its_labels_go_together(val: Path, tmp_path: Path) -> None:
 
 
 def test_images_without_a_label_do_not_count(tmp_path: Path) -> None:
-    write(tmp_path, {f"{i}.png": picture(i) for i in range(3)})
+    write(tmp_path, {f"{i}.png": image(i) for i in range(3)})
     table = tmp_path / "t.csv"
     table.write_text("path,label\n0.png,3\n1.png,-1\n2.png,5\n")
     test = open_set(table, IMAGENET)

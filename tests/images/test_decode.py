@@ -77,7 +77,7 @@ def test_lossless_formats_come_back_exactly(image_format: str, width: int, heigh
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3), (3, 1), (3, 3), (3, 50), (1, 65_500), (65_500, 1)])
-def test_thin_pictures(height: int, width: int) -> None:
+def test_thin_images(height: int, width: int) -> None:
     pixels = RNG.integers(0, 256, (height, width, 3), np.uint8)
     assert np.array_equal(decode(encoded(pixels, "PNG")), pixels)
     assert np.array_equal(decode(pixels), pixels)
@@ -165,7 +165,7 @@ def grey_of(rgb_HWC: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(rgb_HWC).convert("L"))[:, :, None]
 
 
-PICTURES = {
+IMAGES = {
     **{mode: Image.fromarray(NOISE_HWC).convert(mode) for mode in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB")},
     "LA": Image.merge("LA", [Image.fromarray(NOISE_HWC[:, :, c]) for c in (0, 1)]),
     "RGBA": Image.fromarray(np.dstack([NOISE_HWC, NOISE_HWC[:, :, 1]])),
@@ -173,14 +173,14 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("picture", PICTURES.values(), ids=list(PICTURES))
-def test_one_channel_is_the_grey_of_the_rgb(picture: Image.Image, tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", IMAGES.values(), ids=list(IMAGES))
+def test_one_channel_is_the_grey_of_the_rgb(image: Image.Image, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encoded(picture, "TIFF" if picture.mode in {"CMYK", "YCbCr", "LAB"} else "PNG", exif=exif)
-    path = tmp_path / "picture"
+    data = encoded(image, "TIFF" if image.mode in {"CMYK", "YCbCr", "LAB"} else "PNG", exif=exif)
+    path = tmp_path / "image"
     path.write_bytes(data)
-    for source in (data, path, picture, Image.open(BytesIO(data))):
+    for source in (data, path, image, Image.open(BytesIO(data))):
         for orientation in ("apply", "ignore"):
             grey = decode(source, channels=1, reading=Reading(orientation=orientation))
             assert (grey.dtype, grey.flags.c_contiguous) == (np.uint8, True)
@@ -246,7 +246,7 @@ def test_other_planes_are_refused(array: np.ndarray, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (6, 5, 1), (6, 5, 3)])
-def test_four_planes_are_not_made_of_a_picture(shape: tuple[int, ...]) -> None:
+def test_four_planes_are_not_made_of_an_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"so for 4 pass a uint8 array \(height, width, 4\)$"):
         decode(np.zeros(shape, np.uint8), channels=4)
 
@@ -294,7 +294,7 @@ def test_exif_orientation(image_format: str, orientation: int) -> None:
 
 
 def test_orientation_6_turns_right() -> None:
-    """Not by Pillow's judgement: the camera's left edge is the top of the picture's right edge."""
+    """Not by Pillow's judgement: the camera's left edge is the top of the image's right edge."""
     exif = Image.Exif()
     exif[0x0112] = 6
     row = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)  # red first
@@ -324,7 +324,7 @@ def test_orientation_goes_with_every_mode() -> None:
 )
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF", "ignore:Truncated File Read")  # of the judge, not of decode
-def test_damaged_exif_is_ignored_and_the_picture_kept(image_format: str, exif: bytes) -> None:
+def test_damaged_exif_is_ignored_and_the_image_kept(image_format: str, exif: bytes) -> None:
     data = encoded(NOISE_HWC, image_format, exif=exif)
     assert np.array_equal(decode(data), by_pillow(data))
 
@@ -384,7 +384,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (error.kind, error.reason) == ("unreadable", "cannot be read: permission denied")
 
 
-def test_what_errors_call_the_picture() -> None:
+def test_what_errors_call_the_image() -> None:
     assert error_of(b"").source == "<bytes>"
     assert error_of(b"", name="<stdin>").source == "<stdin>"
     assert error_of(memoryview(b"")).kind == "empty"
@@ -543,7 +543,7 @@ def test_cut_short_anywhere(sample: str) -> None:
         if isinstance(result, ImageError):
             failed += 1
         else:  # only what follows the pixels is missing
-            assert np.array_equal(result, whole), f"half a picture from {length} of {len(data)} bytes"
+            assert np.array_equal(result, whole), f"half an image from {length} of {len(data)} bytes"
     assert failed > len(data) / 2
 
 

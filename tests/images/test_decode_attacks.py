@@ -1,4 +1,4 @@
-"""Files made to do harm: each is one ImageError of a known kind or a picture, in bounded time and memory.
+"""Files made to do harm: each is one ImageError of a known kind or an image, in bounded time and memory.
 
 test_decode.py cuts and damages small files; here are the forms that need a plan. What costs a decoder minutes or
 gigabytes is in structure_limits.py; remove one of its limits, and a test here takes that long.
@@ -45,7 +45,7 @@ def animated(image_format: str) -> bytes:
 SAMPLES = {name: encoded(NOISE, name) for name in FORMATS} | {
     "JPEG, progressive": encoded(NOISE, "JPEG", progressive=True),
     "JPEG, CMYK": encoded(NOISE.convert("CMYK"), "JPEG"),
-    "JPEG, two pictures": animated("MPO"),
+    "JPEG, two images": animated("MPO"),
     "PNG, animated": animated("PNG"),
     "PNG, 2 bits": png(3, 1, 2, 0, b"\0\x10", chunk(b"tRNS", b"\0\1")),
     "WEBP, animated": animated("WEBP"),
@@ -86,7 +86,7 @@ def test_every_prefix(sample: str) -> None:
     whole = decode(data)
     for length in range(len(data)):
         result = outcome(data[:length])
-        assert isinstance(result, ImageError) or np.array_equal(result, whole), f"half a picture from {length} bytes"
+        assert isinstance(result, ImageError) or np.array_equal(result, whole), f"half an image from {length} bytes"
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)
@@ -166,7 +166,7 @@ HUGE: dict[str, Callable[[int, int], bytes]] = {
 
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("size", [(60_000, 60_000), (10_000, 9_000)])
-def test_a_huge_picture_is_refused_by_its_header(image_format: str, size: tuple[int, int]) -> None:
+def test_a_huge_image_is_refused_by_its_header(image_format: str, size: tuple[int, int]) -> None:
     data = HUGE[image_format](*size)
     decode(SAMPLES[image_format])  # whatever a format loads once
     tracemalloc.start()
@@ -183,7 +183,7 @@ def test_a_huge_picture_is_refused_by_its_header(image_format: str, size: tuple[
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_no_memory_is_taken_for_huge_pictures_and_lying_files(tmp_path: Path) -> None:
+def test_no_memory_is_taken_for_huge_images_and_lying_files(tmp_path: Path) -> None:
     files = {name: HUGE[name](60_000, 60_000) for name in FORMATS} | BOMBS_OF_MEMORY
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -322,7 +322,7 @@ def almost(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["segments", "scans", "chunks", "texts", "exif", "strips", "fractions", "comment"])
-def test_what_just_passes_is_a_picture_in_bounded_time(name: str) -> None:
+def test_what_just_passes_is_an_image_in_bounded_time(name: str) -> None:
     """Generous: each takes a tenth of it on a busy machine."""
     data = almost(name)
     began = time.perf_counter()
@@ -330,7 +330,7 @@ def test_what_just_passes_is_a_picture_in_bounded_time(name: str) -> None:
     assert time.perf_counter() - began < 10
 
 
-def test_two_bytes_like_a_scan_in_what_follows_a_picture_count_for_nothing() -> None:
+def test_two_bytes_like_a_scan_in_what_follows_an_image_count_for_nothing() -> None:
     """A phone's film behind its photo, and text inside a segment."""
     assert np.array_equal(decode(JPEG + b"\xff\xda" * 500), decode(JPEG))
     assert np.array_equal(decode(in_jpeg(segment(0xE5, b"\xff\xda" * 500))), decode(JPEG))
@@ -384,7 +384,7 @@ def timed(run: Callable[[], None]) -> float:
 # --- oddities -------------------------------------------------------------------------------------------------------
 
 
-def test_a_text_bomb_costs_its_picture_not_its_neighbours() -> None:
+def test_a_text_bomb_costs_its_image_not_its_neighbours() -> None:
     large = bomb(bytes(2**25))
     for part in (
         chunk(b"zTXt", b"k\0\0" + large),
@@ -427,7 +427,7 @@ def test_exif_that_is_too_long_costs_the_turn_only() -> None:
     assert decode(in_png(chunk(b"eXIf", turned.ljust(longest + 1, b"\0")), 1)).shape == (9, 7, 3)
 
 
-def test_a_thumbnail_in_exif_is_not_the_picture() -> None:
+def test_a_thumbnail_in_exif_is_not_the_image() -> None:
     thumbnail = encoded(flat("RGB", "red"), "JPEG")
     data = in_jpeg(segment(0xE1, b"Exif\0\0" + exif((0x201, 4, 1, 40), (0x202, 4, 1, len(thumbnail))) + thumbnail))
     assert np.array_equal(decode(data), decode(JPEG))

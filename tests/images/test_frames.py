@@ -19,10 +19,10 @@ MAX_BYTES = 64 * 2**20  # Limits.max_bytes
 
 
 def saved(image_format: str, frames: int, **options: object) -> bytes:
-    pictures = [Image.new("RGB", (9, 7), (n, 255 - n, 90)) for n in range(frames)]
-    pictures[0].putpixel((3, 3), (250, 1, 2))
+    images = [Image.new("RGB", (9, 7), (n, 255 - n, 90)) for n in range(frames)]
+    images[0].putpixel((3, 3), (250, 1, 2))
     out = BytesIO()
-    pictures[0].save(out, image_format, save_all=True, append_images=pictures[1:], **options)
+    images[0].save(out, image_format, save_all=True, append_images=images[1:], **options)
     return out.getvalue()
 
 

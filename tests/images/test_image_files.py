@@ -65,9 +65,9 @@ def test_every_value_under_every_alpha(image_format: str) -> None:
 
 def test_a_palette_of_256_colours_with_256_alphas() -> None:
     palette, alpha = RNG.integers(0, 256, (256, 3), np.uint8), RNG.permutation(256).astype(np.uint8)
-    picture = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
-    picture.putpalette(palette.tobytes())
-    file = encoded(picture, "PNG", transparency=alpha.tobytes())
+    image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    image.putpalette(palette.tobytes())
+    file = encoded(image, "PNG", transparency=alpha.tobytes())
     assert Image.open(BytesIO(file)).mode == "P"
     assert np.array_equal(decode(file).reshape(256, 3), over_white(palette.astype(float), alpha[:, None] / 255))
     assert np.array_equal(by_timm(file).reshape(256, 3), palette)
@@ -207,7 +207,7 @@ def test_what_pillow_misreads_is_refused(file: bytes, held_CHW: np.ndarray) -> N
         assert ": save it with" in caught.value.reason
 
 
-def test_the_same_pictures_in_another_form_are_read() -> None:
+def test_the_same_images_in_another_form_are_read() -> None:
     """What the refusals advise."""
     together = tiff(np.moveaxis(DEEP_CHW[:3], 0, 2).copy(), photometric="rgb")
     by_libtiff = separate(DEEP_CHW[:3], "rgb", compression="zlib")
@@ -267,7 +267,7 @@ def filtered(rows: np.ndarray) -> bytes:
     [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16), (6, 8),
      (6, 16)],
 )  # fmt: skip
-def test_interlaced_pngs_hold_the_same_picture(colour: int, depth: int) -> None:
+def test_interlaced_pngs_hold_the_same_image(colour: int, depth: int) -> None:
     for height, width in [(1, 1), (1, 9), (2, 3), (5, 1), (8, 8), (13, 11)]:
         samples = RNG.integers(0, 2**depth, (height, width, CHANNELS[colour]))
         passes = [samples[y::dy, x::dx] for x, y, dx, dy in ADAM7]
@@ -292,10 +292,10 @@ SMOOTH_CMYK = Image.frombytes("CMYK", (61, 45), SMOOTH_HWC.tobytes())
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
-def test_a_progressive_jpeg_is_the_same_picture_as_a_baseline_one(mode: str, subsampling: int) -> None:
+def test_a_progressive_jpeg_is_the_same_image_as_a_baseline_one(mode: str, subsampling: int) -> None:
     """Both hold the same coefficients, in another order."""
-    picture = SMOOTH_CMYK if mode == "CMYK" else Image.fromarray(SMOOTH_HWC[:, :, :3]).convert(mode)
-    made = [encoded(picture, "JPEG", subsampling=subsampling, progressive=progressive) for progressive in (False, True)]
+    image = SMOOTH_CMYK if mode == "CMYK" else Image.fromarray(SMOOTH_HWC[:, :, :3]).convert(mode)
+    made = [encoded(image, "JPEG", subsampling=subsampling, progressive=progressive) for progressive in (False, True)]
     assert b"\xff\xc0" in made[0] and b"\xff\xc2" in made[1]
     assert np.array_equal(decode(made[0]), decode(made[1]))
 

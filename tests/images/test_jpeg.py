@@ -79,7 +79,7 @@ def assert_same(got: Outcome, want: Outcome) -> None:
 
 
 @st.composite
-def pictures(draw: st.DrawFn, most_px: int = 200) -> np.ndarray:
+def images(draw: st.DrawFn, most_px: int = 200) -> np.ndarray:
     """uint8 (H, W, 3): noise, a gradient, or a piece of a photograph."""
     height, width = draw(st.integers(1, most_px)), draw(st.integers(1, most_px))
     content, seed = draw(st.sampled_from(("noise", "gradient", "photo"))), draw(st.integers(0, 2**32 - 1))
@@ -96,7 +96,7 @@ def pictures(draw: st.DrawFn, most_px: int = 200) -> np.ndarray:
 @st.composite
 def files(draw: st.DrawFn, most_px: int = 200, exif: bool = False) -> bytes:
     """Sound JPEGs of every make that jpeg.py takes."""
-    pixels_HWC, quality = draw(pictures(most_px)), draw(st.integers(1, 100))
+    pixels_HWC, quality = draw(images(most_px)), draw(st.integers(1, 100))
     sampling = draw(st.sampled_from(SAMPLINGS))
     if sampling in BY_SIMPLEJPEG:
         return simplejpeg.encode_jpeg(pixels_HWC, quality, colorsubsampling=BY_SIMPLEJPEG[sampling])
@@ -141,7 +141,7 @@ def test_exif_turns_them_as_it_turns_pillows(data: bytes) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1), (30, 20)])
 @pytest.mark.parametrize("orientation", range(10))
-def test_pixels_turn_as_pictures_do(orientation: int, size: tuple[int, int]) -> None:
+def test_pixels_turn_as_images_do(orientation: int, size: tuple[int, int]) -> None:
     image = PHOTO.crop((0, 0, *size))
     want_HWC = np.asarray(upright(image, orientation))
     pixels_HWC = upright_pixels(np.array(image), orientation)
@@ -178,7 +178,7 @@ def test_grey_for_a_grey_model_is_pillows() -> None:
         np.testing.assert_array_equal(decode(data, channels=1)[:, :, 0], want_HW)
 
 
-def test_limits_are_those_of_the_whole_picture() -> None:
+def test_limits_are_those_of_the_whole_image() -> None:
     for reduce_to_px in (0, 10):
         with pytest.raises(ImageError) as caught:
             decode(
@@ -304,7 +304,7 @@ def test_simplejpeg_is_trusted_with(name: str) -> None:
     np.testing.assert_array_equal(decode(data), by_pillow(data))
 
 
-def test_a_file_of_several_pictures_is_pillows() -> None:
+def test_a_file_of_several_images_is_pillows() -> None:
     out = BytesIO()
     PHOTO.save(out, "MPO", save_all=True, append_images=[PHOTO])
     assert Image.open(BytesIO(out.getvalue())).format == "MPO"

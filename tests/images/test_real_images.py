@@ -187,10 +187,10 @@ def patched(jpeg: bytes, marker: int, offset: int, value: int) -> bytes:
 
 
 def test_jpeg_progressive_and_of_every_subsampling() -> None:
-    picture = flat("RGB", (200, 90, 30), (17, 13))
+    image = flat("RGB", (200, 90, 30), (17, 13))
     for subsampling in (0, 1, 2):
         for progressive in (False, True):
-            file = encoded(picture, "JPEG", quality=100, subsampling=subsampling, progressive=progressive)
+            file = encoded(image, "JPEG", quality=100, subsampling=subsampling, progressive=progressive)
             assert decode(file).shape == (13, 17, 3)
             assert_all_near(file, [200, 90, 30])
     wide = encoded(flat("RGB", (200, 90, 30)), "JPEG", quality=100, subsampling=1)
@@ -306,7 +306,7 @@ def test_tiff_ycbcr() -> None:
     file = tiff(1, 1, [8] * 3, 6, bytes([128, 60, 200]), tags={530: (SHORT, [1, 1])})
     assert_all_near(file, from_ycc(128, 60, 200))
     subsampled = tiff(2, 2, [8] * 3, 6, bytes([9, 9, 9, 9, 60, 200]), tags={530: (SHORT, [2, 2])})
-    assert error_of(subsampled).kind == "corrupt"  # never half a picture
+    assert error_of(subsampled).kind == "corrupt"  # never half an image
 
 
 def test_tiff_alpha_of_every_kind() -> None:
@@ -381,7 +381,7 @@ def test_of_an_animation_the_first_frame_over_white(image_format: str) -> None:
     assert (decode(file)[:, 8:] == 255).all()
 
 
-def test_apng_with_a_picture_for_those_who_know_no_animations() -> None:
+def test_apng_with_an_image_for_those_who_know_no_animations() -> None:
     frames = [flat("RGB", colour) for colour in ("lime", "red", "blue")]
     file = encoded(frames[0], "PNG", save_all=True, default_image=True, append_images=frames[1:])
     assert row(file)[0] == [0, 255, 0]  # as every other decoder of PNG

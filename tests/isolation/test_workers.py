@@ -113,30 +113,30 @@ OTHER = encoded(RNG.integers(0, 256, (4, 5, 3), np.uint8), "PNG")
 # --- the same answers -----------------------------------------------------------------------------------------------
 
 
-def pictures() -> Iterator[tuple[str, bytes]]:
-    picture = Image.fromarray(NOISE_HWC)
+def images() -> Iterator[tuple[str, bytes]]:
+    image = Image.fromarray(NOISE_HWC)
     alpha = Image.fromarray(np.dstack([NOISE_HWC, NOISE_HWC[:, :, 1]]))
     for image_format in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM"):
-        yield image_format, encoded(picture, image_format)
+        yield image_format, encoded(image, image_format)
     for mode in ("1", "L", "P", "RGBA", "LA"):
         yield f"PNG {mode}", encoded(alpha.convert(mode), "PNG")
     yield "PNG I;16", encoded(RNG.integers(0, 65_536, (19, 23), np.uint16), "PNG")
-    yield "PNG tRNS", encoded(picture.quantize(9), "PNG", transparency=3)
-    yield "GIF P", encoded(picture.quantize(9), "GIF", transparency=3)
+    yield "PNG tRNS", encoded(image.quantize(9), "PNG", transparency=3)
+    yield "GIF P", encoded(image.quantize(9), "GIF", transparency=3)
     yield "WEBP RGBA", encoded(alpha, "WEBP")
     for mode in ("CMYK", "YCbCr", "LAB", "F"):
-        yield f"TIFF {mode}", encoded(picture.convert("L" if mode == "F" else mode).convert(mode), "TIFF")
+        yield f"TIFF {mode}", encoded(image.convert("L" if mode == "F" else mode).convert(mode), "TIFF")
     for compression in ("tiff_lzw", "jpeg", "tiff_deflate", "packbits"):
-        yield f"TIFF {compression}", encoded(picture, "TIFF", compression=compression)
-    yield "JPEG CMYK", encoded(picture.convert("CMYK"), "JPEG")
-    yield "JPEG progressive", encoded(picture, "JPEG", progressive=True)
-    yield "MPO", encoded(picture, "MPO", save_all=True, append_images=[picture])
+        yield f"TIFF {compression}", encoded(image, "TIFF", compression=compression)
+    yield "JPEG CMYK", encoded(image.convert("CMYK"), "JPEG")
+    yield "JPEG progressive", encoded(image, "JPEG", progressive=True)
+    yield "MPO", encoded(image, "MPO", save_all=True, append_images=[image])
     exif = Image.Exif()
     exif[0x0112] = 6
     for image_format in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"):
-        yield f"{image_format} turned", encoded(picture, image_format, exif=exif)
+        yield f"{image_format} turned", encoded(image, image_format, exif=exif)
     for image_format in ("PNG", "GIF", "WEBP", "AVIF", "TIFF"):
-        yield f"{image_format} of 3 frames", encoded(picture, image_format, save_all=True, append_images=[picture] * 2)
+        yield f"{image_format} of 3 frames", encoded(image, image_format, save_all=True, append_images=[image] * 2)
     yield "large", encoded(RNG.integers(0, 256, (2100, 2100, 3), np.uint8), "BMP")  # goes in several strips
     for image_format in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM"):
         data = encoded(NOISE_HWC, image_format)
@@ -147,7 +147,7 @@ def pictures() -> Iterator[tuple[str, bytes]]:
 
 
 def test_pixels_and_errors_are_those_of_the_same_process(workers: Workers) -> None:
-    for what, data in pictures():
+    for what, data in images():
         for reading, channels in ((Reading(), 3), (Reading(orientation="ignore"), 3), (Reading(), 1)):
             answers = []
             for own in (None, workers):
@@ -213,7 +213,7 @@ def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> No
         ("time.sleep(60)", "timeout", "1 s"),
     ],
 )
-def test_whatever_a_decoder_does_costs_one_picture(
+def test_whatever_a_decoder_does_costs_one_image(
     body: str, kind: str, words: str, harmed: Callable[[str], Workers]
 ) -> None:
     workers = harmed(body)
@@ -293,7 +293,7 @@ def test_threads_take_a_worker_each(workers: Workers) -> None:
     assert 1 <= len(pids(workers)) <= 3
 
 
-def test_an_interrupt_costs_the_worker_not_the_next_picture(workers: Workers) -> None:
+def test_an_interrupt_costs_the_worker_not_the_next_image(workers: Workers) -> None:
     decode(PNG, workers=workers)
 
     def interrupt(number: int, frame: object) -> None:

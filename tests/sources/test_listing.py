@@ -182,11 +182,11 @@ def test_a_local_file_knows_its_size_and_version(tmp_path: Path) -> None:
 
 
 def test_may_be_image_goes_by_content(tmp_path: Path) -> None:
-    Image.new("RGB", (2, 2)).save(tmp_path / "picture.txt", "PNG")
+    Image.new("RGB", (2, 2)).save(tmp_path / "image.txt", "PNG")
     touch(tmp_path, "text.jpg")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    assert may_be_image(LocalFile(f"{tmp_path}/picture.txt"))
+    assert may_be_image(LocalFile(f"{tmp_path}/image.txt"))
     assert not may_be_image(LocalFile(f"{tmp_path}/text.jpg"))
     assert not may_be_image(LocalFile(f"{tmp_path}/empty.jpg"))
     assert may_be_image(LocalFile(f"{tmp_path}/phone.heic"))  # an image, though one that gets an error for an answer

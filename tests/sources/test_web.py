@@ -1,4 +1,4 @@
-"""web.py: pictures by URL. A server on loopback plays the internet; the guard itself is never replaced.
+"""web.py: images by URL. A server on loopback plays the internet; the guard itself is never replaced.
 
 Two names are: `_resolve`, which says what addresses a host has, and `_dial`, which takes the address that was checked
 and reaches the server on loopback instead.
@@ -90,7 +90,7 @@ def serve(internet: Internet, context: ssl.SSLContext | None = None) -> Threadin
 
 @pytest.fixture
 def internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
-    internet = Internet(0, hosts={"pictures.example": [[PUBLIC]], "home.example": [[PRIVATE]]})
+    internet = Internet(0, hosts={"images.example": [[PUBLIC]], "home.example": [[PRIVATE]]})
     monkeypatch.setattr(web, "_resolve", internet.resolve)
     monkeypatch.setattr(web, "_dial", internet.dial)
     with serve(internet) as server:
@@ -144,14 +144,14 @@ def failure(url: str, limits: Limits | None = None) -> ImageError:
     return caught.value
 
 
-def test_a_picture_comes_as_the_server_has_it(internet: Internet) -> None:
+def test_an_image_comes_as_the_server_has_it(internet: Internet) -> None:
     body = bytes(range(256)) * 1000
     internet.pages["/a b/ü.jpg"] = internet.pages["/a%20b/%C3%BC.jpg"] = sends(body)
-    assert read(web.WebFile("http://pictures.example/a b/ü.jpg?size=1&x=%20#top"), Limits()) == body
+    assert read(web.WebFile("http://images.example/a b/ü.jpg?size=1&x=%20#top"), Limits()) == body
     (asked,) = internet.asked
     assert asked.path == "/a%20b/%C3%BC.jpg?size=1&x=%20"
     assert dict(asked.headers) == {
-        "Host": "pictures.example",
+        "Host": "images.example",
         "User-Agent": f"gmixer/{gmixer.__version__}",
         "Accept-Encoding": "identity",
         "Connection": "close",
@@ -162,8 +162,8 @@ def test_a_picture_comes_as_the_server_has_it(internet: Internet) -> None:
 @pytest.mark.parametrize(
     ("url", "host", "header", "port"),
     [
-        ("http://PICTURES.example:8080/a", "pictures.example", "pictures.example:8080", 8080),
-        ("http://pictures.example.:80/a", "pictures.example", "pictures.example", 80),
+        ("http://IMAGES.example:8080/a", "images.example", "images.example:8080", 8080),
+        ("http://images.example.:80/a", "images.example", "images.example", 80),
         ("http://bücher.example/a", "xn--bcher-kva.example", "xn--bcher-kva.example", 80),
         (f"http://{PUBLIC}/a", PUBLIC, PUBLIC, 80),
         (f"http://[{PUBLIC_V6}]:81/a", PUBLIC_V6, f"[{PUBLIC_V6}]:81", 81),
@@ -171,8 +171,8 @@ def test_a_picture_comes_as_the_server_has_it(internet: Internet) -> None:
 )
 def test_hosts_and_ports(url: str, host: str, header: str, port: int, internet: Internet) -> None:
     internet.hosts[host] = [[PUBLIC]]
-    internet.pages["/a"] = sends(b"picture")
-    assert read(web.WebFile(url), Limits()) == b"picture"
+    internet.pages["/a"] = sends(b"a photo")
+    assert read(web.WebFile(url), Limits()) == b"a photo"
     assert internet.resolved == [host]
     assert internet.asked[0].headers["Host"] == header
     assert internet.dialled == [(PUBLIC, port)]
@@ -233,8 +233,8 @@ def test_one_address_that_is_not_public_is_enough(addresses: list[str], internet
 def test_a_name_is_resolved_once_and_the_checked_address_is_dialled(internet: Internet) -> None:
     """DNS rebinding: the second answer would be loopback."""
     internet.hosts["rebinding.example"] = [[PUBLIC], ["127.0.0.1"]]
-    internet.pages["/a"] = sends(b"picture")
-    assert read(web.WebFile("http://rebinding.example/a"), Limits()) == b"picture"
+    internet.pages["/a"] = sends(b"a photo")
+    assert read(web.WebFile("http://rebinding.example/a"), Limits()) == b"a photo"
     assert internet.resolved == ["rebinding.example"]
     assert internet.dialled == [(PUBLIC, 80)]
 
@@ -251,8 +251,8 @@ def test_dialling_resolves_nothing(internet: Internet, monkeypatch: pytest.Monke
 def test_the_next_address_is_tried_where_one_refuses(internet: Internet) -> None:
     internet.hosts["two.example"] = [[PUBLIC_V6, PUBLIC]]
     internet.refusing = {PUBLIC_V6}
-    internet.pages["/a"] = sends(b"picture")
-    assert read(web.WebFile("http://two.example/a"), Limits()) == b"picture"
+    internet.pages["/a"] = sends(b"a photo")
+    assert read(web.WebFile("http://two.example/a"), Limits()) == b"a photo"
     assert [address for address, _ in internet.dialled] == [PUBLIC_V6, PUBLIC]
 
 
@@ -261,8 +261,8 @@ def test_redirects_are_followed(internet: Internet) -> None:
     internet.pages["/a"] = redirects("/b?x=1", 301)
     internet.pages["/b"] = redirects("//other.example/c", 303)
     internet.pages["/c"] = redirects("http://other.example:81/ü".encode().decode("latin-1"), 308)
-    internet.pages["/%C3%BC"] = sends(b"picture")
-    assert read(web.WebFile("http://pictures.example/a"), Limits()) == b"picture"
+    internet.pages["/%C3%BC"] = sends(b"a photo")
+    assert read(web.WebFile("http://images.example/a"), Limits()) == b"a photo"
     assert internet.dialled == [(PUBLIC, 80), (PUBLIC, 80), (PUBLIC_V6, 80), (PUBLIC_V6, 81)]
 
 
@@ -275,14 +275,14 @@ def test_redirects_are_followed(internet: Internet) -> None:
         "http://2130706433/",
         "file:///etc/passwd",
         "ftp://1.1.1.1/",
-        "http://user:password@pictures.example/",
-        "http://pictures.example:99999/",
+        "http://user:password@images.example/",
+        "http://images.example:99999/",
     ],
 )
 def test_a_redirect_is_checked_as_the_first_url_is(to: str, internet: Internet) -> None:
     internet.hosts |= {"127.0.0.1": [["127.0.0.1"]], "::1": [["::1"]]}
     internet.pages["/a"] = redirects(to)
-    error = failure("http://pictures.example/a")
+    error = failure("http://images.example/a")
     assert error.kind == "refused" and error.reason.startswith("redirects to a URL ")
     assert internet.dialled == [(PUBLIC, 80)]
 
@@ -290,9 +290,9 @@ def test_a_redirect_is_checked_as_the_first_url_is(to: str, internet: Internet) 
 def test_redirects_end(internet: Internet) -> None:
     for i in range(20):
         internet.pages[f"/{i}"] = redirects(f"/{i + 1}")
-    internet.pages["/20"] = sends(b"picture")
-    assert read(web.WebFile("http://pictures.example/15"), Limits()) == b"picture"
-    error = failure("http://pictures.example/14")
+    internet.pages["/20"] = sends(b"a photo")
+    assert read(web.WebFile("http://images.example/15"), Limits()) == b"a photo"
+    error = failure("http://images.example/14")
     assert error.kind == "refused" and "more than 5 times" in error.reason
     assert len(internet.asked) == 6 + 6
 
@@ -313,7 +313,7 @@ def test_a_server_that_drips_is_left_at_the_time_limit(
     monkeypatch.setattr(web, "TIMEOUT_S", 0.3)
     internet.pages["/a"] = drips(head)
     start = time.monotonic()
-    error = failure("http://pictures.example/a")
+    error = failure("http://images.example/a")
     assert error.kind == "timeout" and "within 0.3 s" in error.reason
     assert 0.25 < time.monotonic() - start < 2
 
@@ -325,7 +325,7 @@ def test_the_time_limit_is_one_for_all_redirects(internet: Internet, monkeypatch
 
     monkeypatch.setattr(web, "TIMEOUT_S", 0.4)
     internet.pages["/a"] = late
-    assert failure("http://pictures.example/a").kind == "timeout"
+    assert failure("http://images.example/a").kind == "timeout"
 
 
 def test_a_resolver_that_hangs_is_left_behind(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +333,7 @@ def test_a_resolver_that_hangs_is_left_behind(internet: Internet, monkeypatch: p
     monkeypatch.setattr(web, "TIMEOUT_S", 0.2)
     monkeypatch.setattr(web, "_resolve", lambda host, port: go.wait(10) and [])
     start = time.monotonic()
-    assert failure("http://pictures.example/a").kind == "timeout"
+    assert failure("http://images.example/a").kind == "timeout"
     assert time.monotonic() - start < 2
     go.set()
 
@@ -349,22 +349,22 @@ def test_a_resolver_that_hangs_is_left_behind(internet: Internet, monkeypatch: p
 )
 def test_an_endless_body_is_left_at_the_byte_limit(head: bytes, internet: Internet) -> None:
     internet.pages["/a"] = floods(head)
-    error = failure("http://pictures.example/a", Limits(max_bytes=10**6))
+    error = failure("http://images.example/a", Limits(max_bytes=10**6))
     assert error.kind == "too_large" and "1,000,000" in error.reason
 
 
 def test_a_length_over_the_limit_is_believed_at_once(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "TIMEOUT_S", 5)
     internet.pages["/a"] = drips(b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n")
-    error = failure("http://pictures.example/a", Limits(max_bytes=1000))
+    error = failure("http://images.example/a", Limits(max_bytes=1000))
     assert error.kind == "too_large" and "holds 1,001 bytes" in error.reason
     internet.pages["/a"] = sends(bytes(1000))
-    assert read(web.WebFile("http://pictures.example/a"), Limits(max_bytes=1000)) == bytes(1000)
+    assert read(web.WebFile("http://images.example/a"), Limits(max_bytes=1000)) == bytes(1000)
 
 
 def test_more_than_content_length_is_not_read(internet: Internet) -> None:
-    internet.pages["/a"] = sends(b"picture and more", Content_Length=7)
-    assert read(web.WebFile("http://pictures.example/a"), Limits()) == b"picture"
+    internet.pages["/a"] = sends(b"a photo and more", Content_Length=7)
+    assert read(web.WebFile("http://images.example/a"), Limits()) == b"a photo"
 
 
 @pytest.mark.parametrize(
@@ -383,36 +383,36 @@ def test_more_than_content_length_is_not_read(internet: Internet) -> None:
         (lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000), "does not answer in HTTP"),
     ],
 )
-def test_answers_that_are_not_the_picture(answer: Answer, word: str, internet: Internet) -> None:
+def test_answers_that_are_not_the_image(answer: Answer, word: str, internet: Internet) -> None:
     internet.pages["/a"] = answer
-    error = failure("http://pictures.example/a")
+    error = failure("http://images.example/a")
     assert error.kind == "unreadable" and word in error.reason, error.reason
 
 
 def test_who_is_not_there(internet: Internet) -> None:
     assert "its host is not found" in failure("http://absent.example/a").reason
     internet.refusing = {PUBLIC}
-    error = failure("http://pictures.example/a")
+    error = failure("http://images.example/a")
     assert error.kind == "unreadable" and "connection refused" in error.reason
 
 
 def test_proxies_of_the_environment_are_not_used(internet: Internet, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    internet.pages["/a"] = sends(b"picture")
-    assert read(web.WebFile("http://pictures.example/a"), Limits()) == b"picture"
+    internet.pages["/a"] = sends(b"a photo")
+    assert read(web.WebFile("http://images.example/a"), Limits()) == b"a photo"
     assert internet.dialled == [(PUBLIC, 80)]
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for pictures.example that nobody signed but its owner, with the key."""
+    """A certificate for images.example that nobody signed but its owner, with the key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate")
     path = tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-keyout", path, "-out", tmp_path / "c", "-days", "2", "-subj", "/CN=x"]
-    subprocess.run([*command, "-addext", "subjectAltName=DNS:pictures.example"], check=True, capture_output=True)
+    subprocess.run([*command, "-addext", "subjectAltName=DNS:images.example"], check=True, capture_output=True)
     path.write_text(path.read_text() + (tmp_path / "c").read_text())
     return path
 
@@ -423,28 +423,28 @@ def test_https_checks_the_certificate_and_its_name(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     internet.hosts["other.example"] = [[PUBLIC]]
-    internet.pages |= {"/a": sends(b"picture"), "/down": redirects("http://pictures.example/a")}
+    internet.pages |= {"/a": sends(b"a photo"), "/down": redirects("http://images.example/a")}
     with serve(internet, context) as server:
-        error = failure("https://pictures.example/a")
+        error = failure("https://images.example/a")
         assert error.kind == "unreadable" and "certificate is not valid (self-signed certificate" in error.reason
         monkeypatch.setattr(web, "_tls", lambda: ssl.create_default_context(cafile=certificate))
-        assert read(web.WebFile("https://pictures.example/a"), Limits()) == b"picture"
-        assert internet.dialled[-1] == (PUBLIC, 443) and internet.asked[-1].headers["Host"] == "pictures.example"
+        assert read(web.WebFile("https://images.example/a"), Limits()) == b"a photo"
+        assert internet.dialled[-1] == (PUBLIC, 443) and internet.asked[-1].headers["Host"] == "images.example"
         assert "certificate is not valid (Hostname mismatch" in failure("https://other.example/a").reason
         asked = len(internet.asked)
-        error = failure("https://pictures.example/down")
+        error = failure("https://images.example/down")
         assert error.kind == "refused" and "without encryption" in error.reason and len(internet.asked) == asked + 1
         server.shutdown()
 
 
 def test_https_with_one_who_does_not_speak_it(internet: Internet) -> None:
-    error = failure("https://pictures.example/a")
+    error = failure("https://images.example/a")
     assert error.kind == "unreadable" and "cannot be fetched" in error.reason
 
 
 def test_a_url_is_fetched_only_when_allowed(internet: Internet, jpeg: Path) -> None:
     internet.pages["/cat.jpg"] = sends(jpeg.read_bytes())
-    url = "http://pictures.example/cat.jpg"
+    url = "http://images.example/cat.jpg"
     with pytest.raises(ImageError, match=r"is a URL.*pass allow_urls=True to gmixer.load") as caught:
         decode(url)
     assert caught.value.kind == "refused" and internet.resolved == []
@@ -471,10 +471,10 @@ def test_a_wrong_scheme_on_the_command_line_is_one_refused_row(jpeg: Path) -> No
 
 def test_through_the_predictor(internet: Internet, jpeg: Path) -> None:
     internet.pages |= {"/cat.jpg": sends(jpeg.read_bytes()), "/page": sends(b"<!doctype html><title>cat")}
-    url = "http://pictures.example/cat.jpg"
+    url = "http://images.example/cat.jpg"
     predictor = gmixer.load("gmixer_8_64", allow_urls=True)
     assert predictor.classify(url) == predictor.classify(jpeg)
-    _, page = predictor.classify([url, "http://pictures.example/page"], on_error="return")
+    _, page = predictor.classify([url, "http://images.example/page"], on_error="return")
     assert isinstance(page, ImageError) and page.kind == "not_image" and "starts like HTML" in page.reason
     with pytest.raises(ImageError, match="allow_urls=True"):
         gmixer.load("gmixer_8_64").classify(url)
@@ -482,7 +482,7 @@ def test_through_the_predictor(internet: Internet, jpeg: Path) -> None:
 
 def test_on_the_command_line_a_url_works_as_typed(internet: Internet, jpeg: Path, tmp_path: Path) -> None:
     internet.pages["/cat.jpg"] = sends(jpeg.read_bytes())
-    urls = ["HTTP://pictures.example/cat.jpg", "http://home.example/cat.jpg"]
+    urls = ["HTTP://images.example/cat.jpg", "http://home.example/cat.jpg"]
     finished = CliRunner().invoke(app, ["classify", *urls, str(jpeg), "--json"])
     good, bad, file = (json.loads(line) for line in finished.stdout.splitlines())
     assert [good["path"], bad["path"]] == urls

@@ -68,7 +68,7 @@ def assert_as_alone(alone: tuple[Any, Any, Any], *folders: Path) -> None:
                 assert theirs[column.name] == ours, column.name
             else:
                 assert theirs[column.name] == pytest.approx(ours, abs=1e-4)
-        assert theirs["picture"] == list(range(7))  # an odd number: each once, none twice to fill a share
+        assert theirs["image"] == list(range(7))  # an odd number: each once, none twice to fill a share
 
 
 @pytest.mark.slow

@@ -7,14 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import gmixer
-from gmixer.catalogue import VARIANTS
 from gmixer.data import Preprocess
 from gmixer.errors import InputError
 from gmixer.train.probe import PENALTIES, embed_all, fit_head, fit_probe
-from training import Drawn, Watching
+from training import DATA, Drawn, Watching, small_mixer
 
-PREPROCESS = Preprocess(VARIANTS["gmixer_8_64"].data)
+PREPROCESS = Preprocess(DATA)
 
 
 def clouds(n: int, *, apart: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +57,7 @@ def test_it_generalises() -> None:
 
 
 def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
-    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3)
+    model = small_mixer()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     watching, images = Watching(), Drawn(30, unreadable=[4], unlabelled=[5])
     fit_probe(model, PREPROCESS, images, watching, seed=0)
@@ -67,7 +65,7 @@ def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]) != name.startswith("head."), name
     features_NC, labels_N = embed_all(model, PREPROCESS, images, watching)
-    assert features_NC.shape == (28, 256)
+    assert features_NC.shape == (28, 64)
     with torch.inference_mode():
         answers = model.head(torch.from_numpy(features_NC)).argmax(dim=1).numpy()
     assert (answers == labels_N).all()
@@ -75,6 +73,6 @@ def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
 
 
 def test_one_class_is_nothing_to_tell_apart() -> None:
-    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3)
+    model = small_mixer()
     with pytest.raises(InputError, match="drawn has readable images of 1 class; wanted two or more"):
         fit_probe(model, PREPROCESS, Drawn(6, unreadable=[1, 2, 4, 5]), Watching(), seed=0)
