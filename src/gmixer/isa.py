@@ -17,11 +17,18 @@ def available_isas(precision: Precision = FP32) -> list[str]:
         return []
 
 
-def check_isa(isa: str | None = None) -> str:
-    """`isa`, else $GMIXER_ISA, else the best instruction set. Raises EngineError if this CPU does not support it."""
-    isas = available_isas()
+def check_isa(isa: str | None = None, precision: Precision = FP32) -> str:
+    """`isa`, else $GMIXER_ISA, else the best instruction set that has kernels of this precision.
+
+    Raises EngineError if this CPU does not support it, or if it has no kernels of this precision.
+    """
+    isas = available_isas(precision)
+    if not isas:
+        raise EngineError(f"precision={precision!r} has no kernels on this CPU; leave it out, or pass runtime='torch'")
     wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
     if wanted not in isas:
         source = "isa" if isa is not None else "GMIXER_ISA"
+        if wanted in available_isas():
+            raise EngineError(f"{source}={wanted!r} has no kernels for {precision}; wanted one of {', '.join(isas)}")
         raise EngineError(f"{source}={wanted!r} is not available on this CPU; it supports {', '.join(isas)}")
     return wanted

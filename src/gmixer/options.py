@@ -16,8 +16,10 @@ from gmixer.errors import InputError
 
 Orientation: TypeAlias = Literal["apply", "ignore"]
 RuntimeName: TypeAlias = Literal["native", "torch"]
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]  # of the products; sums are float32 in each
-FP32: Precision = "fp32"
+NativePrecision: TypeAlias = Literal["fp32"]  # of the products; sums are float32 in each
+TorchPrecision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+Precision: TypeAlias = Literal[NativePrecision, TorchPrecision]  # of any runtime
+FP32: NativePrecision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,19 +103,25 @@ class WeightsSource:
 class Native:
     """The native core runs the network.
 
-    precision: of the products. open_runtime refuses a precision for which this CPU has no kernels.
+    precision: of the products. open_runtime raises EngineError if this CPU has no kernels for it.
     threads: None takes what affinity and the control group allow.
     isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best that this CPU has.
 
-    Raises InputError for a precision that does not exist.
+    Raises InputError for a precision that the native core does not offer.
     """
 
-    precision: Precision = FP32
+    precision: NativePrecision = FP32
     threads: int | None = None
     isa: str | None = None
 
     def __post_init__(self) -> None:
-        one_of("precision", self.precision, get_args(Precision))
+        offered = get_args(NativePrecision)
+        if self.precision not in offered:
+            others = [precision for precision in get_args(TorchPrecision) if precision not in offered]
+            raise InputError(
+                f"precision is {self.precision!r}; the native engine computes in {', '.join(offered)}: leave it out, "
+                f"or pass runtime='torch', which also computes in {' and '.join(others)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,15 +132,15 @@ class Torch:
     precision: of the products; sums are float32 in each.
     compile: pass the network to torch.compile.
 
-    Raises InputError for a precision that does not exist.
+    Raises InputError for a precision that PyTorch does not offer here.
     """
 
     device: str = "cpu"
-    precision: Precision = FP32
+    precision: TorchPrecision = FP32
     compile: bool = False
 
     def __post_init__(self) -> None:
-        one_of("precision", self.precision, get_args(Precision))
+        one_of("precision", self.precision, get_args(TorchPrecision))
 
 
 _RUNTIMES: dict[str, type[Native] | type[Torch]] = {"native": Native, "torch": Torch}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gmixer.errors import InputError
+from gmixer import isa
+from gmixer.errors import EngineError, InputError
 from gmixer.options import Native, Torch
 from gmixer.runtimes import Engine, check_offered, open_runtime
 from gmixer.runtimes.torch import TorchEngine
@@ -24,11 +25,26 @@ def test_each_object_opens_its_own_runtime() -> None:
         assert np.isfinite(runtime.forward(drawn_images(checkpoint.model, 1)).logits).all()
 
 
-def test_a_precision_that_this_machine_does_not_offer_is_refused_before_weights_are_read() -> None:
+def test_each_object_refuses_a_precision_that_its_runtime_does_not_offer() -> None:
+    for precision in ("bf16", "fp8"):
+        message = (
+            f"precision is '{precision}'; the native engine computes in fp32: leave it out, or pass runtime='torch', "
+        )
+        with pytest.raises(InputError, match=message + "which also computes in bf16 and fp16"):
+            Native(precision=precision)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="precision is 'fp8'; wanted one of fp32, bf16, fp16"):
+        Torch(precision="fp8")  # type: ignore[arg-type]
+
+
+def test_what_this_cpu_has_no_kernels_for_is_refused_before_weights_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     check_offered(Native())
     check_offered(Torch(precision="fp16"))
-    with pytest.raises(InputError, match="precision is 'bf16'; the native engine computes in fp32: leave it out"):
-        check_offered(Native(precision="bf16"))
-    for kind in (Native, Torch):
-        with pytest.raises(InputError, match="precision is 'fp8'; wanted one of fp32, bf16, fp16"):
-            kind(precision="fp8")  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match=r"isa='mmx' is not available on this CPU; it supports .*scalar"):
+        check_offered(Native(isa="mmx"))
+    rows = {"fp32": ["best", "scalar"], "fp8": ["best"]}
+    monkeypatch.setattr(isa, "available_isas", lambda precision="fp32": rows.get(precision, []))
+    assert isa.check_isa("scalar") == "scalar" and isa.check_isa(None, "fp8") == "best"  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="isa='scalar' has no kernels for fp8; wanted one of best"):
+        isa.check_isa("scalar", "fp8")  # type: ignore[arg-type]
+    with pytest.raises(EngineError, match="precision='int4' has no kernels on this CPU; leave it out, or pass runtime"):
+        isa.check_isa(None, "int4")  # type: ignore[arg-type]

@@ -179,7 +179,8 @@ def fold_runtime(
         str | None, typer.Option("--device", help="For torch: cpu, cuda, cuda:1, …", rich_help_panel=RUNTIME)
     ] = None,
     precision: Annotated[
-        str, typer.Option("--precision", help="For torch: fp32, bf16, fp16.", rich_help_panel=RUNTIME)
+        str,
+        typer.Option("--precision", help="Default: fp32. torch also runs bf16 and fp16.", rich_help_panel=RUNTIME),
     ] = "fp32",
     threads: Annotated[
         int | None,

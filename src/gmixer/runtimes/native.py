@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer import _native
 from gmixer.config import ModelConfig
-from gmixer.errors import EngineError, InputError
-from gmixer.isa import available_isas, check_isa
-from gmixer.options import FP32, Precision
+from gmixer.errors import EngineError
+from gmixer.isa import check_isa
+from gmixer.options import FP32, Native, NativePrecision
 from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.runtimes.threads import check_threads
 from gmixer.weights.state_dict import read_state_dict
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 # Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights, and by up
 # to 4e-4 on drawn weights: 24 blocks amplify rounding. Another activation or swapped gate halves differ by about 1.
 PARITY_BOUND = 1e-2
-
-
-def check_precision(precision: Precision) -> None:
-    """Raises InputError for a precision for which this CPU has no kernels."""
-    offered = [name for name in get_args(Precision) if available_isas(name)]
-    if precision not in offered:
-        raise InputError(
-            f"precision is {precision!r}; the native engine computes in {', '.join(offered)}: leave it out, or pass "
-            f"runtime='torch'"
-        )
 
 
 class Engine:
@@ -50,8 +40,8 @@ class Engine:
 
     After os.fork() the child may use the engine too: its first call there starts its own threads.
     Results are the same bit for bit for any batch size, order of the images and number of threads.
-    Raises EngineError (isa, threads, an architecture that the core cannot run), WeightsError (NaN, a missing tensor),
-    InputError (precision).
+    Raises EngineError (isa, threads, a precision without kernels on this CPU, an architecture that the core cannot
+    run), WeightsError (NaN, a missing tensor), InputError (a precision that the core does not offer).
     """
 
     batch_hint = 16  # the time per image is the same from 4 up (native/README.md)
@@ -64,12 +54,12 @@ class Engine:
         threads: int | None = None,
         isa: str | None = None,
         source: str = "the weights given",
-        precision: Precision = FP32,
+        precision: NativePrecision = FP32,
     ) -> None:
-        check_precision(precision)
+        Native(precision=precision)  # refuses a precision that the core does not offer
         if config.channels % 16:
             raise EngineError(f"the native core needs channels in multiples of 16; this model has {config.channels}")
-        threads, isa = check_threads(threads), check_isa(isa)
+        threads, isa = check_threads(threads), check_isa(isa, precision)
         try:
             self._model = _native.Model(
                 image_px=config.image_px,
@@ -88,7 +78,7 @@ class Engine:
         except RuntimeError as error:
             raise _no_threads(threads, error) from error
         self.config = config
-        self.precision: Precision = precision
+        self.precision: NativePrecision = precision
         for name, values in checked_tensors(tensors, config, source=source):
             if not self._model.set_tensor(name, values):
                 raise not_finite(name, source=source)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gmixer.errors import require_torch
+from gmixer.isa import check_isa
 from gmixer.options import Native, Torch
-from gmixer.runtimes.native import Engine, check_precision
+from gmixer.runtimes.native import Engine
 from gmixer.runtimes.protocol import Runtime
 from gmixer.weights import Checkpoint
 
@@ -12,8 +13,8 @@ from gmixer.weights import Checkpoint
 def open_runtime(checkpoint: Checkpoint, options: Native | Torch) -> Runtime:
     """The checkpoint's weights on the native core or in PyTorch.
 
-    Raises InputError (precision), EngineError (isa, threads, device, an architecture that the runtime cannot run),
-    WeightsError (NaN, a missing tensor), MissingExtraError (torch is not installed).
+    Raises EngineError (isa, precision, threads, device, an architecture that the runtime cannot run), WeightsError
+    (NaN, a missing tensor), MissingExtraError (torch is not installed).
     """
     source = str(checkpoint.path)
     if isinstance(options, Native):
@@ -31,6 +32,6 @@ def open_runtime(checkpoint: Checkpoint, options: Native | Torch) -> Runtime:
 
 
 def check_offered(options: Native | Torch) -> None:
-    """Raises InputError for a precision that the runtime does not offer on this machine. Reads no weights."""
+    """Raises EngineError if this CPU has no kernels for the ISA and the precision. Reads no weights."""
     if isinstance(options, Native):
-        check_precision(options.precision)
+        check_isa(options.isa, options.precision)

@@ -17,12 +17,12 @@ from torch import Tensor
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
 from gmixer.models.mixer import Mixer
-from gmixer.options import FP32, Precision, Torch
+from gmixer.options import FP32, Torch, TorchPrecision
 from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
 
 T = TypeVar("T")
 
-DTYPES: dict[Precision, torch.dtype] = {FP32: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: dict[TorchPrecision, torch.dtype] = {FP32: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # Torch's process-wide flags that allow float32 products in a lower precision. cudnn's flag is on by default.
 _FP32_FLAGS: tuple[Any, ...] = (
@@ -59,7 +59,7 @@ class TorchEngine:
     ) -> None:
         self.config = config
         self.device = usable_device(options.device)
-        self.precision: Precision = options.precision
+        self.precision: TorchPrecision = options.precision
         self.compiled = options.compile
         # On the meta device no values are drawn: that saves time, and the caller's random state does not change.
         mixer = Mixer(config, device="meta", dtype=torch.float32).to_empty(device=self.device)

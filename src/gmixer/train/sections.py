@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from gmixer.checks import number, one_of, whole
 from gmixer.errors import InputError
-from gmixer.options import FP32, Precision
+from gmixer.options import FP32, TorchPrecision
 
 T = TypeVar("T")
 
@@ -209,7 +209,7 @@ class LateSection(Section):
 @dataclass(frozen=True, kw_only=True)
 class ComputeSection(Section):
     table = "compute"
-    precision: Precision = setting(FP32, one_of, allowed=get_args(Precision))
+    precision: TorchPrecision = setting(FP32, one_of, allowed=get_args(TorchPrecision))
     accumulate: int = setting(1, whole, least=1)  # compute a batch in this many parts, where memory is short
     grad_checkpointing: bool = setting(False, true_or_false)
     compile: bool = setting(False, true_or_false)
