@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from gmixer.bench.row import Row, Step, figures, per_cent
+from gmixer.bench.row import Step, TableRow, figures, per_cent
 from gmixer.bench.stats import Spread
 from gmixer.errors import EngineError
 from gmixer.rows.table import Column
@@ -80,7 +80,7 @@ class Contest:
                 steps.append(Step(what, partial(self._take, run, results, failures)))
         return [*steps, Step(f"{self.what}: summing up", partial(self._rows, results, failures))]
 
-    def _take(self, run: Run, results: dict[str, list[Measurement]], failures: dict[str, str]) -> list[Row]:
+    def _take(self, run: Run, results: dict[str, list[Measurement]], failures: dict[str, str]) -> list[TableRow]:
         if run.contestants[0].key not in failures:
             try:
                 for key, result in run.measure().items():
@@ -91,10 +91,10 @@ class Contest:
                 failures |= {contestant.key: str(error) for contestant in run.contestants}
         return []
 
-    def _rows(self, results: dict[str, list[Measurement]], failures: dict[str, str]) -> list[Row]:
+    def _rows(self, results: dict[str, list[Measurement]], failures: dict[str, str]) -> list[TableRow]:
         ms = {key: [result.ms for result in of_key] for key, of_key in results.items()}
         rows: list[ContestRow] = []
-        notes: list[Row] = []
+        notes: list[TableRow] = []
         for contestant in self.contestants:
             if contestant.key in failures:
                 notes.append(Note(self, f"{contestant.label} failed: {failures[contestant.key]}", failed=True))

@@ -11,7 +11,7 @@ from benchmarks import networks
 from benchmarks.contest import Contest, Contestant, Measurement, Run
 from gmixer.bench.fresh import in_fresh_process
 from gmixer.bench.plan import Plan
-from gmixer.bench.row import Row, Step, threads_in_words
+from gmixer.bench.row import Step, TableRow, threads_in_words
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload
 
@@ -41,7 +41,7 @@ def packages_of(peers: Sequence[str]) -> list[str]:
 def export_step(target: Target, workload: Workload) -> Step:
     """Writes the files of networks.prepare into the target's scratch folder, unless they are there already."""
 
-    def run() -> list[Row]:
+    def run() -> list[TableRow]:
         if not (target.scratch / networks.EXACT_FILE).exists():
             in_fresh_process(networks.prepare, {"workload": asdict(workload), "folder": str(target.scratch)})
         return []

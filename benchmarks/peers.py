@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli.bench import MAX_IMAGES, AsJson, Isa, Model, PlotFile, Seconds, exit_on_sigterm, numbers
+from gmixer.cli.bench import MAX_IMAGES, AsJson, Isa, Model, PlotFile, Seconds, numbers
+from gmixer.cli.signals import exit_on_sigterm
 from gmixer.errors import GmixerError
 
 RECORDED = ("numpy", "pillow", "torch", "timm", "onnxruntime", "openvino")  # packages whose versions are printed

@@ -35,6 +35,8 @@ struct Products {
   std::size_t (*tile_bytes)(std::size_t depth);
   std::size_t (*panel_bytes)(std::size_t depth);
   // The same for the output of fc1, with the working memory of fc1 and fc2. inputs: depth of fc1. outputs: after the gate.
+  // An int8 row puts its scales of channels here: the columns of a panel are channels, and the scale of a channel is
+  // known only when the last row of the panel is written. So fc1 first converts the panel of x, `inputs` deep.
   std::size_t (*hidden_tile_bytes)(std::size_t inputs, std::size_t outputs);
   std::size_t (*hidden_panel_bytes)(std::size_t inputs, std::size_t outputs);
 

@@ -52,6 +52,11 @@ class ModelConfig:
             )
 
     @property
+    def activation(self) -> str:
+        """The name of the MLPs' activation, for people."""
+        return {"swiglu": "SwiGLU", "gelu": "GELU"}[self.mlp]
+
+    @property
     def patches(self) -> int:
         """N: 196 for 224 px in patches of 16."""
         return (self.image_px // self.patch_px) ** 2

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from benchmarks.contest import Contest, Contestant, ContestRow, Measurement, Note, Run, ratios
-from gmixer.bench.row import Row
+from gmixer.bench.row import TableRow
 from gmixer.errors import EngineError
 
 OURS, LOWER, FAST, SLOW = (
@@ -32,7 +32,7 @@ def contest(runs: list[Run], **options: object) -> Contest:
 
 def held(contest: Contest, rounds: int) -> tuple[list[ContestRow], list[str]]:
     """The rows, and the texts of the notes."""
-    rows: list[Row] = [row for step in contest.steps(rounds) for row in step.run()]
+    rows: list[TableRow] = [row for step in contest.steps(rounds) for row in step.run()]
     return [row for row in rows if isinstance(row, ContestRow)], [row.text for row in rows if isinstance(row, Note)]
 
 

@@ -43,10 +43,11 @@ from gmixer.doctor import (
 )
 from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.finding import Outcome
-from gmixer.doctor.reference import drawn_tensors, reference_stages
+from gmixer.doctor.reference import reference_stages
 from gmixer.isa import available_isas
 from gmixer.runtimes import Engine, threads
 from gmixer.weights import find
+from gmixer.weights.drawn import drawn_tensors
 from hub import Hub, client_environment, hub_cache, hub_server
 from mixers import drawn_images, drawn_mixer, timm_stages
 

@@ -1,6 +1,6 @@
 """`gmixer bench`: how fast the network runs here, and how near it comes to the machine's arithmetic ceiling.
 
-    row.py        Row, Step, Column: what is measured one after the other, in tables
+    row.py        TableRow, Step, Column: what is measured one after the other, in tables
     stats.py      Spread: median, tenths and ends of many measurements
     machine.py    the machine and the code that a measurement was made with
     target.py     Target: the measured model, with drawn weights or its own

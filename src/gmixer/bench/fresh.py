@@ -20,14 +20,14 @@ class ProcessFailed(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Finished:
     value: Any
     peak_bytes: int  # of resident memory
 
 
 def in_fresh_process(
     function: Callable[..., Any], arguments: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
-) -> Answer:
+) -> Finished:
     """function: at the top level of a module that the process can import. Arguments and result must be JSON.
 
     The process searches modules where this process does.
@@ -47,4 +47,4 @@ def in_fresh_process(
     if "error" in answer:
         kind = getattr(errors, answer["error"]["type"], GmixerError)
         raise kind(answer["error"]["message"])
-    return Answer(answer["value"], answer["peak_bytes"])
+    return Finished(answer["value"], answer["peak_bytes"])

@@ -10,7 +10,7 @@ from gmixer.bench.stats import Spread
 from gmixer.rows.table import Column
 
 
-class Row(Protocol):
+class TableRow(Protocol):
     """A line of a table. Consecutive rows with the same title form one table."""
 
     @property
@@ -36,7 +36,7 @@ class Step:
     """A piece of work that takes seconds."""
 
     what: str  # shown while the step runs
-    run: Callable[[], Sequence[Row]]
+    run: Callable[[], Sequence[TableRow]]
 
 
 def figures(value: float) -> str:

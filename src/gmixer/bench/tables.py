@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gmixer.bench.row import Row, Step
+from gmixer.bench.row import Step, TableRow
 from gmixer.bench.target import Target
 from gmixer.rows.progress import progress_bar
 from gmixer.rows.table import fitted
@@ -28,7 +28,7 @@ def open_report(*, as_json: bool) -> Report:
     return Tables(terminal(sys.stdout)) if sys.stdout.isatty() else Lines()
 
 
-def measure(steps: Sequence[Step], report: Report) -> list[Row]:
+def measure(steps: Sequence[Step], report: Report) -> list[TableRow]:
     """Runs the steps, reports each row, and returns all rows. A terminal also shows which step runs."""
     rows = []
     console = report.console if isinstance(report, Tables) else None
@@ -43,7 +43,7 @@ def measure(steps: Sequence[Step], report: Report) -> list[Row]:
 
 class Report(Protocol):
     def begin(self, machine: Machine, target: Target) -> None: ...
-    def row(self, row: Row) -> None: ...
+    def row(self, row: TableRow) -> None: ...
 
 
 class JsonLines:
@@ -53,7 +53,7 @@ class JsonLines:
         of_model = {"model": target.name, "gmacs": target.config.macs / 1e9, "drawn_weights": target.drawn}
         print(json.dumps({"row": "machine", **machine.to_dict(), **of_model}), flush=True)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: TableRow) -> None:
         print(json.dumps(row.to_dict()), flush=True)
 
 
@@ -67,7 +67,7 @@ class Lines:
         for line in (*_target_lines(target), *_machine_lines(machine)):
             print(line, flush=True)
 
-    def row(self, row: Row) -> None:
+    def row(self, row: TableRow) -> None:
         if row.title != self._title:
             self._title = row.title
             print("", row.title, "\t".join(column.heading for column in row.columns), sep="\n")
@@ -88,7 +88,7 @@ class Tables:
         for line in rest:
             self._print(line, "dim")
 
-    def row(self, row: Row) -> None:
+    def row(self, row: TableRow) -> None:
         if row.title != self._title:
             self._title = row.title
             self.console.print()

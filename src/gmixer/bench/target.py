@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from gmixer.bench.workload import Workload
 from gmixer.catalogue import VARIANTS, find_model
 from gmixer.config import ModelConfig
-from gmixer.doctor.reference import drawn_tensors
 from gmixer.weights import find_checkpoint
+from gmixer.weights.drawn import drawn_tensors
 
 SEED = 0
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gmixer.cli import flags
+from gmixer.cli.signals import exit_on_sigterm
 
 MAX_IMAGES = 4096  # in a batch: 2.5 GB of 224 px
 
@@ -77,11 +76,6 @@ def bench(
         rows = measure(plan_steps(target, plan), report)
     if plot:
         plot_forward([row for row in rows if isinstance(row, ForwardRow)], machine, plot)
-
-
-def exit_on_sigterm() -> None:
-    """SIGTERM ends the process that measures and removes the scratch folder, as an interrupt does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def numbers(texts: Sequence[str], option: str, most: int) -> list[int]:

@@ -51,7 +51,7 @@ def classify(
     from dataclasses import replace
     from functools import partial
 
-    from gmixer.cli.opening import best_model, file_progress, open_predictor
+    from gmixer.cli.opening import best_model, file_progress, open_model
     from gmixer.cli.terminal import own_stderr
     from gmixer.rows.answers import Answer, open_answers
     from gmixer.sources.inputs import Inputs
@@ -60,7 +60,7 @@ def classify(
         raise typer.BadParameter("take one of --json and --csv")
     chatty = not (as_json or as_csv)
     source, reading = best_model(model, chatty=chatty), replace(reading, allow_urls=True)
-    predictor = open_predictor(source, weights, reading, runtime, image_size, chatty=chatty)
+    predictor = open_model(source, weights, reading, runtime, image_size, chatty=chatty)
     predictor.require_classes()
     if rollup and rollup_at is None:
         rollup_at = ROLLUP_AT

@@ -39,7 +39,7 @@ def embed(
     """
     from dataclasses import replace
 
-    from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_predictor
+    from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_model
     from gmixer.cli.terminal import own_stderr
     from gmixer.errors import ImageError
     from gmixer.rows.npz import FORMAT, open_npz
@@ -49,7 +49,7 @@ def embed(
 
     check_output(output, (FORMAT,))
     source, reading = best_model(model, chatty=True), replace(reading, allow_urls=True)
-    predictor = open_predictor(source, weights, reading, runtime, image_size, chatty=True)
+    predictor = open_model(source, weights, reading, runtime, image_size, chatty=True)
     inputs = Inputs(paths, reading)
     failures: list[tuple[str, ImageError]] = []
     about: dict[str, str | int] = {"model": predictor.name, "image_px": predictor.model.image_px}

@@ -90,11 +90,10 @@ def _of_name(name: str, weights: WeightsSource) -> Facts:
 
 
 def _of_model(name: str, model: ModelConfig, data: DataConfig) -> Facts:
-    activation = {"swiglu": "SwiGLU", "gelu": "GELU"}[model.mlp]
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (data.mean, data.std))
     yield "model", name
     patches = f"{model.patches} patches of {model.patch_px} px"
-    yield "network", f"{model.blocks} blocks, {patches}, {model.channels} channels, {activation}"
+    yield "network", f"{model.blocks} blocks, {patches}, {model.channels} channels, {model.activation}"
     yield "parameters", f"{model.parameters:,}"
     yield "GMACs", f"{model.macs / 1e9:.3f} in the products, {model.macs_with_norms / 1e9:.3f} with LayerNorms"
     yield "activations", f"{model.activations / 1e6:.3f} M"

@@ -33,7 +33,7 @@ def best_model(model: str, *, chatty: bool) -> str:
     return name
 
 
-def open_predictor(
+def open_model(
     model: str,
     weights: WeightsSource,
     reading: Reading,

@@ -72,7 +72,7 @@ def validate(
 
     Exit status: 0 all images were read, 1 some were not and are not counted, 2 the command could not run.
     """
-    from gmixer.cli.opening import open_predictor
+    from gmixer.cli.opening import open_model
     from gmixer.cli.terminal import own_stderr
     from gmixer.evaluate.predictions import write_predictions
     from gmixer.evaluate.validate import validate as validate_on
@@ -81,7 +81,7 @@ def validate(
 
     if output:
         check_output(output)
-    predictor = open_predictor(model, weights, reading, runtime, image_size, chatty=True)
+    predictor = open_model(model, weights, reading, runtime, image_size, chatty=True)
     set_name = of.value if of else None
     with own_stderr(), progress_bar("images") as bar:
         validated = validate_on(predictor, data, set_name, real_labels=real_labels, on_progress=bar.update)  # type: ignore[arg-type] # the same names

@@ -14,7 +14,8 @@ from gmixer.config import ModelConfig
 from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.doctor.install import REINSTALL
-from gmixer.doctor.reference import Floats, drawn_tensors, reference_stages
+from gmixer.doctor.reference import Floats, reference_stages
+from gmixer.weights.drawn import drawn_tensors
 
 # The rows of native/kernels.inc, best first. A test compares them.
 BUILT = {"x86_64": ("avx512", "avx2", "scalar"), "aarch64": ("neon", "scalar")}

@@ -22,21 +22,6 @@ NORM_EPS = 1e-6  # timm mlp_mixer.py, MlpMixer: partial(nn.LayerNorm, eps=1e-6)
 _erf = np.frompyfunc(math.erf, 1, 1)  # numpy has none
 
 
-def drawn_tensors(config: ModelConfig, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Weights N(0, 1/fan_in), biases and LayerNorm's β N(0, 0.2), γ U(0.5, 1.5). No gate or bias is near zero."""
-    rng = np.random.default_rng(seed)
-    tensors = {}
-    for name, shape in config.tensor_shapes().items():
-        if name.endswith("bias"):
-            values = rng.normal(0, 0.2, shape)
-        elif len(shape) == 1:
-            values = rng.uniform(0.5, 1.5, shape)
-        else:
-            values = rng.normal(0, math.prod(shape[1:]) ** -0.5, shape)
-        tensors[name] = values.astype(np.float32)
-    return tensors
-
-
 def reference_stages(
     config: ModelConfig, tensors: Mapping[str, Floats], x_BCHW: Floats, dtype: DTypeLike
 ) -> dict[str, Floats]:

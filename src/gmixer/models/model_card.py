@@ -49,13 +49,12 @@ def model_card(
 
     name: the repository on the Hub, or the name of the model in `folder`. folder: a path as a user would type it.
     """
-    activation = {"swiglu": "SwiGLU", "gelu": "GELU"}[model.mlp]
     rows = (f"| {what} | {percent:g} %{_interval(about, what)} |" for what, percent in about.accuracy.items())
     accuracy = "\n".join(rows)
     usage = (f"```{language}\n{code}\n```" for language, code in snippets(name, folder, architecture, model))
     sections = {
         "Model": f"""\
-- {architecture}: an MLP-Mixer with {activation}, {model.blocks} blocks of {model.channels} channels, \
+- {architecture}: an MLP-Mixer with {model.activation}, {model.blocks} blocks of {model.channels} channels, \
 {model.patches} patches of {model.patch_px} px
 - {model.parameters / 1e6:.2f} M parameters, {model.macs_with_norms / 1e9:.2f} GMACs
 - images: {model.in_chans} × {model.image_px} × {model.image_px}, {data.interpolation} to {data.resize_px} px, \

@@ -29,7 +29,7 @@ class ParquetWriter:
 
 
 @contextmanager
-def open_parquet(path: Path, columns: ColumnTypes) -> Iterator[ParquetWriter]:
+def open_parquet_writer(path: Path, columns: ColumnTypes) -> Iterator[ParquetWriter]:
     writer = ParquetWriter(path, columns)
     try:
         yield writer
@@ -37,9 +37,9 @@ def open_parquet(path: Path, columns: ColumnTypes) -> Iterator[ParquetWriter]:
         writer.close()
 
 
-def require_parquet() -> tuple[Any, Any]:
-    """pyarrow and pyarrow.parquet. Raises MissingExtraError where they are not installed."""
-    with require("a Parquet file", "train", ["pyarrow"]):
+def require_parquet(extra: str = "train") -> tuple[Any, Any]:
+    """pyarrow and pyarrow.parquet. Raises MissingExtraError, which names the extra, where they are not installed."""
+    with require("a Parquet file", extra, ["pyarrow"]):
         import pyarrow
         import pyarrow.parquet
     return pyarrow, pyarrow.parquet

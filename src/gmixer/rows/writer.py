@@ -42,9 +42,9 @@ def _open_format(suffix: str, path: Path, columns: ColumnTypes) -> AbstractConte
 
             return open_jsonl(path)
         case _:
-            from gmixer.rows.parquet import open_parquet
+            from gmixer.rows.parquet import open_parquet_writer
 
-            return open_parquet(path, columns)
+            return open_parquet_writer(path, columns)
 
 
 def check_output(path: Path, formats: Sequence[str] = FORMATS) -> None:

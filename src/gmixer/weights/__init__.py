@@ -1,6 +1,8 @@
 """A name, file or folder → a checkpoint: checked against its architecture, read one tensor at a time.
 
     find.py            a name, a repository, a file or a folder → Checkpoint
+    pulling.py         pull: a model's files → the Hub's cache, up to date
+    drawn.py           drawn weights, for checks and measurements
     hub.py             repositories on the Hub, its cache, fetching, uploading
     adapt.py           tensors for another image size or number of channels
     architecture.py    the architecture of tensors, from their names and shapes; the check of a file
@@ -13,6 +15,7 @@
 No pickle is read unless the caller allows it.
 """
 
-from gmixer.weights.find import Checkpoint, find_checkpoint, is_path, preferred_model, pull
+from gmixer.weights.find import Checkpoint, find_checkpoint, is_path, preferred_model
+from gmixer.weights.pulling import pull
 
 __all__ = ["Checkpoint", "find_checkpoint", "is_path", "preferred_model", "pull"]

@@ -225,29 +225,6 @@ def _from_repo(repo: Repo, weights: WeightsSource) -> Checkpoint:
     return _from_folder(config.parent, str(repo), replace(weights, allow_pickle=False))
 
 
-def pull(source: str, weights: WeightsSource = WeightsSource()) -> Checkpoint:
-    """Brings the cache up to date with the Hub, and returns the checkpoint.
-
-    source: a pretrained model's name, or `hf-hub:organization/model[@revision]`.
-    Each file's checksum is compared with the Hub's, including files that were in the cache before.
-    Raises UnknownModelError, WeightsError, InputError.
-    """
-    cache_dir = weights.cache_dir
-    if repo := Repo.parse(source):
-        config = fetch(repo, CONFIG_FILE, cache_dir=cache_dir)
-        fetch(Repo(repo.id, config.parent.name), WEIGHTS_FILE, cache_dir=cache_dir)
-    elif is_path(source):
-        raise InputError(
-            f"{source!r} is neither a model's name nor hf-hub:organization/model; for the repository on the Hub say "
-            f"hf-hub:{source}; a file or folder needs no pull"
-        )
-    else:
-        full_name, _, pretrained = find_model(source)
-        if pretrained and full_name != EMBEDDED_MODEL:
-            fetch(hub_repo(full_name), WEIGHTS_FILE, cache_dir=cache_dir)
-    return find_checkpoint(source, weights)
-
-
 def _from_folder(folder: Path, name: str, weights: WeightsSource) -> Checkpoint:
     """config.json gives the architecture. The weights beside it are checked against it."""
     config = read_timm_config(folder / CONFIG_FILE)
