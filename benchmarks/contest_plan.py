@@ -17,6 +17,7 @@ from gmixer.bench.row import Step
 from gmixer.bench.target import Target
 from gmixer.errors import MissingExtraError
 from gmixer.isa import available_isas
+from gmixer.options import Native
 
 GROUPS = ("forward", "images", "photos", "start")
 
@@ -45,7 +46,7 @@ class ContestPlan(Plan):
 
 def contest_steps(target: Target, plan: ContestPlan) -> list[Step]:
     steps: list[Step] = []
-    workload = target.workload(threads=max(plan.threads), isa=plan.isas[0], seconds=plan.seconds)
+    workload = target.workload(native=Native(isa=plan.isas[0], threads=max(plan.threads)), seconds=plan.seconds)
     if "forward" in plan.groups:
         steps += forward_contest_steps(target, plan, plan.peers, plan.rounds)
     if "images" in plan.groups:

@@ -94,7 +94,7 @@ def measure_ours(workload: dict[str, Any], paths: list[str]) -> dict[str, float]
     import gmixer
     from gmixer.bench.workload import drawn_images
 
-    predictor = Workload(**workload).load_predictor()
+    predictor = Workload.from_dict(workload).load_predictor()
     x_BCHW = drawn_images(predictor.model, BATCH)
     for _ in predictor.stream(paths[:BATCH]):
         pass
@@ -122,7 +122,7 @@ def measure_timm(workload: dict[str, Any], folder: str, workers: int) -> dict[st
 
     from benchmarks.networks import timm_model
 
-    load = Workload(**workload)
+    load = Workload.from_dict(workload)
     torch.set_num_threads(load.threads)
     model, config = timm_model(load)
     transform = create_transform(**load.checkpoint().data.to_timm(), is_training=False)

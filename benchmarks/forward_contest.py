@@ -14,6 +14,7 @@ from gmixer.bench.plan import Plan
 from gmixer.bench.row import Step, TableRow, threads_in_words
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload
+from gmixer.options import Native
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,10 @@ def forward_contest_steps(target: Target, plan: Plan, peers: Sequence[str], roun
 
     def contest(batch: int, threads: int) -> Contest:
         what = f"batch {batch}, {threads_in_words(threads)}"
-        loads = {isa: target.workload(batch=batch, threads=threads, isa=isa, seconds=plan.seconds) for isa in plan.isas}
+        loads = {
+            isa: target.workload(batch=batch, native=Native(isa=isa, threads=threads), seconds=plan.seconds)
+            for isa in plan.isas
+        }
         return Contest(
             group="forward",
             what=what,
@@ -84,7 +88,7 @@ def forward_contest_steps(target: Target, plan: Plan, peers: Sequence[str], roun
         )
 
     contests = [contest(batch, threads) for threads in plan.threads for batch in plan.batches]
-    export = export_step(target, target.workload(batch=max(plan.batches), threads=max(plan.threads)))
+    export = export_step(target, target.workload(batch=max(plan.batches), native=Native(threads=max(plan.threads))))
     return [export, *(step for contest in contests for step in contest.steps(rounds))]
 
 

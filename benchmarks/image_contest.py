@@ -65,7 +65,7 @@ def measure(workload: dict[str, Any], jpeg: str) -> dict[str, float]:
     import torch
     from timm.data.transforms_factory import create_transform
 
-    load = Workload(**workload)
+    load = Workload.from_dict(workload)
     torch.set_num_threads(1)
     preprocess = load.load_predictor().preprocess
     transform = create_transform(**preprocess.config.to_timm(), is_training=False)

@@ -59,7 +59,7 @@ def prepare(workload: dict[str, Any], folder: str) -> None:
     """
     import torch
 
-    load = Workload(**workload)
+    load = Workload.from_dict(workload)
     torch.set_num_threads(load.threads)
     model, config = timm_model(load)
     if not config.num_classes:
@@ -94,7 +94,7 @@ def measure(network: str, workload: dict[str, Any], folder: str) -> dict[str, An
 
     The ceiling is that of the workload's instruction set.
     """
-    load = Workload(**workload)
+    load = Workload.from_dict(workload)
     config = load.checkpoint().model
     task = Task(load, Path(folder), drawn_images(config, load.batch))
     work = NETWORKS[network](task)
@@ -102,7 +102,7 @@ def measure(network: str, workload: dict[str, Any], folder: str) -> dict[str, An
     timing = time_beside_ceiling(
         work.call,
         flops=2.0 * config.macs * work.images,
-        ceiling=ceiling_meter(load.isa, load.threads),
+        ceiling=ceiling_meter(load.native),
         seconds=load.seconds,
         settle_s=SETTLE_S,
     )

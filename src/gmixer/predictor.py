@@ -163,6 +163,9 @@ class Predictor:
         An image that cannot be read yields its ImageError; all other results are unchanged. An ImageError among the
         images is yielded as it is. rollup_at: as in `classify`.
 
+        `stream` pulls images until a batch is full. A caller that collects batches itself, such as a server, uses
+        Preparer, run and Answerer (gmixer.prediction).
+
         While one batch runs, other threads read and decode the next. `images` is advanced only in the caller's thread,
         by less than two batches (Runtime.batch_hint) more than results were yielded. An exception that `images` raises,
         or an InputError for an image, is raised after the results before it.

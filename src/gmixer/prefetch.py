@@ -54,7 +54,11 @@ def prefetch(function: Callable[[T], R], items: Iterable[T], *, threads: int, ah
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items; the last may be shorter. An exception of items is raised after the items before it."""
+    """Lists of `size` items; the last may be shorter. An exception of items is raised after the items before it.
+
+    It pulls: a batch waits until `size` items have come. A caller that collects batches itself, such as a server, uses
+    Preparer, run and Answerer of gmixer.prediction instead.
+    """
     batch: list[T] = []
     try:
         for item in items:

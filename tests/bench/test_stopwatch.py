@@ -12,6 +12,7 @@ from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
 from gmixer.catalogue import VARIANTS
 from gmixer.errors import EngineError
 from gmixer.isa import available_isas
+from gmixer.options import Native
 from mixers import drawn_images, drawn_mixer, engine_of
 
 ISAS = available_isas()
@@ -51,7 +52,7 @@ def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
     """Compares the best of each, because the medians of a shared machine vary."""
     config = VARIANTS["gmixer_8_64"].model
     engine, x_BCHW = engine_of(drawn_mixer(config), config, threads=1, isa=isa), drawn_images(config, 2)
-    flops, ceiling = 2.0 * config.macs * len(x_BCHW), ceiling_meter(isa, 1)
+    flops, ceiling = 2.0 * config.macs * len(x_BCHW), ceiling_meter(Native(isa=isa, threads=1))
     best_flops, best_ceiling = 0.0, 0.0
     for _ in range(10):  # a busy machine may slow every slice of one round down
         timing = time_beside_ceiling(lambda: engine.forward(x_BCHW), flops=flops, ceiling=ceiling, seconds=0.1)
@@ -89,8 +90,8 @@ def test_the_ceiling_takes_the_seconds_it_is_given() -> None:
 
 def test_what_is_not_available_is_refused() -> None:
     with pytest.raises(EngineError, match="isa='mmx' is not available on this CPU"):
-        ceiling_meter("mmx", 1)
+        ceiling_meter(Native(isa="mmx"))
     with pytest.raises(EngineError, match="threads is 0"):
-        ceiling_meter(None, 0)
+        ceiling_meter(Native(threads=0))
     with pytest.raises(ValueError, match="isa='mmx' is not available on this CPU; it supports"):
         _native.ceiling(isa="mmx", threads=1, seconds=0.1)

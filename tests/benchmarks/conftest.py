@@ -10,12 +10,14 @@ import pytest
 from benchmarks import networks
 from gmixer.bench.workload import Workload
 from gmixer.isa import available_isas
+from gmixer.options import Native
 
 
 @pytest.fixture(scope="session")
 def workload() -> Workload:
     """The embedded model. The batch is odd, so it cannot be split evenly."""
-    return Workload("gmixer_8_64.distill_in1k", None, batch=3, threads=1, isa=available_isas()[0], seconds=0.05)
+    native = Native(threads=1, isa=available_isas()[0])
+    return Workload("gmixer_8_64.distill_in1k", None, batch=3, native=native, seconds=0.05)
 
 
 @pytest.fixture(scope="session")

@@ -283,7 +283,7 @@ def test_load_by_name_finds_the_cache(preferred: Path, tmp_path: Path) -> None:
 
 def test_pull_of_what_needs_none(run, hub: Hub, tmp_path: Path) -> None:
     built_in = run("pull", "gmixer_8_64")
-    assert built_in.stdout == "gmixer_8_64.distill_in1k is inside this package; there is nothing to fetch\n"
+    assert built_in.stdout == "gmixer_8_64.distill_in1k is in this package; there is nothing to fetch\n"
     assert "for the repository on the Hub say hf-hub:someone/small" in run("pull", "someone/small").stderr
     assert "never published with weights" in run("pull", "gmixer_12_224").stderr
     assert hub.requests == []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 from gmixer.bench.row import Step, figures, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import SLICE_S, ceiling_meter
+from gmixer.isa import check_isa
+from gmixer.options import Native, NativePrecision
 from gmixer.rows.table import Column
+from gmixer.runtimes.threads import check_threads
 
 MIN_SLICES = 3
 
@@ -20,8 +23,8 @@ class CeilingRow:
     isa: str
     threads: int
     gflops: Spread  # GFLOP/s of all threads together; a multiply-add counts as two
+    precision: NativePrecision
 
-    title: ClassVar[str] = "ceiling: multiply-adds on registers alone, fp32"
     columns: ClassVar[Sequence[Column]] = (
         Column("isa", 8, left=True),
         Column("threads", 7),
@@ -31,23 +34,31 @@ class CeilingRow:
     )
     style: ClassVar[str] = ""
 
+    @property
+    def title(self) -> str:
+        return f"ceiling: multiply-adds on registers alone, {self.precision}"
+
     def cells(self) -> Sequence[str]:
         return [self.isa, str(self.threads), figures(self.gflops.median), tenths(self.gflops), str(self.gflops.n)]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"row": "ceiling", **asdict(self)}
+        return {"row": "ceiling", "isa": self.isa, "threads": self.threads, "gflops": self.gflops.to_dict()}
 
 
-def ceiling_steps(isas: Sequence[str], threads: Sequence[int], *, seconds: float) -> list[Step]:
-    """One step for each row. Each takes `seconds`, and measures at least MIN_SLICES slices."""
+def ceiling_steps(natives: Sequence[Native], *, seconds: float) -> list[Step]:
+    """One step for each row, of one of `natives`. Each takes `seconds`, and measures at least MIN_SLICES slices."""
     slices = max(MIN_SLICES, round(seconds / SLICE_S))
-    return [
-        Step(f"the ceiling of {isa}, {threads_in_words(count)}", partial(_measure, isa, count, slices))
-        for isa in isas
-        for count in threads
-    ]
+    steps = []
+    for native in natives:
+        isa, threads = check_isa(native.isa, native.precision), check_threads(native.threads)
+        chosen = replace(native, isa=isa, threads=threads)
+        steps.append(Step(f"the ceiling of {isa}, {threads_in_words(threads)}", partial(_measure, chosen, slices)))
+    return steps
 
 
-def _measure(isa: str, threads: int, slices: int) -> list[CeilingRow]:
-    ceiling = ceiling_meter(isa, threads)
-    return [CeilingRow(isa, threads, Spread.of([ceiling() for _ in range(slices)]).times(1e-9))]
+def _measure(native: Native, slices: int) -> list[CeilingRow]:
+    """native: with its isa and threads."""
+    assert native.isa is not None and native.threads is not None
+    ceiling = ceiling_meter(native)
+    gflops = Spread.of([ceiling() for _ in range(slices)]).times(1e-9)
+    return [CeilingRow(native.isa, native.threads, gflops, native.precision)]

@@ -83,7 +83,7 @@ def _measure_row(target: Target, workload: Workload) -> list[ForwardRow]:
     images_per_second = 1e3 / ms_per_image.median
     row = ForwardRow(
         model=target.name,
-        isa=str(workload.isa),
+        isa=workload.isa,
         batch=workload.batch,
         threads=workload.threads,
         images_per_second=images_per_second,
@@ -98,14 +98,14 @@ def _measure_row(target: Target, workload: Workload) -> list[ForwardRow]:
 
 def measure(workload: dict[str, Any]) -> dict[str, list[float]]:
     """Runs in a fresh process. Returns the fields of a Timing."""
-    load = Workload(**workload)
+    load = Workload.from_dict(workload)
     engine = load.load_engine()
     x_BCHW = drawn_images(engine.config, load.batch)
     engine.forward(x_BCHW[:WARM_UP])
     timing = time_beside_ceiling(
         lambda: engine.forward(x_BCHW),
         flops=2.0 * engine.config.macs * load.batch,
-        ceiling=ceiling_meter(load.isa, load.threads),
+        ceiling=ceiling_meter(load.native),
         seconds=load.seconds,
     )
     return asdict(timing)

@@ -10,6 +10,7 @@ from gmixer.bench.forward import forward_steps
 from gmixer.bench.row import Step
 from gmixer.bench.stages import stage_step
 from gmixer.bench.target import Target
+from gmixer.options import Native
 
 MAX_CEILING_S = 0.5
 STAGES_BATCH = 16  # the stages are measured at the batch that is nearest to this size
@@ -25,14 +26,16 @@ class Plan:
 
 def plan_steps(target: Target, plan: Plan) -> list[Step]:
     batch = min(plan.batches, key=lambda batch: abs(batch - STAGES_BATCH))
+    ceilings = [Native(isa=isa, threads=threads) for isa in plan.isas for threads in plan.threads]
+    natives = {threads: Native(isa=plan.isas[0], threads=threads) for threads in plan.threads}
     workloads = [
-        target.workload(batch=batch, threads=threads, isa=plan.isas[0], seconds=plan.seconds)
-        for threads in plan.threads
+        target.workload(batch=batch, native=native, seconds=plan.seconds)
+        for native in natives.values()
         for batch in plan.batches
     ]
-    stages = target.workload(batch=batch, threads=max(plan.threads), isa=plan.isas[0], seconds=plan.seconds)
+    stages = target.workload(batch=batch, native=natives[max(plan.threads)], seconds=plan.seconds)
     return [
-        *ceiling_steps(plan.isas, plan.threads, seconds=min(plan.seconds / 4, MAX_CEILING_S)),
+        *ceiling_steps(ceilings, seconds=min(plan.seconds / 4, MAX_CEILING_S)),
         *forward_steps(target, workloads),
         stage_step(target, stages),
     ]

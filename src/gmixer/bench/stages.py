@@ -72,7 +72,7 @@ def _measure_rows(target: Target, workload: Workload) -> list[StageRow]:
     return [
         StageRow(
             model=target.name,
-            isa=str(workload.isa),
+            isa=workload.isa,
             batch=workload.batch,
             threads=workload.threads,
             stage=stage,
@@ -91,7 +91,7 @@ def measure(workload: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     """
     from gmixer.images.decode import decode
 
-    load = Workload(**workload)
+    load = Workload.from_dict(workload)
     predictor = load.load_predictor()
     engine = native_engine(predictor)
     x_BCHW = drawn_images(engine.config, load.batch)
@@ -99,7 +99,7 @@ def measure(workload: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     jpeg = drawn_jpeg(*TYPICAL, seed=0)
     preprocess = predictor.preprocess if engine.config.in_chans in (1, 3) else None
 
-    ceiling = ceiling_meter(load.isa, load.threads)
+    ceiling = ceiling_meter(load.native)
     flops = {stage: 2.0 * macs for stage, macs in engine.config.stage_macs.items() if macs}
     image_s: dict[str, list[float]] = {stage: [] for stage in (*(PIXEL_STAGES if preprocess else ()), *flops)}
     fractions: dict[str, list[float]] = {stage: [] for stage in flops}

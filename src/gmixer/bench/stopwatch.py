@@ -9,6 +9,7 @@ from functools import partial
 
 from gmixer import _native
 from gmixer.isa import check_isa
+from gmixer.options import Native
 from gmixer.runtimes.threads import check_threads
 
 SLICE_S = 0.05  # one measurement of the ceiling
@@ -16,13 +17,14 @@ BLOCK_S = 0.25  # of calls between two slices
 MIN_CALLS = 3
 
 
-def ceiling_meter(isa: str | None, threads: int | None) -> Callable[[], float]:
+def ceiling_meter(native: Native) -> Callable[[], float]:
     """A function that measures the arithmetic ceiling for SLICE_S: multiply-adds on registers alone.
 
     It returns the FLOP/s of all threads together. Raises EngineError for an instruction set or a number of threads
     that is not available.
     """
-    return partial(_native.ceiling, isa=check_isa(isa), threads=check_threads(threads), seconds=SLICE_S)
+    isa = check_isa(native.isa, native.precision)
+    return partial(_native.ceiling, isa=isa, threads=check_threads(native.threads), seconds=SLICE_S)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from gmixer.bench.workload import Workload
 from gmixer.catalogue import VARIANTS, find_model
 from gmixer.config import ModelConfig
+from gmixer.options import Native
 from gmixer.weights import find_checkpoint
 from gmixer.weights.drawn import drawn_tensors
 
@@ -26,8 +27,8 @@ class Target:
     drawn: bool
     scratch: Path  # a folder that exists as long as the target is measured
 
-    def workload(self, *, batch: int = 1, threads: int = 1, isa: str | None = None, seconds: float = 0) -> Workload:
-        return Workload(self.source, self.variant, batch=batch, threads=threads, isa=isa, seconds=seconds)
+    def workload(self, *, batch: int = 1, native: Native = Native(threads=1), seconds: float = 0) -> Workload:
+        return Workload(self.source, self.variant, batch=batch, native=native, seconds=seconds)
 
 
 @contextmanager

@@ -5,14 +5,17 @@ B images of a batch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
-from gmixer.options import WeightsSource
+from gmixer.isa import check_isa
+from gmixer.options import Native, Reading, WeightsSource
+from gmixer.runtimes.threads import check_threads
 from gmixer.weights import find_checkpoint
 
 if TYPE_CHECKING:
@@ -25,22 +28,36 @@ SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One model, the batch it computes, how gmixer runs it, and how long it is measured. dataclasses.asdict is JSON."""
+    """One model, the batch it computes, how gmixer runs it, and how long it is measured."""
 
     source: str  # gmixer.load takes it,
     variant: str | None  # with this name=
     batch: int
-    threads: int
-    isa: str | None
+    native: Native
     seconds: float
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Workload:
+        """fields: from dataclasses.asdict, through JSON."""
+        return cls(**{**fields, "native": Native(**fields["native"])})
+
+    @property
+    def threads(self) -> int:
+        """What the network runs on. Raises EngineError for a number that is not possible."""
+        return check_threads(self.native.threads)
+
+    @property
+    def isa(self) -> str:
+        """What the network runs on. Raises EngineError for an instruction set that this CPU does not support."""
+        return check_isa(self.native.isa, self.native.precision)
 
     def checkpoint(self) -> Checkpoint:
         return find_checkpoint(self.source, WeightsSource(name=self.variant))
 
     def load_predictor(self) -> Predictor:
-        import gmixer
+        from gmixer.loading import open_predictor
 
-        return gmixer.load(self.source, name=self.variant, threads=self.threads, isa=self.isa)
+        return open_predictor(self.source, WeightsSource(name=self.variant), Reading(), self.native)
 
     def load_engine(self) -> Engine:
         return native_engine(self.load_predictor())
@@ -49,7 +66,7 @@ class Workload:
 def native_engine(predictor: Predictor) -> Engine:
     from gmixer.runtimes import Engine
 
-    assert isinstance(predictor.runtime, Engine)  # gmixer.load's default
+    assert isinstance(predictor.runtime, Engine)  # self.native opens it
     return predictor.runtime
 
 

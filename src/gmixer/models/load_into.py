@@ -1,15 +1,42 @@
-"""Tensors of a checkpoint → a torch Mixer, with the checkpoint's head or with a new one."""
+"""Tensors of a checkpoint → a torch Mixer, with the checkpoint's head or with a new one.
+
+load_mixer makes the Mixer; load_into takes one that exists.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from gmixer.config import ModelConfig
 from gmixer.errors import WeightsError
 from gmixer.models.mixer import Mixer
+
+
+def load_mixer(
+    config: ModelConfig,
+    tensors: Iterable[tuple[str, NDArray[np.float32]]],
+    *,
+    source: str,
+    new_head: bool = False,
+    make: Callable[[ModelConfig], Mixer] = Mixer,
+) -> Mixer:
+    """A Mixer of this architecture with these tensors.
+
+    make: makes the Mixer before its tensors are read, such as empty_mixer, or Mixer with other keywords.
+    new_head, source, errors: as in load_into.
+    """
+    model = make(config)
+    load_into(model, tensors, new_head=new_head, source=source)
+    return model
+
+
+def empty_mixer(config: ModelConfig, *, device: torch.device) -> Mixer:
+    """A float32 Mixer without values. To draw none saves time, and does not change the caller's random state."""
+    return Mixer(config, device="meta", dtype=torch.float32).to_empty(device=device)
 
 
 @torch.no_grad()

@@ -4,7 +4,8 @@ prepare.py  Preparer: an image → its tensor, or its ImageError; many images ah
 run.py      run: a list of tensors → Output
 answer.py   Answerer: one image's features and logits, and an Ask → Result
 
-Predictor, evaluate and the probe of train all use these steps.
+Predictor, evaluate and the probe of train all use these steps. Predictor.stream pulls images from an iterable. A caller
+that collects batches itself, such as a server, calls a Preparer, run and an Answerer for each batch.
 """
 
 from gmixer.prediction.answer import Answerer

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
-from gmixer.models.mixer import Mixer
+from gmixer.models.load_into import empty_mixer, load_mixer
 from gmixer.options import FP32, Torch, TorchPrecision
 from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
 
@@ -61,14 +62,9 @@ class TorchEngine:
         self.device = usable_device(options.device)
         self.precision: TorchPrecision = options.precision
         self.compiled = options.compile
-        # On the meta device no values are drawn: that saves time, and the caller's random state does not change.
-        mixer = Mixer(config, device="meta", dtype=torch.float32).to_empty(device=self.device)
+        checked = _finite(checked_tensors(tensors, config, source=source), source=source)
+        mixer = load_mixer(config, checked, source=source, make=partial(empty_mixer, device=self.device))
         self._mixer = mixer.eval().requires_grad_(False)
-        state = self._mixer.state_dict()
-        for name, values in checked_tensors(tensors, config, source=source):
-            if not np.isfinite(values).all():
-                raise not_finite(name, source=source)
-            state[name].copy_(_as_tensor(values))
         self._stages = torch.compile(self._last_stages, dynamic=True) if options.compile else self._last_stages
 
     def __repr__(self) -> str:
@@ -94,6 +90,14 @@ class TorchEngine:
             tokens_BNC = mixer.norm(mixer.blocks(x_BNC))
         features_BC = tokens_BNC.mean(dim=1)
         return tokens_BNC, features_BC, mixer.head(features_BC)[:, : self.config.num_classes]
+
+
+def _finite(tensors: Iterable[tuple[str, Float32]], *, source: str) -> Iterator[tuple[str, Float32]]:
+    """The same tensors. Raises WeightsError for one that holds NaN or infinity."""
+    for name, values in tensors:
+        if not np.isfinite(values).all():
+            raise not_finite(name, source=source)
+        yield name, values
 
 
 def usable_device(device: str) -> torch.device:

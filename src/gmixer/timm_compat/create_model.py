@@ -7,6 +7,7 @@ import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from gmixer.catalogue import find_model
 from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
-from gmixer.models.load_into import load_into
+from gmixer.models.load_into import load_into, load_mixer
 from gmixer.models.mixer import Device, Mixer
 from gmixer.options import WeightsSource
 from gmixer.timm_compat.feature_maps import FeatureMaps
@@ -100,8 +101,8 @@ def create_model(
     checkpoint: Checkpoint | None = None  # found before the model is drawn, so that missing weights fail early
     if pretrained and not cfg.state_dict:
         checkpoint = _find_weights(cfg, weights).adapted(image_px=config.image_px, in_chans=config.in_chans)
-    model = Mixer(
-        config,
+    make = partial(
+        Mixer,
         global_pool="avg" if global_pool is None else global_pool,
         drop_rate=drop_rate or 0.0,
         proj_drop_rate=proj_drop_rate or 0.0,
@@ -111,12 +112,14 @@ def create_model(
         device=device,
         dtype=dtype,
     )
+    if checkpoint:
+        new_head = checkpoint.model.num_classes != config.num_classes
+        model = load_mixer(config, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path), make=make)
+    else:
+        model = make(config)
     model.pretrained_cfg = model.default_cfg = cfg.to_dict()
     if pretrained and cfg.state_dict:
         _load_state(model, cfg.state_dict)
-    if checkpoint:
-        new_head = checkpoint.model.num_classes != model.num_classes
-        load_into(model, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path))
     if checkpoint_path:
         file = open_weights(Path(checkpoint_path), weights)
         check_file(file, model.config)

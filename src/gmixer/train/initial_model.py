@@ -12,7 +12,7 @@ from gmixer.config import DataConfig, ModelConfig
 from gmixer.datasets import LabeledImages, counts_by_place, same_classes
 from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
-from gmixer.models.load_into import load_into
+from gmixer.models.load_into import load_mixer
 from gmixer.models.mixer import Mixer
 from gmixer.options import WeightsSource
 from gmixer.train.recipe import Recipe, TrainRecipe
@@ -66,8 +66,8 @@ def make_initial_model(
     checkpoint = find_checkpoint(recipe.model.name, weights)
     _check_variant(checkpoint.model, checkpoint.name)
     new_head = checkpoint.model.num_classes != K or not _classes_fit(checkpoint, recipe, K, train.classes)
-    model = Mixer(replace(checkpoint.model, num_classes=K))
-    load_into(model, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path))
+    config = replace(checkpoint.model, num_classes=K)
+    model = load_mixer(config, checkpoint.tensors(), new_head=new_head, source=str(checkpoint.path))
     class_names = _own_names(K, train.classes) if new_head else checkpoint.class_names
     return InitialModel(model, checkpoint.data, checkpoint.name, class_names, new_head)
 
