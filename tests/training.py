@@ -120,7 +120,7 @@ class Drawn:
 class Watching:
     """A Listener that remembers. loud: prints a line a step, for a parent process to read."""
 
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     rows: list[Progress] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
     began: list[int] = field(default_factory=list)  # at which step
@@ -140,7 +140,7 @@ class Watching:
     def embedded(self, images: int) -> None: ...
 
     def message(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
         self._print(text)
 
     def _print(self, *words: object) -> None:

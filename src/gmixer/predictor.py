@@ -108,7 +108,7 @@ class Predictor:
         """Features: float32 (C,) of one image, (B, C) of a list. Raises ImageError for the first bad image."""
         as_list, many = _as_list(images)
         vectors_BC = np.empty((len(as_list), self.model.channels), np.float32)
-        for row_C, outcome in zip(vectors_BC, self._outputs(as_list), strict=True):
+        for row_C, outcome in zip(vectors_BC, self.outputs(as_list), strict=True):
             if isinstance(outcome, ImageError):
                 raise outcome
             row_C[:], _ = outcome
@@ -169,14 +169,14 @@ class Predictor:
         """
         ask = Ask(k=k, rollup_at=rollup_at)
         self.answer.check(ask)
-        with closing(self._outputs(images)) as outputs:
+        with closing(self.outputs(images)) as outputs:
             for outcome in outputs:
                 yield outcome if isinstance(outcome, ImageError) else self.answer(*outcome, ask)
 
-    def _outputs(
+    def outputs(
         self, images: Iterable[ImageLike | ImageError]
     ) -> Generator[FeaturesAndLogits | ImageError, None, None]:
-        """Each image's part of the network's output, in order."""
+        """The features (C,) and logits (K,) of each image, or its ImageError, in order: `stream` without classes."""
         with closing(self._prepare.batches(images, size=self.runtime.batch_hint)) as batches:
             for batch in batches:
                 tensors = [prepared for prepared in batch if not isinstance(prepared, ImageError)]

@@ -26,6 +26,7 @@ import gmixer
 from command import GMIXER, call, run, run_in_terminal
 from gmixer.catalogue import VARIANTS
 from gmixer.cli import app
+from gmixer.prediction import answer as prediction_answer
 from gmixer.weights.find import EMBEDDED_WEIGHTS
 from mixers import drawn_mixer
 
@@ -70,7 +71,7 @@ def test_json_is_the_documented_object(folder: Path) -> None:
     assert list(good) == ["path", "model", "predictions"] and len(good["predictions"]) == 2
     assert list(good["predictions"][0]) == ["index", "synset", "label", "probability"]
     assert list(rows[2]) == ["path", "error"] and rows[2]["error"]["kind"] == "corrupt"
-    assert rows[3]["error"]["kind"] == "not_image", "a named file gets a row whatever it is"
+    assert rows[3]["error"]["kind"] == "not_image", "a named file always gets a row"
     assert finished.returncode == 1
     assert finished.stderr == "2 of 4 could not be read; 2 files are no image and left out\n"
 
@@ -308,7 +309,7 @@ def test_closed_streams(photos: list[Path]) -> None:
     assert json.loads(no_input.stdout)["error"]["kind"] == "empty" and no_input.returncode == 1
 
 
-def test_a_dash_is_stdin_whatever_lies_about(photos: list[Path], tmp_path: Path) -> None:
+def test_a_dash_is_stdin_even_beside_a_folder_of_that_name(photos: list[Path], tmp_path: Path) -> None:
     (tmp_path / "-").mkdir()
     command = [*GMIXER, "classify", "-", "--json"]
     finished = subprocess.run(command, input=photos[0].read_bytes(), capture_output=True, cwd=tmp_path, timeout=60)
@@ -385,6 +386,13 @@ def test_embed_of_nothing_good_still_writes_a_file(tmp_path: Path) -> None:
     assert finished.returncode == 1
     with np.load(tmp_path / "out.npz") as stored:
         assert stored["vectors"].shape == (0, 256) and stored["failed_kinds"].tolist() == ["missing"]
+
+
+def test_embed_computes_no_probabilities(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_answer, "top_k", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("classify", *photos)
+    assert call("embed", *photos, "-o", tmp_path / "out.npz").returncode == 0
 
 
 def test_info_says_what_the_card_says() -> None:

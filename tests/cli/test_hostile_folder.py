@@ -1,4 +1,4 @@
-"""The promise that bad pictures cost nobody else, on a folder of 200 good and 200 hostile ones."""
+"""A bad image fails alone: a folder of 200 good and 200 hostile files."""
 
 from __future__ import annotations
 

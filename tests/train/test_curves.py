@@ -1,4 +1,4 @@
-"""curves.py: the tables of a run as a picture that shows what they hold."""
+"""curves.py: the tables of a run as a plot that shows their values."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def finished(*processes: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], Any]:
-    """Of a run in one process: the weights that it starts from and ends with, and the judgement."""
+    """Of a run in one process: its first and its last weights, and its outcomes."""
     trainer = small_trainer(tmp_path_factory.mktemp("alone"), THOROUGH.changed(SETTINGS))
     start = weights_of(trainer)
     outcomes = trainer.run()
@@ -57,7 +57,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Ten
 
 
 def assert_as_alone(alone: tuple[Any, Any, Any], *folders: Path) -> None:
-    """folders: where each rank wrote. The weights within float32's rounding; the judgement's counts exactly."""
+    """folders: where each rank wrote. Weights are equal within float32's rounding, and counts exactly."""
     start, weights, outcomes = alone
     assert_near(torch.load(folders[0] / "weights.pt", weights_only=True), weights, start=start)
     for rank, folder in enumerate(folders):
@@ -68,7 +68,7 @@ def assert_as_alone(alone: tuple[Any, Any, Any], *folders: Path) -> None:
                 assert theirs[column.name] == ours, column.name
             else:
                 assert theirs[column.name] == pytest.approx(ours, abs=1e-4)
-        assert theirs["picture"] == list(range(7))  # an odd number: each once, none twice to fill a share
+        assert theirs["image"] == list(range(7))  # an odd number: each image once
 
 
 @pytest.mark.slow

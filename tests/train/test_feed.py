@@ -69,7 +69,7 @@ def test_processes_share_what_one_would_have(whole: dict[str, Tensor]) -> None:
 
 def test_a_run_that_goes_on_is_fed_the_rest(whole: dict[str, Tensor]) -> None:
     rest = {name: rows[4 * 8 :] for name, rows in whole.items()}
-    torch.manual_seed(1234)  # whatever was drawn meanwhile
+    torch.manual_seed(1234)  # other random numbers in between have no effect
     assert differing(steps(first=4), rest) == {}
 
 
@@ -82,7 +82,7 @@ def test_making_batches_leaves_the_random_numbers_of_the_process_alone() -> None
 
 
 def test_only_pairs_are_mixed(whole: dict[str, Tensor]) -> None:
-    """With one-hot targets, a mixed one has what its neighbour has, the other way round."""
+    """With one-hot targets, the weights of a mixed target are those of its neighbour, exchanged."""
     recipe = THOROUGH.changed({"loss.label_smoothing": 0.0, "augment.rand_ops": 0, "augment.erase": 0.0})
     targets = steps(recipe)["target_BK"]
     feed = small_feed()
@@ -134,7 +134,7 @@ def test_a_feed_goes_to_another_process_whole() -> None:
 
 
 def turned() -> bytes:
-    """A PNG of 64×64, black above and white below, whose EXIF says that it stands on its head."""
+    """A PNG of 64×64, black above and white below. Its EXIF orientation is a rotation by 180 degrees."""
     exif = Image.Exif()
     exif[274] = 3
     image = Image.new("RGB", (64, 64))

@@ -95,11 +95,11 @@ def test_a_signal_saves_and_the_same_run_goes_on_to_the_same_weights(
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     uninterrupted: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    """It saves after every step, and is killed somewhere in the next ones or while it saves; thrice, if it lasts."""
-    for _ in range(3):
+    """It saves after every step, and is killed in a later step or while it saves; three times, if it lasts."""
+    for next_line in ("step 2", "step", "step"):  # step 2 comes after the checkpoint of step 1
         process = script(tmp_path, "options.checkpoint_every_s=0")
         if lines_until(process, "begins")[-1] != "begins 5":
-            lines_until(process, "step")
+            lines_until(process, next_line)
             time.sleep(random.uniform(0, 0.1))
         process.kill()
         process.wait()
@@ -164,7 +164,7 @@ def test_an_end_that_comes_sooner_than_a_line_is_in_the_log_too(
     assert [row["step"] for row in read_table(tmp_path / "train.csv")] == [3, 5]
 
 
-def test_a_validation_that_nobody_waits_for_costs_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_validation_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = small_trainer(tmp_path, validate_every=0)
 
     def impatient(log: object) -> None:
@@ -211,7 +211,7 @@ def test_compiled_it_comes_to_the_same_weights(
     assert_same_weights(weights_of(trainer), uninterrupted)
 
 
-def test_a_run_that_is_over_is_judged_and_changes_no_more(uninterrupted: dict[str, Tensor], tmp_path: Path) -> None:
+def test_a_finished_run_is_scored_again_and_does_not_change(uninterrupted: dict[str, Tensor], tmp_path: Path) -> None:
     first = small_trainer(tmp_path).run()
     again = small_trainer(tmp_path)
     assert again.state.step == again.length.steps
@@ -244,8 +244,8 @@ def test_a_full_disk_costs_a_checkpoint_and_rows_of_the_log_but_not_the_run(
         trainer.run()
     finally:
         listener.room()
-    assert [text for text in listener.said if "checkpoint could not be written, the one before it stays" in text]
-    assert [text for text in listener.said if "row of the log could not be written" in text]
+    assert [text for text in listener.messages if "checkpoint could not be written, the one before it stays" in text]
+    assert [text for text in listener.messages if "row of the log could not be written" in text]
     assert_same_weights(weights_of(trainer), uninterrupted)
     again = small_trainer(tmp_path)
     assert again.state.step == 2
@@ -302,11 +302,11 @@ def test_images_that_cannot_be_read_are_named_once_and_not_learned_from(tmp_path
     listener = Watching()
     trainer = small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), listener=listener)
     trainer.run()
-    assert [text for text in listener.said if "image 4" in text] == listener.said
-    assert len(listener.said) == 1 and listener.said[0].startswith("left out, since it cannot be read: image 4")
+    assert [text for text in listener.messages if "image 4" in text] == listener.messages
+    assert len(listener.messages) == 1 and listener.messages[0].startswith("left out, since it cannot be read: image 4")
     again = Watching()
     small_trainer(tmp_path, train=Drawn(20, unreadable=[4]), listener=again).run()
-    assert again.said == []
+    assert again.messages == []
 
 
 def test_without_an_average_the_result_is_the_model(tmp_path: Path) -> None:

@@ -44,6 +44,6 @@ def test_the_teacher_has_its_share_of_labelled_images_and_all_of_the_others(
     torch.testing.assert_close(taught_losses(settings, LOGITS, labelled * TARGET, teacher), expected)
 
 
-def test_half_precision_answers_are_judged_in_float32() -> None:
+def test_losses_of_half_precision_logits_are_float32() -> None:
     for kind in ("cross_entropy", "bce"):
         assert losses(kind, LOGITS.bfloat16(), TARGET).dtype == torch.float32

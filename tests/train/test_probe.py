@@ -7,18 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import gmixer
-from gmixer.catalogue import VARIANTS
 from gmixer.data import Preprocess
 from gmixer.errors import InputError
 from gmixer.train.probe import PENALTIES, embed_all, fit_head, fit_probe
-from training import Drawn, Watching
+from training import DATA, Drawn, Watching, small_mixer
 
-PREPROCESS = Preprocess(VARIANTS["gmixer_8_64"].data)
+PREPROCESS = Preprocess(DATA)
 
 
 def clouds(n: int, *, apart: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """n features of 3 classes in 20 dimensions of very different size, whose means lie so far apart."""
+    """n features of 3 classes in 20 dimensions of very different scale. apart: distance of the class means."""
     generator = torch.Generator().manual_seed(seed)
     means = torch.randn(3, 20, generator=torch.Generator().manual_seed(99)) * apart
     labels_N = torch.randint(3, (n,), generator=generator)
@@ -40,7 +38,7 @@ def test_it_is_the_minimum_for_its_penalty() -> None:
 
 
 def test_of_four_images_each_judges_the_penalty() -> None:
-    """Five folds of them would leave one empty, whose loss is NaN, and NaN the least of all."""
+    """With five folds, one fold would be empty. Its loss would be NaN, which counts as the smallest."""
     features_NC = torch.tensor([[0.0, 1.0], [0.1, 1.1], [5.0, -4.0], [5.1, -4.1]])
     assert fit_head(features_NC, torch.tensor([0, 0, 1, 1]), 2, seed=0).penalty < PENALTIES[0]
 
@@ -59,15 +57,15 @@ def test_it_generalises() -> None:
 
 
 def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
-    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3)
+    model = small_mixer()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     watching, images = Watching(), Drawn(30, unreadable=[4], unlabelled=[5])
     fit_probe(model, PREPROCESS, images, watching, seed=0)
-    assert any("image 4" in line for line in watching.said)
+    assert any("image 4" in line for line in watching.messages)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]) != name.startswith("head."), name
     features_NC, labels_N = embed_all(model, PREPROCESS, images, watching)
-    assert features_NC.shape == (28, 256)
+    assert features_NC.shape == (28, 64)
     with torch.inference_mode():
         answers = model.head(torch.from_numpy(features_NC)).argmax(dim=1).numpy()
     assert (answers == labels_N).all()
@@ -75,6 +73,6 @@ def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
 
 
 def test_one_class_is_nothing_to_tell_apart() -> None:
-    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3)
+    model = small_mixer()
     with pytest.raises(InputError, match="drawn has readable images of 1 class; wanted two or more"):
         fit_probe(model, PREPROCESS, Drawn(6, unreadable=[1, 2, 4, 5]), Watching(), seed=0)

@@ -297,7 +297,7 @@ def test_a_run_ends_with_a_report_a_card_and_a_model_that_loads(tmp_path: Path) 
     (data / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     listener = Watching()
     trained = train(data, read_recipe("probe"), tmp_path / "run", listener=listener)
-    assert re.fullmatch(r"\d+ images to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", listener.said[0])
+    assert re.fullmatch(r"\d+ images to learn from, \d+ held out; 2 classes.*\(cat\).*\(dog\)", listener.messages[0])
     assert trained.report == tmp_path / "run" / "report.html"
     text = text_of(trained.report.read_text(encoding="utf-8"))
     assert "broken.png" in text and "1 could not be read" in text
@@ -315,5 +315,5 @@ def test_a_report_that_fails_costs_no_model(tmp_path: Path, monkeypatch: pytest.
         folders(tmp_path / "data", {"cat": 8, "dog": 8}), read_recipe("probe"), tmp_path / "run", listener=listener
     )
     assert trained.report is None
-    assert listener.said[-1] == "the model is saved, but its report is incomplete: OSError: no space left on device"
+    assert listener.messages[-1] == "the model is saved, but its report is incomplete: OSError: no space left on device"
     assert gmixer.load(trained.model_folder).classify(np.zeros((64, 64, 3), np.uint8), k=2)

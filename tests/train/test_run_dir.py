@@ -57,7 +57,7 @@ class Redrawn(Drawn):
         return super().read(i + 1)
 
 
-def begun(folder: Path, what: str = CHECKPOINT, reading: Reading = Reading()) -> Path:
+def bound(folder: Path, what: str = CHECKPOINT, reading: Reading = Reading()) -> Path:
     """A folder with a run that has got as far as this."""
     bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL, reading=reading)
     (folder / what).parent.mkdir(exist_ok=True)
@@ -67,7 +67,7 @@ def begun(folder: Path, what: str = CHECKPOINT, reading: Reading = Reading()) ->
 
 @pytest.mark.parametrize("what", [CHECKPOINT, MODEL])
 def test_a_run_goes_on_where_all_is_the_same(what: str, tmp_path: Path) -> None:
-    folder = begun(tmp_path / "run", what)
+    folder = bound(tmp_path / "run", what)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     bind_run_dir(folder, replace(ITS_RECIPE, about="in other words"), train=TRAIN, val=VAL)
     bind_run_dir(folder, ITS_RECIPE, train=replace(TRAIN, source="moved/elsewhere", name_of="there"), val=VAL)
@@ -101,7 +101,7 @@ def test_a_run_goes_on_where_all_is_the_same(what: str, tmp_path: Path) -> None:
 def test_another_run_is_refused_and_nothing_is_changed(
     changed: dict[str, object], said: str, what: str, tmp_path: Path
 ) -> None:
-    folder = begun(tmp_path / "run", what)
+    folder = bound(tmp_path / "run", what)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(InputError) as error:
         bind_run_dir(folder, **{"recipe": ITS_RECIPE, "train": TRAIN, "val": VAL, **changed})  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def test_another_run_is_refused_and_nothing_is_changed(
 @pytest.mark.parametrize("name", [RECIPE, DATA])
 @pytest.mark.parametrize("content", [None, b"{", b"{}", b"[]", b"\xff", b"lr = 1979-05-27"])
 def test_a_folder_that_does_not_identify_its_run_is_refused(name: str, content: bytes | None, tmp_path: Path) -> None:
-    folder = begun(tmp_path / "run")
+    folder = bound(tmp_path / "run")
     if content is None:
         (folder / name).unlink()
     else:
@@ -124,7 +124,7 @@ def test_a_folder_that_does_not_identify_its_run_is_refused(name: str, content: 
 
 @pytest.mark.parametrize("name", [RECIPE, DATA])
 def test_a_run_of_an_older_gmixer_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
-    folder = begun(tmp_path / "run")
+    folder = bound(tmp_path / "run")
     if name == RECIPE:
         (folder / name).write_text('about = ""\nway = "weights"\nmodel = "drawn"\nlr = 0.001\n')
     else:
@@ -139,9 +139,9 @@ def test_a_run_of_an_older_gmixer_is_refused_in_one_sentence(name: str, tmp_path
 
 
 def test_only_options_of_reading_that_are_not_the_default_identify_a_run(tmp_path: Path) -> None:
-    assert json.loads((begun(tmp_path / "a") / DATA).read_text())["reading"] == {}
+    assert json.loads((bound(tmp_path / "a") / DATA).read_text())["reading"] == {}
     reading = Reading(orientation="ignore", limits=Limits(max_pixels=1_000))
-    folder = begun(tmp_path / "b", reading=reading)
+    folder = bound(tmp_path / "b", reading=reading)
     written = json.loads((folder / DATA).read_text())["reading"]
     assert written == {"orientation": "ignore", "limits": {"max_pixels": 1000}}
     bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL, reading=reading)

@@ -51,7 +51,7 @@ def digits(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_digits_are_learnt_from_scratch(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_are_learned_from_scratch(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a tenth of the network in a third of the time."""
     monkeypatch.setitem(VARIANTS, "gmixer_2_64", Variant(model=NARROW, data=VARIANTS["gmixer_8_64"].data))
     run = tmp_path / "run"

@@ -10,7 +10,7 @@ from training import small_mixer
 X = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def test_each_picture_skips_the_branches_that_its_numbers_say() -> None:
+def test_each_image_skips_branches_by_its_numbers() -> None:
     model = small_mixer().train()
     paths = give_drop_paths(model, 0.25)
     numbers = torch.ones(4, 2, 2)  # above 0.75: skipped

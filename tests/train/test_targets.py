@@ -11,7 +11,7 @@ from gmixer.datasets import SoftLabels
 from gmixer.train.targets import Targets
 from training import Drawn
 
-# Four pictures of three classes, of which the teacher saw all but the second.
+# Four images of three classes, of which the teacher saw all but the second.
 SOFT = SoftLabels(
     index=np.array([[2, 0], [-1, -1], [1, -1], [0, 1]], np.int32),
     probability=np.array([[0.6, 0.3], [0, 0], [0.5, 0], [0.7, 0.3]], np.float32),
@@ -34,21 +34,21 @@ def test_a_label_alone_is_smoothed() -> None:
     ],
 )
 def test_a_teachers_answer_has_its_share_where_there_is_one(i: int, expected: list[float]) -> None:
-    pictures = Drawn(4, unlabelled=[2], soft=SOFT)
-    target = Targets(3, smoothing=0.0, teacher_share=0.5).of(pictures, i)
+    images = Drawn(4, unlabelled=[2], soft=SOFT)
+    target = Targets(3, smoothing=0.0, teacher_share=0.5).of(images, i)
     np.testing.assert_allclose(target, expected, rtol=1e-6)
 
 
 def test_a_share_of_0_leaves_the_teacher_out() -> None:
-    pictures = Drawn(4, unlabelled=[2], soft=SOFT)
+    images = Drawn(4, unlabelled=[2], soft=SOFT)
     targets = Targets(3, smoothing=0.0, teacher_share=0.0)
-    assert targets.of(pictures, 0).tolist() == [1, 0, 0]
-    assert targets.usable(pictures).tolist() == [0, 1, 3]
+    assert targets.of(images, 0).tolist() == [1, 0, 0]
+    assert targets.usable(images).tolist() == [0, 1, 3]
 
 
-def test_pictures_that_say_nothing_are_left_out() -> None:
-    pictures = Drawn(4, unlabelled=[1, 2], soft=SOFT)
-    assert Targets(3, smoothing=0.1, teacher_share=0.5).usable(pictures).tolist() == [0, 2, 3]
+def test_images_without_label_and_answer_are_left_out() -> None:
+    images = Drawn(4, unlabelled=[1, 2], soft=SOFT)
+    assert Targets(3, smoothing=0.1, teacher_share=0.5).usable(images).tolist() == [0, 2, 3]
 
 
 @given(
@@ -63,6 +63,6 @@ def test_a_target_sums_to_1(said: list[float], label: int, smoothing: float, sha
     soft = SoftLabels(np.array([[0, 2, 1]], np.int32), probability[None])
     if label < 0 and not probability.any():
         return
-    pictures = Drawn(1, unlabelled=[0] if label < 0 else [], soft=soft)
-    target = Targets(3, smoothing=smoothing, teacher_share=share).of(pictures, 0)
+    images = Drawn(1, unlabelled=[0] if label < 0 else [], soft=soft)
+    target = Targets(3, smoothing=smoothing, teacher_share=share).of(images, 0)
     assert float(target.sum()) == pytest.approx(1, abs=1e-6) and target.min() >= 0

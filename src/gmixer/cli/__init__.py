@@ -2,8 +2,7 @@
 
     flags.py      the flags that commands share, folded into objects
     opening.py    the model that a command opens, and a progress bar for its images
-    inputs.py     PATHS… → images in order, with what was skipped
-    terminal.py   who may write to stderr
+    terminal.py   keeps C libraries off stderr
     watch.py      what a training run prints
 
 Modules here import the library inside the commands, so that --help is quick.

@@ -12,7 +12,7 @@ from gmixer.cli import flags
 if TYPE_CHECKING:
     from gmixer.errors import ImageError
     from gmixer.options import Native, Reading, Torch, WeightsSource
-    from gmixer.results import Result
+    from gmixer.predictor import FeaturesAndLogits
 
 
 @flags.shared_flags()
@@ -38,7 +38,6 @@ def embed(
     Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
     """
     from dataclasses import replace
-    from functools import partial
 
     from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_predictor
     from gmixer.cli.terminal import own_stderr
@@ -56,7 +55,7 @@ def embed(
     about: dict[str, str | int] = {"model": predictor.name, "image_px": predictor.model.image_px}
     writing = open_npz(output, channels=predictor.model.channels, about=about)
     with own_stderr(), writing as writer, file_progress(inputs):
-        for path, result in inputs.results(partial(predictor.stream, k=1)):
+        for path, result in inputs.results(predictor.outputs):
             writer.write([_row(path, result)])
             if isinstance(result, ImageError):
                 failures.append((path, result))
@@ -67,7 +66,8 @@ def embed(
     raise typer.Exit(1 if failures else 0)
 
 
-def _row(path: str, result: Result | ImageError) -> dict[str, Any]:
+def _row(path: str, result: FeaturesAndLogits | ImageError) -> dict[str, Any]:
     if isinstance(result, Exception):
         return {"path": path, "error_kind": result.kind, "error_message": result.reason}
-    return {"path": path, "vector": result.embedding.vectors}
+    features_C, _ = result
+    return {"path": path, "vector": features_C}

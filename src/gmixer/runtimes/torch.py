@@ -22,7 +22,7 @@ from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_te
 
 T = TypeVar("T")
 
-_DTYPES: dict[Precision, torch.dtype] = {FP32: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: dict[Precision, torch.dtype] = {FP32: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # Torch's process-wide flags that allow float32 products in a lower precision. cudnn's flag is on by default.
 _FP32_FLAGS: tuple[Any, ...] = (
@@ -89,7 +89,7 @@ class TorchEngine:
     def _last_stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Images → tokens (B, N, C), features (B, C), logits (B, K), all float32."""
         mixer, reduced = self._mixer, self.precision != FP32
-        with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=reduced):
+        with torch.autocast(self.device.type, DTYPES[self.precision], enabled=reduced):
             x_BNC = mixer.stem(x).float()  # else the residual stream would have the stem's precision
             tokens_BNC = mixer.norm(mixer.blocks(x_BNC))
         features_BC = tokens_BNC.mean(dim=1)

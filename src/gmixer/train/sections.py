@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from gmixer.checks import number, one_of, whole
 from gmixer.errors import InputError
+from gmixer.options import FP32, Precision
 
 T = TypeVar("T")
 
 OptimizerName = Literal["adamw", "sgd", "muon", "rmsprop_tf"]
 ScheduleName = Literal["cosine", "step", "constant"]
 LossName = Literal["cross_entropy", "bce"]
-TrainPrecision = Literal["fp32", "bf16", "fp16"]
 
 
 def text(name: str, value: Any) -> str:
@@ -209,7 +209,7 @@ class LateSection(Section):
 @dataclass(frozen=True, kw_only=True)
 class ComputeSection(Section):
     table = "compute"
-    precision: TrainPrecision = setting("fp32", one_of, allowed=get_args(TrainPrecision))
+    precision: Precision = setting(FP32, one_of, allowed=get_args(Precision))
     accumulate: int = setting(1, whole, least=1)  # compute a batch in this many parts, where memory is short
     grad_checkpointing: bool = setting(False, true_or_false)
     compile: bool = setting(False, true_or_false)

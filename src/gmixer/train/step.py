@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from gmixer.errors import ImageError
+from gmixer.options import FP32
+from gmixer.runtimes.torch import DTYPES
 from gmixer.train.distributed import World
 from gmixer.train.feed import Batch
 from gmixer.train.loss import losses, taught_losses
@@ -23,8 +25,6 @@ from gmixer.train.state import TrainState
 from gmixer.train.stochastic_depth import GivenDropPath, give_numbers
 
 Teacher = Callable[[Tensor], Tensor]  # normalised images (B, C, S, S) → logits (B, K), without gradients
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Stepper:
         """Adds the gradients of a part of the batch → (loss, right, weight), each summed over its images."""
         give_numbers(self.drop_paths, batch.depth_BL2)
         precision, of_loss = self.recipe.compute.precision, self.recipe.loss
-        with torch.autocast(self.world.device.type, _DTYPES[precision], enabled=precision != "fp32"):
+        with torch.autocast(self.world.device.type, DTYPES[precision], enabled=precision != FP32):
             logits_BK = self.network(batch.x_BCSS)
         if self.teacher is None:
             loss_B = losses(of_loss.name, logits_BK, batch.target_BK)
