@@ -14,7 +14,7 @@
 | I beyond that, F, others | no known range | ImageError "unsupported" |
 
 16-bit colour does not occur here: Pillow's decoders keep the upper 8 bits. CMYK JPEGs are stored inverted, with Adobe's
-marker or without, as browsers assume too; Pillow inverts them while decoding. For users: docs/pictures.md.
+marker or without, as browsers assume too; Pillow inverts them while decoding. For users: docs/images.md.
 """
 
 from __future__ import annotations
