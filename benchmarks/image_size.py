@@ -1,6 +1,6 @@
 """What another image size costs the embedded model, and which interpolation of its token mixing costs least.
 
-    python benchmarks/image_size.py FOLDER [--sizes 48 80 96]
+    python -m benchmarks.image_size FOLDER [--sizes 48 80 96]
 
 FOLDER holds photos. Photos in subfolders named by ImageNet class index (`281/a.jpg`) also count for top-1. It prints a
 Markdown table: the cosine of the features with those at 64 px, how often the top class stays the same, and top-1.
@@ -35,8 +35,8 @@ def between(old: int, new: int) -> Grids:
     return grid_matrix(new, old), grid_matrix(old, new)
 
 
-def like_an_image(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
-    """Resizes the weights of fc1 and fc2 like images on the old grid. scaled: multiply those of fc1 by O / P."""
+def as_images(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
+    """Resizes the weights of fc1 and fc2 as images on the old grid. scaled: multiply W1, the weight of fc1, by O / P."""
 
     def grids(old: int, new: int) -> Grids:
         maps = torch.eye(old * old).reshape(old * old, 1, old, old)
@@ -49,10 +49,10 @@ def like_an_image(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
 
 METHODS: dict[str, Callable[[int, int], Grids]] = {
     "tokens to the trained grid and back, bicubic (gmixer)": between,
-    "weights like an image, bicubic, fc1 scaled": like_an_image("bicubic", scaled=True),
-    "weights like an image, bilinear, fc1 scaled": like_an_image("bilinear", scaled=True),
-    "weights like an image, nearest, fc1 scaled": like_an_image("nearest-exact", scaled=True),
-    "weights like an image, bicubic, fc1 unscaled": like_an_image("bicubic", scaled=False),
+    "W1, W2 and b2 as images, bicubic, W1 scaled": as_images("bicubic", scaled=True),
+    "W1, W2 and b2 as images, bilinear, W1 scaled": as_images("bilinear", scaled=True),
+    "W1, W2 and b2 as images, nearest, W1 scaled": as_images("nearest-exact", scaled=True),
+    "W1, W2 and b2 as images, bicubic, W1 unscaled": as_images("bicubic", scaled=False),
 }
 
 
@@ -99,9 +99,9 @@ def main() -> None:
     def accuracy(answers: np.ndarray) -> str:
         return f"{100 * (answers == labels)[known].mean():.1f} %" if known.any() else "–"
 
-    print(f"{len(paths)} photographs, {known.sum()} of them with a class; at {predictor.model.image_px} px: ", end="")
+    print(f"{len(paths)} photos, {known.sum()} of them with a class; at {predictor.model.image_px} px: ", end="")
     print(f"top-1 {accuracy(top1)}\n")
-    print("| px | how the token mixing is resized | cosine with 64 px | same class as at 64 px | top-1 |")
+    print("| px | method | cosine with 64 px | same class as at 64 px | top-1 |")
     print("| --- | --- | --- | --- | --- |")
     for size in arguments.sizes:
         for name, method in METHODS.items():

@@ -3,7 +3,7 @@
     gmixer train DATA -o RUN --config distill_embedded
     python tools/make_embedded.py DATA RUN/model/model.safetensors OLDER.safetensors …
 
-The accuracy is measured on DATA's held-out part. docs/training.md says why it is an average, and of which models.
+The accuracy is measured on DATA's held-out part. docs/decisions/38-… says why it is an average, and of which models.
 Afterwards, run tools/make_golden.py, and update the card (README.md beside the weights) and top1 in catalogue.py.
 tests/weights/test_find.py and tests/doctor find what was forgotten.
 """

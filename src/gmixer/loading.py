@@ -50,7 +50,7 @@ def load(
     isolate: decode files in separate processes, to the same pixels, for images from strangers. A file that crashes or
         hangs the decoder, or fills the memory, then costs only its own result; limits has the time and the memory.
     fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, but the pixels differ a
-        little from timm's (docs/pictures.md).
+        little from timm's (docs/images.md).
 
     Raises UnknownModelError, WeightsError, EngineError, InputError, MissingExtraError. Never uses another model,
     runtime, device or precision instead.

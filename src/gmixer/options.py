@@ -65,7 +65,7 @@ class Reading:
     isolate: decode files in processes of their own, to the same pixels. A file that hangs the decoder, crashes it or
         fills the memory then costs only its own result; limits has the time and the memory.
     fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and not timm's pixels
-        (docs/pictures.md).
+        (docs/images.md).
 
     Raises InputError for an orientation that does not exist.
     """

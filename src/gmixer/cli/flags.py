@@ -109,7 +109,7 @@ def fold_reading(
         typer.Option(
             "--fast-decode",
             help="Decode large JPEGs at 1/2, 1/4 or 1/8 of their size: faster, with slightly different answers "
-            "(docs/pictures.md).",
+            "(docs/images.md).",
             rich_help_panel=READING,
         ),
     ] = False,

@@ -20,7 +20,7 @@ from gmixer import _native
 from gmixer.config import DataConfig
 from gmixer.data.window import resize_window, vertical_first
 from gmixer.errors import ImageError, InputError
-from gmixer.images.decode import ImageLike, decode, name_of
+from gmixer.images.decode import ImageLike, decode, default_name
 from gmixer.isa import check_isa
 from gmixer.options import DEFAULT_READING, Reading
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MAX_RESIZED_PIXELS = 89_000_000  # between the passes
 MAX_SHRUNK_SIDE_PX = 8_388_608
 
-FAST_MARGIN = 2  # measured, see docs/pictures.md: with 1 the results change more, with 4 little time is saved
+FAST_MARGIN = 2  # measured, see docs/images.md: with 1 the results change more, with 4 little time is saved
 
 _CHANNEL_NAMES = {1: ", grey", 3: ", RGB"}
 
@@ -45,7 +45,7 @@ class Preprocess:
     reading: how images are read and decoded. With isolate, the decoding processes end with this object. With
         fast_decode, a JPEG is decoded at a half, a quarter or an eighth of its size. Its short side stays at least
         FAST_MARGIN times as long as after the resize. This is faster, but the pixels differ from timm's:
-        docs/pictures.md.
+        docs/images.md.
     isa: the instruction set of the resize; None takes $GMIXER_ISA, else the best this CPU supports. All give the same
         bytes. Raises EngineError for one that this CPU does not support.
     """
@@ -74,7 +74,7 @@ class Preprocess:
             workers=self._workers if self.reading.isolate else None,
             reduce_to_px=FAST_MARGIN * self.config.resize_px if self.reading.fast_decode else 0,
         )
-        return self.from_pixels(pixels_HWC, name=name or name_of(image))
+        return self.from_pixels(pixels_HWC, name=name or default_name(image))
 
     def from_pixels(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.float32]:
         """Decoded pixels, uint8 (H, W, C) → float32 (C, S, S), C-contiguous.
