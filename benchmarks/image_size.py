@@ -36,7 +36,7 @@ def between(old: int, new: int) -> Grids:
 
 
 def as_images(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
-    """Resizes the weights of fc1 and fc2 as images on the old grid. scaled: multiply W1, the weight of fc1, by O / P."""
+    """Resizes weights of fc1 and fc2 as images on the old grid. scaled: multiply W1, the weight of fc1, by O / P."""
 
     def grids(old: int, new: int) -> Grids:
         maps = torch.eye(old * old).reshape(old * old, 1, old, old)
