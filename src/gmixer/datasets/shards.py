@@ -18,9 +18,8 @@ from gmixer.datasets.class_index import numbered
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError
-from gmixer.sources.address import MEMBER_MARK
 from gmixer.sources.archive import Place, places
-from gmixer.sources.entry import read
+from gmixer.sources.entry import MEMBER_MARK, read
 from gmixer.sources.local import FileSlice
 from gmixer.sources.sniff import is_image
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gmixer.errors import require
-from gmixer.rows.writer import ColumnTypes
+from gmixer.rows.row import ColumnTypes
 
 
 class ParquetWriter:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+ColumnTypes = Mapping[str, Any]  # name → str, int, float, bool or list[int]
 MAX_COLUMNS = 100  # in a wider terminal, labels would only move away from their numbers
 
 

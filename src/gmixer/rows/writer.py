@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from gmixer.errors import InputError
 from gmixer.files import atomic_write
+from gmixer.rows.row import ColumnTypes
 
-ColumnTypes = Mapping[str, Any]  # name → str, int, float, bool or list[int]
 FORMATS = (".csv", ".jsonl", ".parquet")
 
 

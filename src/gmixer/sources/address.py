@@ -7,10 +7,8 @@ import re
 
 from gmixer.errors import ImageError
 from gmixer.options import Reading
-from gmixer.sources.entry import Entry, read
+from gmixer.sources.entry import MEMBER_MARK, Entry, read
 from gmixer.sources.local import LocalFile
-
-MEMBER_MARK = "::"  # photos.tar::cat.jpg: before it the archive, after it the name inside
 
 _WEB = re.compile(r"https?:", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)

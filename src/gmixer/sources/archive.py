@@ -24,8 +24,7 @@ from typing import ClassVar, Protocol, TypeAlias
 import numpy as np
 
 from gmixer.errors import ImageError, ImageErrorKind
-from gmixer.sources.address import MEMBER_MARK
-from gmixer.sources.entry import Opened
+from gmixer.sources.entry import MEMBER_MARK, Opened
 from gmixer.sources.local import LocalFile, open_regular
 from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format
 

@@ -12,6 +12,8 @@ from gmixer.sources.sniff import HEAD_BYTES, is_image
 
 _MIN_CHUNK_BYTES, _MAX_CHUNK_BYTES = 2**16, 2**20
 
+MEMBER_MARK = "::"  # photos.tar::cat.jpg: before it the archive, after it the name inside
+
 
 class Opened(NamedTuple):
     """An entry that is open.
