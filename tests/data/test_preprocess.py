@@ -381,7 +381,7 @@ def test_guards_whatever_the_channels(in_chans, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(preprocess, "resize_window", out_of_memory)
-    with pytest.raises(ImageError, match="more memory than there is"):
+    with pytest.raises(ImageError, match="more memory than is available"):
         Preprocess(config).crop(noise(9, 9, channels=in_chans))
 
 

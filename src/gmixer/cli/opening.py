@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +90,9 @@ def file_progress(inputs: Inputs, console: Console | None = None) -> Iterator[No
     """
     from gmixer.rows.progress import progress_bar
 
+    if console is None and not sys.stderr.isatty():  # no bar, so no walk through the folders for its total
+        yield
+        return
     if inputs.files is not None and inputs.files <= HANDFUL:
         yield
         return

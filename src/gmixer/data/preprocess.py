@@ -20,7 +20,7 @@ from gmixer import _native
 from gmixer.config import DataConfig
 from gmixer.data.window import resize_window, vertical_first
 from gmixer.errors import ImageError, InputError
-from gmixer.images.decode import ImageLike, decode, name_of
+from gmixer.images.decode import ImageLike, decode, default_name
 from gmixer.isa import check_isa
 from gmixer.options import DEFAULT_READING, Reading
 
@@ -74,7 +74,7 @@ class Preprocess:
             workers=self._workers if self.reading.isolate else None,
             reduce_to_px=FAST_MARGIN * self.config.resize_px if self.reading.fast_decode else 0,
         )
-        return self.from_pixels(pixels_HWC, name=name or name_of(image))
+        return self.from_pixels(pixels_HWC, name=name or default_name(image))
 
     def from_pixels(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.float32]:
         """Decoded pixels, uint8 (H, W, C) → float32 (C, S, S), C-contiguous.

@@ -73,7 +73,7 @@ def decode(
     settings = DecodeSettings.of(reading, channels=channels, reduce_to_px=reduce_to_px)
     try:
         with silence_pillow():
-            return _decode(source, name or name_of(source), reading, settings, workers)
+            return _decode(source, name or default_name(source), reading, settings, workers)
     except ImageError as error:
         failure = error
     # Raised again, outside the `except`. Otherwise an error that a long run keeps would also keep the file's bytes: the
@@ -85,7 +85,7 @@ def decode(
         del failure
 
 
-def name_of(source: object) -> str:
+def default_name(source: object) -> str:
     """The name in errors of an image that was given without a name."""
     match source:
         case np.ndarray():

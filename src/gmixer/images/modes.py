@@ -63,7 +63,7 @@ def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
         return _sixteen_bit_grey(image, source)
     if image.mode not in _BY_PILLOW | _WITH_ALPHA:
         pixels = "floating-point pixels" if image.mode == "F" else f"pixels of mode {image.mode}"
-        raise _unsupported(f"holds {pixels}, whose range is unknown", source)
+        raise _unsupported(f"holds {pixels} of an unknown range", source)
     if image.has_transparency_data:
         return over_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")  # a copy takes up to 356 MB

@@ -10,7 +10,7 @@ from gmixer.errors import ImageError
 from gmixer.options import Limits
 from gmixer.sources.sniff import HEAD_BYTES, is_image
 
-_CHUNK_BYTES = 2**20
+_MIN_CHUNK_BYTES, _MAX_CHUNK_BYTES = 2**16, 2**20
 
 
 class Opened(NamedTuple):
@@ -69,8 +69,10 @@ def read(entry: Entry, limits: Limits, *, source: str | None = None) -> bytes:
     with entry.open(name) as opened:
         if opened.size is not None and opened.size > limits.max_bytes:
             raise too_many_bytes(f"{opened.size:,}", name, limits)
+        # One byte more than the stated size: the usual file comes in one piece, with no larger buffer than it needs.
+        chunk_bytes = min(max((opened.size or 0) + 1, _MIN_CHUNK_BYTES), _MAX_CHUNK_BYTES)
         chunks, count = [], 0
-        while chunk := opened.read(min(_CHUNK_BYTES, limits.max_bytes + 1 - count)):
+        while chunk := opened.read(min(chunk_bytes, limits.max_bytes + 1 - count)):
             chunks.append(chunk)
             count += len(chunk)
             if count > limits.max_bytes:
