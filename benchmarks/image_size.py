@@ -6,7 +6,8 @@ FOLDER holds photos. Photos in subfolders named by ImageNet class index (`281/a.
 Markdown table: the cosine of the features with those at 64 px, how often the top class stays the same, and top-1.
 It needs gmixer[torch].
 
-O patches of the trained size, P patches of the new size. D maps tokens from P to O, U maps them from O to P.
+O patches of the trained size, P patches of the new size. W1 is the weight of fc1; W2 and b2 are those of fc2.
+D maps tokens from P to O, U maps them from O to P.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def between(old: int, new: int) -> Grids:
 
 
 def as_images(mode: str, *, scaled: bool) -> Callable[[int, int], Grids]:
-    """Resizes weights of fc1 and fc2 as images on the old grid. scaled: multiply W1, the weight of fc1, by O / P."""
+    """Resizes W1, W2 and b2 as images on the old grid. scaled: multiply W1 by O / P."""
 
     def grids(old: int, new: int) -> Grids:
         maps = torch.eye(old * old).reshape(old * old, 1, old, old)

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 ImageErrorKind = Literal[
     "missing",  # the file does not exist
-    "unreadable",  # the operating system refused: permissions, a folder, an I/O error
+    "unreadable",  # the file or URL could not be read: permissions, a folder, an I/O error, a 404
     "empty",  # the file has zero bytes
     "not_image",  # the first bytes belong to no image format
     "unsupported",  # an image in a form that gmixer does not read

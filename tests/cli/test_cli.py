@@ -438,6 +438,18 @@ def test_help_and_version() -> None:
         assert described.exit_code == 0 and f"{command} [OPTIONS]" in described.output, command
 
 
+def test_help_keeps_square_brackets() -> None:
+    """Typer reads unescaped ones as markup, and drops them."""
+
+    def described(command: str) -> str:
+        return " ".join(CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "300"}).output.split())
+
+    assert "organization/model[@revision]" in described("pull")
+    assert "needs pip install 'gmixer[train]'" in described("train")
+    assert "needs pip install 'gmixer[torch]'" in described("classify")
+    assert "needs pip install 'gmixer[bench]'" in described("bench")
+
+
 def test_completion_knows_models_and_options() -> None:
     def completed(words: str) -> str:
         position = str(len(words.split(" ")) - 1)

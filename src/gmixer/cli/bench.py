@@ -19,15 +19,22 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A bare variant such as gmixer_24_224 gets drawn weights. variant.tag, a folder or a .safetensors file "
-        "has its own weights, which must be on this machine.",
+        help="A variant without a tag, such as gmixer_24_224, gets random weights. A name with a tag, a folder or a "
+        ".safetensors file has its own weights, which must be on this machine.",
         autocompletion=flags.complete_model,
     ),
 ]
-Isa = Annotated[str | None, typer.Option(help="The instruction set. Default: the best of this CPU.")]
+Isa = Annotated[
+    str | None, typer.Option(help="The instruction set: avx512, avx2, neon or scalar. Default: the best of this CPU.")
+]
 Seconds = Annotated[float, typer.Option(min=0.01, max=3600, help="How many seconds each process measures.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line. The first is the machine.")]
-PlotFile = Annotated[Path | None, typer.Option(help="Also draw a plot into this .png, .svg or .pdf (extra: bench).")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per line. The first one describes the machine.")
+]
+PlotFile = Annotated[
+    Path | None,
+    typer.Option(help="Also draw a plot into this .png, .svg or .pdf file (needs pip install 'gmixer\\[bench]')."),
+]
 
 
 def bench(
@@ -35,7 +42,10 @@ def bench(
     batch: Annotated[
         list[str] | None, typer.Option(help="Batch sizes, such as 1,4 or 1-4. Default: 1,4,16,64.")
     ] = None,
-    threads: Annotated[list[str] | None, typer.Option(help="Numbers of threads. Default: 1 and all.")] = None,
+    threads: Annotated[
+        list[str] | None,
+        typer.Option(help="Numbers of threads, such as 1,2 or 1-4. Default: 1 and all that this process may use."),
+    ] = None,
     isa: Isa = None,
     seconds: Seconds = 2.0,
     as_json: AsJson = False,
@@ -44,10 +54,11 @@ def bench(
 ) -> None:
     """Measure the arithmetic ceiling of this machine, and how much of it the network reaches.
 
-    Every row is measured in a fresh process. The ceiling is multiply-adds on registers alone. It is measured between
-    the calls, because the speed of a shared machine changes.
+    Every row is measured in a fresh process.
+    The ceiling is the speed of multiply-adds without memory access.
+    It is measured between the calls, because the speed of a shared machine changes.
 
-    Exit status: 0 all was measured, 2 the command could not run.
+    Exit status: 0 everything was measured, 2 the command could not run.
     """
     from gmixer.bench.forward import ForwardRow
     from gmixer.bench.machine import this_machine

@@ -19,22 +19,22 @@ ROLLUP_AT = 0.5
 def classify(
     *,
     paths: flags.Paths,
-    k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many classes to show for each image.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each image, errors included.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, one row for each image.")] = False,
+    k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="How many classes to show per image.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per image, also for errors.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header and one row per image.")] = False,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Show only classes with at least this probability.")
     ] = 0.0,
     rollup: Annotated[
         bool,
-        typer.Option("--rollup", help="Also list WordNet parent categories, such as dog, with their probability."),
+        typer.Option("--rollup", help="Also list WordNet parent categories, such as dog, with their probabilities."),
     ] = False,
     rollup_at: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="List parent categories that reach this probability; default 0.5. Implies --rollup.",
+            help="List parent categories that reach this probability. Implies --rollup. Default: 0.5.",
         ),
     ] = None,
     model: flags.Model = flags.AUTO,
@@ -44,9 +44,9 @@ def classify(
     runtime: Native | Torch,
     debug: flags.Debug = False,
 ) -> None:
-    """Name what images show: the most probable classes of each image.
+    """Classify images: print the most probable classes of each image.
 
-    Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
+    Exit status: 0 all images were read, 1 some images could not be read, 2 the command could not run.
     """
     from dataclasses import replace
     from functools import partial

@@ -23,11 +23,13 @@ STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 def doctor(
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print JSON, one object a line: name, status (ok, warning, failed), fact, remedy."),
+        typer.Option(
+            "--json", help="Print one JSON object per check: name, status (ok, warning, failed), fact, remedy."
+        ),
     ] = False,
     debug: flags.Debug = False,
 ) -> None:
-    """Check that gmixer works on this machine, and say how to repair it.
+    """Check that gmixer works on this machine, and show how to fix it.
 
     Checks the installation, the native core, the embedded model, threads, free disk and the Hub's cache.
 

@@ -21,7 +21,12 @@ def embed(
     paths: flags.Paths,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="The .npz file to write: vectors, paths, failed_paths, failed_kinds, …"),
+        typer.Option(
+            "-o",
+            "--output",
+            help="The .npz file to write. Its arrays are vectors, paths, failed_paths, failed_kinds, failed_messages, "
+            "model and image_px.",
+        ),
     ],
     model: flags.Model = flags.AUTO,
     image_size: flags.ImageSize = None,
@@ -32,10 +37,13 @@ def embed(
 ) -> None:
     """Turn images into vectors: an .npz file for numpy.load.
 
-    vectors (images, channels) float32 and paths belong together, row by row. failed_paths, failed_kinds and
-    failed_messages list the images that could not be read. model and image_px name the model and its input size.
+    vectors has the shape (images, channels) and the type float32. Row i of vectors belongs to entry i of paths.
 
-    Exit status: 0 all images were read, 1 some were not, 2 the command could not run.
+    failed_paths, failed_kinds and failed_messages list the images that could not be read.
+
+    model and image_px name the model and its input size.
+
+    Exit status: 0 all images were read, 1 some images could not be read, 2 the command could not run.
     """
     from dataclasses import replace
 

@@ -44,8 +44,8 @@ def complete_model_or_auto(incomplete: str) -> list[str]:
 Paths = Annotated[
     list[str],
     typer.Argument(
-        help="Images, folders (searched recursively), tar or zip archives, a member of an archive "
-        "(photos.tar::cat.jpg), http and https URLs, or - for one image on stdin."
+        help="Images, folders (searched with their subfolders), tar or zip archives, members of an archive "
+        "(photos.tar::cat.jpg), or http and https URLs. - reads one image from standard input."
     ),
 ]
 Model = Annotated[
@@ -53,8 +53,9 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="A model name or hf-hub:organization/model (both fetched at first use), a folder with config.json and "
-        "model.safetensors, or a .safetensors file. auto takes the best model on this machine.",
+        help="A model name, hf-hub:organization/model, a folder with config.json and model.safetensors, or a "
+        ".safetensors file. gmixer fetches a model from the Hub at its first use. auto takes gmixer_24_224.ra3_in1k if "
+        "it is cached, else the embedded model.",
         autocompletion=complete_model_or_auto,
     ),
 ]
@@ -63,8 +64,8 @@ ImageSize = Annotated[
     typer.Option(
         "--image-size",
         min=1,
-        help="Side in pixels of the model's input, a multiple of its patch. Default: the size it was trained on. Other "
-        "sizes change the answers (docs/image-size.md).",
+        help="Side of the model's input in pixels, a multiple of the patch size. Default: the size that the model was "
+        "trained at. Other sizes change the answers (docs/image-size.md).",
     ),
 ]
 Threads = Annotated[
@@ -92,7 +93,7 @@ def fold_reading(
         Orientation,
         typer.Option(
             "--orientation",
-            help="apply rotates images as their EXIF data says. ignore does not, as timm.",
+            help="apply rotates images as their EXIF data says. ignore keeps the stored orientation, like timm.",
             rich_help_panel=READING,
         ),
     ] = Orientation.apply,
@@ -100,7 +101,8 @@ def fold_reading(
         bool,
         typer.Option(
             "--isolate",
-            help="Decode files in separate processes. A file that crashes or hangs the decoder then fails alone.",
+            help="Decode files in separate processes, with a limit of 30 s per file. A file that crashes or hangs the "
+            "decoder then fails alone.",
             rich_help_panel=READING,
         ),
     ] = False,
@@ -148,7 +150,7 @@ def fold_weights(
         str | None,
         typer.Option(
             "--name",
-            help="Which pretrained model a .safetensors file is, if its shapes fit several.",
+            help="The pretrained model of a .safetensors file. Needed if several models have the same shapes.",
             rich_help_panel=WEIGHTS,
         ),
     ] = None,
@@ -156,7 +158,8 @@ def fold_weights(
         bool,
         typer.Option(
             "--allow-pickle",
-            help="Also read .pth files. They are pickles, so use only files from people you trust.",
+            help="Also read .pth files (needs pip install 'gmixer\\[torch]'). They are pickles: use only files from "
+            "people you trust.",
             rich_help_panel=WEIGHTS,
         ),
     ] = False,
@@ -171,23 +174,29 @@ def fold_runtime(
         RuntimeChoice,
         typer.Option(
             "--runtime",
-            help="What runs the network: the native core, or PyTorch (extra: torch).",
+            help="What runs the network: native is the native core, torch is PyTorch (needs pip install "
+            "'gmixer\\[torch]').",
             rich_help_panel=RUNTIME,
         ),
     ] = RuntimeChoice.native,
     device: Annotated[
-        str | None, typer.Option("--device", help="For torch: cpu, cuda, cuda:1, …", rich_help_panel=RUNTIME)
+        str | None,
+        typer.Option("--device", help="Only for torch: cpu, cuda, cuda:1, … Default: cpu.", rich_help_panel=RUNTIME),
     ] = None,
     precision: Annotated[
         str,
-        typer.Option("--precision", help="Default: fp32. torch also runs bf16 and fp16.", rich_help_panel=RUNTIME),
+        typer.Option(
+            "--precision",
+            help="The precision of the products: fp32. torch also runs bf16 and fp16.",
+            rich_help_panel=RUNTIME,
+        ),
     ] = "fp32",
     threads: Annotated[
         int | None,
         typer.Option(
             "--threads",
             min=1,
-            help="For native: threads for the network. Default: all that this process may use.",
+            help="Only for native: threads for the network. Default: all that this process may use.",
             rich_help_panel=RUNTIME,
         ),
     ] = None,

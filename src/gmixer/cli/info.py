@@ -25,16 +25,16 @@ def info(
     model: Annotated[
         str,
         typer.Argument(
-            help="A model name, hf-hub:organization/model, a folder or a .safetensors file. auto: the model that "
+            help="A model name, hf-hub:organization/model, a folder or a .safetensors file. auto is the model that "
             "classify takes.",
             autocompletion=flags.complete_model_or_auto,
         ),
     ] = flags.AUTO,
-    cite: Annotated[bool, typer.Option("--cite", help="Print only what to cite for the model, as BibTeX.")] = False,
+    cite: Annotated[bool, typer.Option("--cite", help="Print only the BibTeX entry to cite for the model.")] = False,
     weights: WeightsSource,
     debug: flags.Debug = False,
 ) -> None:
-    """Show what a model is, where its weights are, and what this machine runs it on."""
+    """Show what a model is, where its weights are, and which instruction set this machine runs it on."""
     from dataclasses import replace
 
     from gmixer.cli.opening import best_model

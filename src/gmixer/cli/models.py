@@ -21,7 +21,9 @@ IMAGENET_VAL = "ImageNet-1k val"  # the set that top-1 is of, unless a remark na
 
 
 def models(
-    pattern: Annotated[str, typer.Argument(help="Show only names that match, such as 'mixer_b16*'.")] = "*",
+    pattern: Annotated[
+        str, typer.Argument(help="Show only the names that match this pattern, such as 'mixer_b16*'.")
+    ] = "*",
     debug: flags.Debug = False,
 ) -> None:
     """List the models that gmixer knows, with their size, input and accuracy."""

@@ -13,7 +13,7 @@ def pull(
     model: Annotated[
         str,
         typer.Argument(
-            help="A pretrained model's name, or hf-hub:organization/model[@revision].",
+            help="A pretrained model's name, or hf-hub:organization/model\\[@revision].",
             autocompletion=flags.complete_model,
         ),
     ],
@@ -21,7 +21,12 @@ def pull(
 ) -> None:
     """Fetch or update a model's weights from the Hub, and compare their checksums with the Hub's.
 
-    HF_TOKEN gives access to private repositories. HF_ENDPOINT names another Hub, HF_HUB_CACHE another cache.
+    Environment variables change how gmixer reaches the Hub:
+
+    HF_TOKEN gives access to private repositories.
+    HF_ENDPOINT names another Hub.
+    HF_HUB_CACHE names another folder for the cache.
+    HF_HUB_OFFLINE=1 forbids fetching.
     """
     from gmixer.catalogue import EMBEDDED_MODEL
     from gmixer.weights import pull

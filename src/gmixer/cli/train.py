@@ -27,7 +27,7 @@ def train(
         str,
         typer.Argument(
             metavar="DATA",
-            help="Labelled images: a folder of folders, a CSV or Parquet file, WebDataset tars, hf:org/name "
+            help="Labelled images: a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:org/name "
             "(docs/datasets.md).",
         ),
     ],
@@ -36,50 +36,65 @@ def train(
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option("--config", help="finetune (the default), probe, scratch, … (docs/training.md), or a .toml file."),
+        typer.Option(
+            "--config",
+            help="The recipe: finetune, probe, scratch, distill_embedded, ra3_family_in1k, smoke, or a .toml file "
+            "(docs/training.md). Default: finetune.",
+        ),
     ] = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Fit only a linear head, on embeddings computed once: --config probe.")
+        bool,
+        typer.Option(
+            "--probe", help="Fit only a linear head, on embeddings that are computed once. The same as --config probe."
+        ),
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", help="The model to start from: a name or a folder. Default: the recipe's model."),
+        typer.Option("-m", "--model", help="The model to start from: a name or a folder. Default: from the recipe."),
     ] = None,
     scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
-    epochs: Annotated[float | None, typer.Option(help="Number of passes over the images.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Images per step.")] = None,
-    lr: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Number of passes over the images. Default: from the recipe.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Images per step, of all processes together. Default: from the recipe.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate. Default: from the recipe.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of every random choice. Default: from the recipe.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any other setting of the recipe (model.drop_path=0.1); may be repeated.",
+            help="Any other setting of the recipe, such as model.drop_path=0.1. The flag may be repeated.",
         ),
     ] = None,
     val: Annotated[
         float | None,
         typer.Option(
             "--val",
-            help="Share held out for validation if DATA has no split for it. Default: 0.2.",
+            help="Share of the images for validation, if DATA names no split. Default: from the recipe, usually 0.2.",
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU if there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU, if this machine has one.")] = None,
     threads: flags.Threads = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read and augment images; 0: none.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read and augment images. 0: read in the main process.")
+    ] = 1,
     validate_every: Annotated[
-        float, typer.Option(min=0, help="Epochs between two validations; 0: only at the end.")
+        float, typer.Option(min=0, help="Epochs between two validations. 0: only at the end.")
     ] = 1.0,
     checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 300.0,
     weights: WeightsSource,
     reading: Reading,
     debug: flags.Debug = False,
 ) -> None:
-    """Train a model on your own images (extra: train). The result is a model folder for all commands, and for timm.
+    """Train a model on your own images (needs pip install 'gmixer\\[train]').
 
-    The run's folder holds the resolved recipe, the progress (CSV, TensorBoard), a report page and the model. After an
-    interruption, the same command continues the run, to the same weights. Under torchrun it uses several processes.
+    The result is a model folder for all commands, and for timm.
+    The run's folder holds the resolved recipe, the progress (CSV, TensorBoard), a report page and the model.
+    After an interruption, the same command continues the run, to the same weights.
+    Under torchrun it uses several processes.
 
     Exit status: 0 trained, 2 the command could not run, 130 interrupted.
     """

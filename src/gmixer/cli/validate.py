@@ -42,35 +42,39 @@ def validate(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help="Labelled images. If the data has splits, val is measured (docs/datasets.md)."
+            metavar="DATA", help="Labelled images (docs/datasets.md). If DATA has splits, the val split is measured."
         ),
     ],
     of: Annotated[
         SetChoice | None,
         typer.Option(
             "--set",
-            help="The test set that DATA is: published figures are shown beside it, and a and r count only their own "
-            "classes.",
+            help="Name of DATA's test set. Adds published accuracies. For a and r, only their 200 classes are possible "
+            "answers.",
         ),
     ] = None,
-    real_labels: Annotated[Path | None, typer.Option(help="For --set real: the file real.json.")] = None,
+    real_labels: Annotated[Path | None, typer.Option(help="The file real.json. Needed for --set real.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Write the answer for each image: a .csv, .jsonl or .parquet file."),
+        typer.Option("-o", "--output", help="Write the answer for each image to a .csv, .jsonl or .parquet file."),
     ] = None,
     per_class: Annotated[
-        bool, typer.Option("--per-class", help="Show all classes, not only the best and the worst.")
+        bool, typer.Option("--per-class", help="Show all classes, not only the best and the worst classes.")
     ] = False,
     image_size: flags.ImageSize = None,
     weights: WeightsSource,
     reading: Reading,
     runtime: Native | Torch,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     debug: flags.Debug = False,
 ) -> None:
-    """Measure a model on labelled images: top-1, top-5, accuracy of each class, calibration, with intervals.
+    """Measure accuracy and calibration of a model on labelled images.
 
-    Exit status: 0 all images were read, 1 some were not and are not counted, 2 the command could not run.
+    It prints top-1 and top-5 with 95 % intervals, the calibration error, and the accuracy of classes.
+
+    By default it ignores the EXIF orientation, like timm. classify, embed and train apply it.
+
+    Exit status: 0 all images were read, 1 some images were not read and not counted, 2 the command could not run.
     """
     from gmixer.cli.opening import open_model
     from gmixer.cli.terminal import own_stderr
