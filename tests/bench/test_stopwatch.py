@@ -49,7 +49,7 @@ def test_a_long_call_is_still_made_three_times(clock: list[float]) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
-    """Compares the best of each, because the medians of a shared machine vary."""
+    """Compares the best of each, because the medians of a shared machine vary. 25 % of slack, as for every ratio in CI."""
     config = VARIANTS["gmixer_8_64"].model
     engine, x_BCHW = engine_of(drawn_mixer(config), config, threads=1, isa=isa), drawn_images(config, 2)
     flops, ceiling = 2.0 * config.macs * len(x_BCHW), ceiling_meter(Native(isa=isa, threads=1))
@@ -59,9 +59,9 @@ def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
         assert min(timing.ceilings) > 0
         best_flops = max(best_flops, flops / min(timing.call_s))
         best_ceiling = max(best_ceiling, *timing.ceilings)
-        if best_flops < best_ceiling / 0.9:
+        if best_flops < best_ceiling * 1.25:
             break
-    assert best_flops < best_ceiling / 0.9
+    assert best_flops < best_ceiling * 1.25
 
 
 def test_threads_come_to_rest_before_a_slice(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
