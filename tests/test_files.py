@@ -44,3 +44,10 @@ def test_the_file_has_the_permissions_that_the_umask_gives(umask: int, tmp_path:
 def test_a_folder_that_does_not_exist_is_an_error_before_the_block(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "absent" / "file"):
         pytest.fail("the block ran")
+
+
+def test_a_folder_that_takes_no_file_is_told_by_the_name_asked_for() -> None:
+    path = Path("/proc/out.npz")  # root may write everywhere else
+    with pytest.raises(OSError) as refused, atomic_write(path):
+        pytest.fail("the block must not run")
+    assert refused.value.filename == "/proc/out.npz"

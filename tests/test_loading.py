@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import gmixer
-from gmixer.errors import ImageError, InputError
+from gmixer.errors import EngineError, ImageError, InputError
 from gmixer.options import Native, Torch, runtime_options
 from mixers import drawn_images
 
@@ -124,3 +124,19 @@ def test_the_native_runtime_imports_no_torch() -> None:
         print("torch" in sys.modules, "gmixer.runtimes.torch" in sys.modules)
     """)
     assert said == "False False"
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"threads": False}, EngineError),
+        ({"isa": False}, EngineError),
+        ({"precision": None}, InputError),
+        ({"runtime": "torch", "device": False}, EngineError),
+        ({"runtime": "torch", "threads": False}, InputError),
+        ({"runtime": "torch", "isa": False}, InputError),
+    ],
+)
+def test_a_wrong_value_is_not_taken_for_a_missing_one(given: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        gmixer.load("gmixer_8_64", **given)

@@ -20,8 +20,8 @@ def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
     nothing.
     """
     unfinished = path.with_name(f".{path.name}.{f'{os.getpid()}.' if shared else ''}unfinished")
+    mode = check_writable(path)
     try:
-        mode = _mode_of_new_file(unfinished)
         yield unfinished
         if os.stat(unfinished).st_mode != mode:
             os.chmod(unfinished, mode & 0o777)
@@ -31,9 +31,17 @@ def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
         raise
 
 
-def _mode_of_new_file(path: Path) -> int:
-    """The mode that a new file at this path gets. os.umask cannot tell it without changing it, for all threads."""
-    with open(path, "wb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-    path.unlink()
+def check_writable(path: Path) -> int:
+    """Makes and deletes a file beside `path`. Returns the mode that a new file gets: os.umask cannot tell it without
+    changing it, for all threads.
+
+    Raises OSError, with the name of `path`, where a new file cannot be made.
+    """
+    trial = path.with_name(f".{path.name}.{os.getpid()}.trial")
+    try:
+        with open(trial, "wb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+        trial.unlink()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     return mode

@@ -144,16 +144,17 @@ class Torch:
 
 
 _RUNTIMES: dict[str, type[Native] | type[Torch]] = {"native": Native, "torch": Torch}
+_NOT_GIVEN = {"threads": None, "isa": None, "device": None, "compile": False}  # the defaults of gmixer.load
 
 
 def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:
-    """The options of one runtime, from flat keywords: a value of None or False was not given.
+    """The options of one runtime, from flat keywords. A value of _NOT_GIVEN was not given.
 
     Raises InputError for a runtime that does not exist, an option that only the other runtime has, or a wrong value.
     """
     if runtime not in list(_RUNTIMES):
         raise InputError(f"runtime is {runtime!r}; wanted {' or '.join(map(repr, _RUNTIMES))}")
-    given = {option: value for option, value in given.items() if value is not None and value is not False}
+    given = {option: value for option, value in given.items() if value is not _NOT_GIVEN.get(option, given)}
     own = [field.name for field in fields(_RUNTIMES[runtime])]
     for option, value in given.items():
         if option not in own:

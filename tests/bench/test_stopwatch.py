@@ -49,7 +49,7 @@ def test_a_long_call_is_still_made_three_times(clock: list[float]) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_no_product_is_faster_than_the_ceiling(isa: str) -> None:
-    """Compares the best of each, because the medians of a shared machine vary. 25 % of slack, as for every ratio in CI."""
+    """Compares the best of each, because the medians of a shared machine vary. Every ratio in CI has 25 % of slack."""
     config = VARIANTS["gmixer_8_64"].model
     engine, x_BCHW = engine_of(drawn_mixer(config), config, threads=1, isa=isa), drawn_images(config, 2)
     flops, ceiling = 2.0 * config.macs * len(x_BCHW), ceiling_meter(Native(isa=isa, threads=1))

@@ -134,7 +134,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
     (tmp_path / "a.csv").mkdir()
     for path, words in (
         ("a.txt", "ends in .txt"),
-        ("a", "ends in nothing"),
+        ("a", "has no extension"),
         ("no/a.csv", "cannot be"),
         ("a.csv", "is a"),
     ):

@@ -123,7 +123,7 @@ def test_check_output_refuses_what_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     for name, words in (
         ("a.txt", "ends in .txt; wanted one of .csv, .jsonl, .parquet"),
-        ("a", "ends in nothing"),
+        ("a", "has no extension"),
         ("no/a.csv", "cannot be written: .*no is no folder"),
         ("folder.csv", "is a folder; wanted the name of a file"),
     ):

@@ -72,7 +72,8 @@ def check_pixels(image: Image.Image, settings: DecodeSettings, *, source: str) -
     pixels = image.width * image.height
     if pixels > settings.max_pixels:
         size = f"{pixels:,} pixels ({image.width}x{image.height})"
-        reason = f"holds {size}; the limit is {settings.max_pixels:,}, set by Limits.max_pixels: make it smaller"
+        reason = f"holds {size}; the limit is {settings.max_pixels:,}, set by Limits.max_pixels (--max-pixels): "
+        reason += "raise it, or make the image smaller"
         raise ImageError("too_large", reason, source)
 
 

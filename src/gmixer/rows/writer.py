@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gmixer.errors import InputError
-from gmixer.files import atomic_write
+from gmixer.files import atomic_write, check_writable
 from gmixer.rows.row import ColumnTypes
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -51,16 +51,20 @@ def check_output(path: Path, formats: Sequence[str] = FORMATS) -> None:
     """Refuses a path before minutes of work. Raises InputError for another format, a folder, or no folder to write in;
     MissingExtraError without the package that the format needs.
     """
-    if path.suffix not in formats:
-        wanted = formats[0] if len(formats) == 1 else f"one of {', '.join(formats)}"
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'}; wanted {wanted}")
     if path.is_dir():
         raise InputError(f"{path} is a folder; wanted the name of a file")
+    if path.suffix not in formats:
+        wanted = formats[0] if len(formats) == 1 else f"one of {', '.join(formats)}"
+        raise InputError(f"{path} {f'ends in {path.suffix}' if path.suffix else 'has no extension'}; wanted {wanted}")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise InputError(f"{path} cannot be written: {folder} is no folder")
     if not os.access(folder, os.W_OK):
         raise InputError(f"{path} cannot be written: no permission to write in {folder}")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
     if path.suffix == ".parquet":
         from gmixer.rows.parquet import require_parquet
 

@@ -102,5 +102,6 @@ def may_be_image(entry: Entry) -> bool:
 
 
 def too_many_bytes(held: str, source: str, limits: Limits) -> ImageError:
-    reason = f"holds {held} bytes; the limit is {limits.max_bytes:,}, set by Limits.max_bytes: make the file smaller"
+    reason = f"holds {held} bytes; the limit is {limits.max_bytes:,}, set by Limits.max_bytes (--max-bytes): "
+    reason += "raise it, or make the file smaller"
     return ImageError("too_large", reason, source)

@@ -54,8 +54,9 @@ def fit_probe(
     Raises InputError if fewer than two classes have readable images.
     """
     features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable)
-    if len(np.unique(labels_N)) < 2:
-        raise InputError(f"{images.source} has readable images of {len(np.unique(labels_N))} class; wanted two or more")
+    if (classes := len(np.unique(labels_N))) < 2:
+        found = "1 class" if classes == 1 else "0 classes"
+        raise InputError(f"{images.source} has readable images of {found}; wanted two or more")
     head = fit_head(torch.from_numpy(features_NC), torch.from_numpy(labels_N), model.num_classes, seed=seed)
     assert isinstance(model.head, nn.Linear)
     with torch.no_grad():
