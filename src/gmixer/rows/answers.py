@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gmixer.errors import ImageError
 from gmixer.rows.row import MAX_COLUMNS
@@ -36,8 +35,7 @@ def csv_columns(k: int, *, rollup: bool) -> list[str]:
     return ["path", "error_kind", "error_message", *names, *(["rollup"] if rollup else [])]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     path: str
     found: Prediction | ImageError
 

@@ -7,9 +7,8 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
-from typing import ClassVar
+from typing import NamedTuple
 
 from gmixer.errors import ImageError
 from gmixer.sources.entry import Opened
@@ -17,13 +16,15 @@ from gmixer.sources.entry import Opened
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
+class LocalFile(NamedTuple):
     """An Entry. key: the path."""
 
     key: str
     named: bool = False
-    read_at_once: ClassVar[bool] = False
+
+    @property
+    def read_at_once(self) -> bool:
+        return False
 
     @property
     def size(self) -> int | None:
@@ -47,8 +48,7 @@ class LocalFile:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class FileSlice:
+class FileSlice(NamedTuple):
     """An Entry: `size` bytes of a file, from `offset` on, such as a member of a plain tar."""
 
     key: str
@@ -56,7 +56,10 @@ class FileSlice:
     offset: int
     size: int
     named: bool = False
-    read_at_once: ClassVar[bool] = False
+
+    @property
+    def read_at_once(self) -> bool:
+        return False
 
     @property
     def version(self) -> int | None:
@@ -80,15 +83,14 @@ class FileSlice:
             yield Opened(self.size, read)
 
 
-@dataclass(frozen=True, slots=True)
 class StandardInput:
     """An Entry: one image on standard input."""
 
-    key: ClassVar[str] = STDIN
-    named: ClassVar[bool] = True
-    size: ClassVar[None] = None
-    version: ClassVar[None] = None
-    read_at_once: ClassVar[bool] = True
+    key = STDIN
+    named = True
+    size = None
+    version = None
+    read_at_once = True
 
     @contextmanager
     def open(self, source: str) -> Iterator[Opened]:
