@@ -33,6 +33,14 @@ PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 torch.set_num_threads(1)
 
 
+# Files of few and long tests. They go first, so that no process is left alone with one of them at the end.
+LONG_FILES = ("test_core_checks.py", "test_scratch.py", "test_fork.py", "test_mixer.py", "test_groups.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Whatever number a test has set, the next one begins with one."""
