@@ -242,6 +242,7 @@ def shared_flags(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..
     return decorate
 
 
+@functools.cache  # several commands share a fold, and every start pays for its flags
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Each by keyword, its annotation evaluated, unless it is one of FOLDS."""
     return [
