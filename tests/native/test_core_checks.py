@@ -66,15 +66,18 @@ def test_every_row_as_shipped(build_and_run: Callable[..., str]) -> None:
 UNSANITIZED = f"-DGMIXER_UNSANITIZED={';'.join({'avx512', 'avx2', 'neon'} - {*available_isas()})}"
 
 
+@pytest.mark.slow
 def test_no_address_is_wrong_and_nothing_undefined(build_and_run: Callable[..., str]) -> None:
     output = build_and_run("-DGMIXER_SANITIZE=address,undefined", UNSANITIZED)
     assert_all_ran(output, available_isas(), "overrun", "leak", "overflow")
 
 
+@pytest.mark.slow
 def test_threads_do_not_race(build_and_run: Callable[..., str]) -> None:
     assert_all_ran(build_and_run("-DGMIXER_SANITIZE=thread", UNSANITIZED), available_isas(), "race")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() in ("aarch64", "arm64"), reason="this is such a machine: the tests above ran")
 def test_arm64_under_emulation(build_and_run: Callable[..., str], need: Need) -> None:
     need(shutil.which("aarch64-linux-gnu-g++"), "a compiler for arm64", debian="g++-aarch64-linux-gnu")
