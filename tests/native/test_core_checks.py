@@ -58,6 +58,7 @@ def assert_all_ran(output: str, isas: list[str], *reported: str) -> None:
     assert set(re.findall(r"reports_(\w+) \.+ +Passed", output)) == set(reported)
 
 
+@pytest.mark.slow
 def test_every_row_as_shipped(build_and_run: Callable[..., str]) -> None:
     assert_all_ran(build_and_run(), available_isas())
 
