@@ -154,7 +154,7 @@ def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:
     """
     if runtime not in list(_RUNTIMES):
         raise InputError(f"runtime is {runtime!r}; wanted {' or '.join(map(repr, _RUNTIMES))}")
-    given = {option: value for option, value in given.items() if value is not _NOT_GIVEN.get(option, given)}
+    given = {o: value for o, value in given.items() if o not in _NOT_GIVEN or value is not _NOT_GIVEN[o]}
     own = [field.name for field in fields(_RUNTIMES[runtime])]
     for option, value in given.items():
         if option not in own:
