@@ -14,12 +14,12 @@ def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
     If the block raises, the new file is deleted, and the old file stays. The new file gets the permissions that the
     umask gives every new file, even if the block wrote a private temporary file, as safetensors does.
-    shared: other processes may write the same `path` at the same time.
+    shared: others may write the same `path` at the same time. Each file is whole, and the last one stays.
 
     Raises OSError where the folder cannot be written to, before the block runs; FileNotFoundError where the block wrote
     nothing.
     """
-    unfinished = path.with_name(f".{path.name}.{f'{os.getpid()}.' if shared else ''}unfinished")
+    unfinished = path.with_name(f".{path.name}.{f'{_unique()}.' if shared else ''}unfinished")
     mode = check_writable(path)
     try:
         yield unfinished
@@ -37,7 +37,7 @@ def check_writable(path: Path) -> int:
 
     Raises OSError, with the name of `path`, where a new file cannot be made.
     """
-    trial = path.with_name(f".{path.name}.{os.getpid()}.trial")
+    trial = path.with_name(f".{path.name}.{_unique()}.trial")
     try:
         with open(trial, "wb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -45,3 +45,8 @@ def check_writable(path: Path) -> int:
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     return mode
+
+
+def _unique() -> str:
+    """Random, because the processes of two containers may have the same number."""
+    return os.urandom(8).hex()

@@ -5,6 +5,7 @@ B images, C channels, K classes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.data import Preprocess
@@ -22,6 +24,7 @@ from gmixer.options import Ask
 from gmixer.prediction import Answerer, Preparer, run, stack
 from gmixer.results import Embedding, Prediction, Result
 from gmixer.runtimes import Output, Runtime
+from gmixer.sources.fetching import Fetch, fetch_ahead
 from gmixer.weights import Checkpoint
 
 OnError = Literal["raise", "return"]
@@ -161,7 +164,7 @@ class Predictor:
         """A result for each image of any iterable, in its order, in constant memory.
 
         An image that cannot be read yields its ImageError; all other results are unchanged. An ImageError among the
-        images is yielded as it is. rollup_at: as in `classify`.
+        images is yielded as it is. rollup_at: as in `classify`. Raises InputError for one image, such as a str.
 
         `stream` pulls images until a batch is full. A caller that collects batches itself, such as a server, uses
         Preparer, run and Answerer (gmixer.prediction).
@@ -180,7 +183,11 @@ class Predictor:
         self, images: Iterable[ImageLike | ImageError]
     ) -> Generator[FeaturesAndLogits | ImageError, None, None]:
         """The features (C,) and logits (K,) of each image, or its ImageError, in order: `stream` without classes."""
-        with closing(self._prepare.batches(images, size=self.runtime.batch_hint)) as batches:
+        _check_many(images)
+        with (
+            fetch_ahead(images, self.preprocess.reading) as fetched,
+            closing(self._prepare.batches(fetched, size=self.runtime.batch_hint)) as batches,
+        ):
             for batch in batches:
                 tensors = [prepared for prepared in batch if not isinstance(prepared, ImageError)]
                 output = run(self.runtime, tensors) if tensors else None
@@ -207,8 +214,23 @@ class Predictor:
         self.answer.check(Ask(rollup_at=at))
 
     @cached_property
-    def _prepare(self) -> Preparer[ImageLike]:
-        return Preparer(self.preprocess)
+    def _prepare(self) -> Preparer[ImageLike | Fetch]:
+        return Preparer(self._tensor_of)
+
+    def _tensor_of(self, image: ImageLike | Fetch) -> NDArray[np.float32]:
+        if isinstance(image, Fetch):
+            return self.preprocess(image.read(), name=image.url)
+        return self.preprocess(image)
+
+
+def _check_many(images: object) -> None:
+    """Raises InputError for a single image: iterating over it gives letters, numbers or rows."""
+    is_one_array = isinstance(images, np.ndarray) and images.ndim < 4
+    if is_one_array or isinstance(images, str | bytes | bytearray | memoryview | os.PathLike | Image.Image):
+        raise InputError(
+            f"images is a single {type(images).__name__}; wanted several images: pass a list, as in [image], or call "
+            "classify, embed or predict for one image"
+        )
 
 
 def _as_list(images: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:

@@ -64,16 +64,18 @@ def test_json_is_the_documented_object(folder: Path) -> None:
     assert [row["path"] for row in rows] == [
         f"{folder}/b.jpg",
         f"{folder}/deep/er/a.webp",
+        f"{folder}/deep/fake.jpg",
         f"{folder}/z.png",
         f"{folder}/notes.txt",
     ]
     good = rows[0]
     assert list(good) == ["path", "model", "predictions"] and len(good["predictions"]) == 2
     assert list(good["predictions"][0]) == ["index", "synset", "label", "probability"]
-    assert list(rows[2]) == ["path", "error"] and rows[2]["error"]["kind"] == "corrupt"
-    assert rows[3]["error"]["kind"] == "not_image", "a named file always gets a row"
+    assert list(rows[2]) == ["path", "error"] and rows[3]["error"]["kind"] == "corrupt"
+    assert rows[2]["error"]["kind"] == "not_image" and "starts like HTML" in rows[2]["error"]["message"]
+    assert rows[4]["error"]["kind"] == "not_image", "a named file always gets a row"
     assert finished.returncode == 1
-    assert finished.stderr == "2 of 4 could not be read; 2 files are no image and left out\n"
+    assert finished.stderr == f"3 of 5 could not be read; 1 file is no image and left out ({folder}/notes.txt)\n"
 
 
 def test_rows_equal_the_librarys_answers(photos: list[Path], predictor: gmixer.Predictor) -> None:
@@ -84,9 +86,9 @@ def test_rows_equal_the_librarys_answers(photos: list[Path], predictor: gmixer.P
 def test_csv_has_a_header_and_one_row_for_each_image(folder: Path) -> None:
     finished = call("classify", folder, "--csv", "-k", 3)
     rows = list(csv.DictReader(io.StringIO(finished.stdout)))
-    assert [Path(row["path"]).name for row in rows] == ["b.jpg", "a.webp", "z.png"]
+    assert [Path(row["path"]).name for row in rows] == ["b.jpg", "a.webp", "fake.jpg", "z.png"]
     assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_3"]) > 0
-    assert rows[2]["error_kind"] == "corrupt" and rows[2]["label_1"] == ""
+    assert [row["error_kind"] for row in rows[2:]] == ["not_image", "corrupt"] and rows[3]["label_1"] == ""
 
 
 def test_threshold_keeps_the_row(photos: list[Path]) -> None:
@@ -374,8 +376,8 @@ def test_embed_writes_vectors_paths_and_failures(folder: Path, predictor: gmixer
     with np.load(output) as stored:  # without allow_pickle
         assert stored["paths"].tolist() == [f"{folder}/b.jpg", f"{folder}/deep/er/a.webp"]
         np.testing.assert_array_equal(stored["vectors"], predictor.embed(stored["paths"].tolist()).vectors)
-        assert stored["failed_paths"].tolist() == [f"{folder}/z.png"]
-        assert stored["failed_kinds"].tolist() == ["corrupt"] and stored["failed_messages"][0]
+        assert stored["failed_paths"].tolist() == [f"{folder}/deep/fake.jpg", f"{folder}/z.png"]
+        assert stored["failed_kinds"].tolist() == ["not_image", "corrupt"] and all(stored["failed_messages"])
         assert str(stored["model"]) == "gmixer_8_64.distill_in1k"
     assert [path.name for path in folder.glob(".out*")] == [], "nothing unfinished is left"
     assert output.stat().st_mode & 0o777 == (folder / "notes.txt").stat().st_mode & 0o777

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gmixer.errors import ImageError
-from gmixer.sources.entry import Entry, may_be_image
+from gmixer.sources.entry import Entry, NoFile, may_be_image, read_head
 from gmixer.sources.listing import Listing, list_files
 from gmixer.sources.local import LocalFile
 
@@ -70,17 +70,23 @@ def test_hidden_ones_are_left_out_of_folders(tmp_path: Path) -> None:
     assert keys([tmp_path / ".thumbs"]) == [f"{tmp_path}/.thumbs/b.jpg"]
 
 
-def test_links_to_files_count_and_links_to_folders_do_not(tmp_path: Path) -> None:
+def test_links_to_files_count_and_what_is_no_file_is_told_apart(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.jpg", "elsewhere/b.jpg")
     (tmp_path / "in/link.jpg").symlink_to(tmp_path / "elsewhere/b.jpg")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")
     (tmp_path / "in/broken.jpg").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "in/pipe.jpg")
-    assert keys([tmp_path / "in"]) == [
-        f"{tmp_path}/in/a.jpg",
-        f"{tmp_path}/in/link.jpg",
+    (tmp_path / "in/broken").symlink_to(tmp_path / "nowhere")
+    found = entries([tmp_path / "in"])
+    assert [entry.key for entry in found] == [
+        f"{tmp_path}/in/{name}" for name in ("a.jpg", "broken", "broken.jpg", "link.jpg", "loop", "pipe.jpg")
     ]
-    assert len(entries([tmp_path / "in/loop"])) == 2  # typed, so followed
+    assert [Path(entry.key).name for entry in found if isinstance(entry, NoFile)] == ["broken", "loop"]
+    for name, words in (("broken.jpg", "is a link to a file that does not exist"), ("pipe.jpg", "is a pipe")):
+        (entry,) = (entry for entry in found if entry.key.endswith(name))
+        with pytest.raises(ImageError, match=words):
+            read_head(entry)
+    assert len(entries([tmp_path / "in/loop"])) == 6  # typed, so followed
 
 
 def test_an_unreadable_folder_is_reported_and_the_rest_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +109,9 @@ def test_an_unreadable_folder_is_reported_and_the_rest_goes_on(tmp_path: Path, m
     assert isinstance(named, ImageError) and named.source == f"{tmp_path}/locked"
     listing = Listing([os.fspath(tmp_path)])
     assert listing.count() == 3
-    assert [entry.args if isinstance(entry, ImageError) else entry for entry in listing] == [first, locked.args, last]
+    ((path, listed),) = listing
+    assert path == os.fspath(tmp_path)
+    assert [entry.args if isinstance(entry, ImageError) else entry for entry in listed] == [first, locked.args, last]
 
 
 @needs_permissions
@@ -155,7 +163,7 @@ def test_counting_first_walks_a_folder_once(tmp_path: Path, monkeypatch: pytest.
     assert listing.count() == len(wanted) == 60 * 40 + 3
     assert len(walked) == 61
     for _ in range(2):
-        *found, refused = listing
+        *found, refused = (entry for _, listed in listing for entry in listed)
         assert found == wanted[:-1]
         assert isinstance(refused, ImageError) and refused.kind == "refused"
     assert len(walked) == 61
@@ -166,7 +174,8 @@ def test_an_uncounted_listing_reads_as_it_goes(tmp_path: Path, monkeypatch: pyte
     walked = []
     scandir = os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: walked.append(path) or scandir(path))
-    assert next(iter(Listing([tmp_path]))) == LocalFile(f"{tmp_path}/a/1.jpg")
+    _, listed = next(iter(Listing([tmp_path])))
+    assert next(listed) == LocalFile(f"{tmp_path}/a/1.jpg")
     assert len(walked) == 2
 
 
@@ -181,13 +190,15 @@ def test_a_local_file_knows_its_size_and_version(tmp_path: Path) -> None:
     assert (missing.size, missing.version) == (None, None)
 
 
-def test_may_be_image_goes_by_content(tmp_path: Path) -> None:
+def test_may_be_image_goes_by_name_or_content(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "image.txt", "PNG")
-    touch(tmp_path, "text.jpg")
-    (tmp_path / "empty.jpg").touch()
+    touch(tmp_path, "text.jpg", "text.txt")
+    (tmp_path / "empty.JPG").touch()
+    (tmp_path / "empty").touch()
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     assert may_be_image(LocalFile(f"{tmp_path}/image.txt"))
-    assert not may_be_image(LocalFile(f"{tmp_path}/text.jpg"))
-    assert not may_be_image(LocalFile(f"{tmp_path}/empty.jpg"))
+    assert may_be_image(LocalFile(f"{tmp_path}/text.jpg")) and may_be_image(LocalFile(f"{tmp_path}/empty.JPG"))
+    assert not may_be_image(LocalFile(f"{tmp_path}/text.txt")) and not may_be_image(LocalFile(f"{tmp_path}/empty"))
+    assert not may_be_image(NoFile(f"{tmp_path}/link.jpg", "is a link to a folder"))
     assert may_be_image(LocalFile(f"{tmp_path}/phone.heic"))  # an image, though one that gets an error for an answer
     assert may_be_image(LocalFile(f"{tmp_path}/gone.jpg"))  # in doubt it is read, and decode says what is wrong

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmixer.bench.row import threads_in_words
 from gmixer.errors import InputError, missing_extra
+from gmixer.files import atomic_write, check_writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,11 +27,9 @@ def check_plot(path: Path) -> None:
         raise missing_extra("--plot", "matplotlib", "bench")
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"--plot {path}: wanted a name that ends with {', '.join(FORMATS)}")
-    new = not path.exists()
-    with open(path, "ab"):
-        pass
-    if new:
-        path.unlink()
+    if path.is_dir():
+        raise InputError(f"--plot {path} is a folder; wanted the name of a file")
+    check_writable(path)
 
 
 def plot_forward(rows: Sequence[ForwardRow], machine: Machine, path: Path) -> None:
@@ -59,7 +58,8 @@ def plot_forward(rows: Sequence[ForwardRow], machine: Machine, path: Path) -> No
         axes.minorticks_off()
         axes.set_xlabel("batch")
         axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    with atomic_write(path, shared=True) as unfinished:
+        figure.savefig(unfinished, format=path.suffix[1:].lower(), dpi=150)
 
 
 def new_figure(

@@ -62,8 +62,8 @@ app.command()(validate.validate)
 def main() -> None:
     """The console script.
 
-    Exit status: 0 all is well, 1 some images failed, 2 the command could not run, 130 interrupted. If the reader of a
-    pipe closes it, such as `head`, SIGPIPE ends the command, like other tools.
+    Exit status: 0 all is well, 1 some images failed (classify, embed, validate), 2 the command could not run, 130
+    interrupted. If the reader of a pipe closes it, such as `head`, SIGPIPE ends the command, like other tools.
     """
     # numpy's BLAS would start threads that spin beside ours. The commands have no large products for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -46,7 +46,8 @@ def classify(
 ) -> None:
     """Classify images: print the most probable classes of each image.
 
-    Exit status: 0 all images were read, 1 some images could not be read, 2 the command could not run.
+    Exit status: 0 all images were read, 1 some images could not be read or a folder or an archive holds none, 2 the
+    command could not run.
     """
     from dataclasses import replace
     from functools import partial
@@ -54,6 +55,7 @@ def classify(
     from gmixer.cli.opening import best_model, file_progress, open_model
     from gmixer.cli.terminal import own_stderr
     from gmixer.rows.answers import Answer, open_answers
+    from gmixer.rows.text import printable
     from gmixer.sources.inputs import Inputs
 
     if as_json and as_csv:
@@ -74,5 +76,5 @@ def classify(
         for path, result in inputs.results(partial(predictor.stream, k=k, rollup_at=rollup_at)):
             view.row(Answer(path, result if isinstance(result, Exception) else result.prediction.above(threshold)))
     if summary := inputs.summary():
-        print(summary, file=sys.stderr)
+        print(printable(summary), file=sys.stderr)
     raise typer.Exit(1 if inputs.failed else 0)

@@ -43,7 +43,8 @@ def embed(
 
     model and image_px name the model and its input size.
 
-    Exit status: 0 all images were read, 1 some images could not be read, 2 the command could not run.
+    Exit status: 0 all images were read, 1 some images could not be read or a folder or an archive holds none, 2 the
+    command could not run.
     """
     from dataclasses import replace
 
@@ -70,7 +71,7 @@ def embed(
     for path, failure in failures if len(failures) <= HANDFUL else ():  # the file names all of them
         typer.echo(f"{printable(path)}: {failure.reason}", err=True)
     written = f"{output}: {inputs.answered - inputs.failed} × {predictor.model.channels} float32"
-    typer.echo("; ".join(filter(None, [written, inputs.summary()])), err=True)
+    typer.echo(printable("; ".join(filter(None, [written, inputs.summary()]))), err=True)
     raise typer.Exit(1 if failures else 0)
 
 

@@ -96,7 +96,9 @@ def train(
     After an interruption, the same command continues the run, to the same weights.
     Under torchrun it uses several processes.
 
-    Exit status: 0 trained, 2 the command could not run, 130 interrupted.
+    Images that cannot be read are named, and left out of the training.
+
+    Exit status: 0 the model is trained, also without some images, 2 the command could not run, 130 interrupted.
     """
     # Before torch is imported. Otherwise its waiting threads take the processors that make the next batches: measured
     # 12 images a second instead of 18, on two shared cores.

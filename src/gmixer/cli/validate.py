@@ -74,7 +74,8 @@ def validate(
 
     By default it ignores the EXIF orientation, like timm. classify, embed and train apply it.
 
-    Exit status: 0 all images were read, 1 some images were not read and not counted, 2 the command could not run.
+    Exit status: 0 all images were read, 1 some images were not read and not counted, 2 the command could not run or no
+    image was read.
     """
     from gmixer.cli.opening import open_model
     from gmixer.cli.terminal import own_stderr

@@ -20,10 +20,11 @@ from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.entry import MEMBER_MARK, read
+from gmixer.sources.image_names import IMAGE_ENDINGS
 from gmixer.sources.local import FileSlice
 from gmixer.sources.sniff import is_image
 
-IMAGES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "img", "image")
+IMAGES = IMAGE_ENDINGS | {"img", "image"}
 LABELS = ("cls", "json", "txt")  # the first one in a sample counts
 MAX_LABEL_BYTES = 2**20  # guessed: a json with a long caption
 

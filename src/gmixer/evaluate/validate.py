@@ -9,13 +9,15 @@ from importlib import metadata
 from typing import Any
 
 from gmixer.datasets import LabeledImages
-from gmixer.errors import ImageError
+from gmixer.errors import ImageError, InputError
 from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
 from gmixer.evaluate.outcomes import Outcomes, score_images
 from gmixer.evaluate.published import Published, SetName, published
 from gmixer.evaluate.sets import open_set
 from gmixer.labels.imagenet import Label
 from gmixer.predictor import Predictor
+
+NAMED = 3  # images in the error where none can be read
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def validate(
     """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
 
     on_progress: called with how many images are done, and with their total number.
-    Raises InputError if data and model do not fit. Images that cannot be read are listed, and do not count.
+    Raises InputError if data and model do not fit, and if no image can be read. Images that cannot be read are listed,
+    and do not count.
     """
     predictor.require_classes()
     test = open_set(source, predictor.labels, of, real_labels=real_labels, reading=predictor.preprocess.reading)
@@ -119,6 +122,8 @@ def validate(
         allowed=test.allowed,
         on_progress=lambda done: on_progress(done, len(test.numbers)),
     )
+    if not len(outcomes.image):
+        raise _nothing_measured(os.fspath(source), unreadable)
     error, bins = calibration(outcomes)
     return Validated(
         model=predictor.name,
@@ -138,6 +143,14 @@ def validate(
         # A folder may have the name of a published model; only the catalogue's own weights have its figures.
         published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
     )
+
+
+def _nothing_measured(source: str, unreadable: Sequence[ImageError]) -> InputError:
+    if not unreadable:
+        return InputError(f"{source} has no image that counts in this set; wanted one or more to measure the answers by")
+    more = f"; … and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
+    named = "; ".join(map(str, unreadable[:NAMED])) + more
+    return InputError(f"{source} has no image that can be read ({named}); wanted one or more to measure the answers by")
 
 
 def _pipeline(predictor: Predictor) -> str:

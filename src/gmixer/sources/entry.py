@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol
 
 from gmixer.errors import ImageError
 from gmixer.options import Limits
+from gmixer.sources.image_names import is_called_image
 from gmixer.sources.sniff import HEAD_BYTES, is_image
 
 _MIN_CHUNK_BYTES, _MAX_CHUNK_BYTES = 2**16, 2**20
@@ -61,6 +63,21 @@ class Entry(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class NoFile:
+    """An Entry that a folder holds and that is never read: a link to a folder, a broken link, a pipe or a device."""
+
+    key: str
+    what: str  # in an error: "is a link to a folder"
+    named: ClassVar[bool] = False
+    size: ClassVar[None] = None
+    version: ClassVar[None] = None
+    read_at_once: ClassVar[bool] = False
+
+    def open(self, source: str) -> AbstractContextManager[Opened]:
+        raise ImageError("unreadable", f"{self.what}, not an image", source)
+
+
 def read(entry: Entry, limits: Limits, *, source: str | None = None) -> bytes:
     """All bytes of the entry. source: its name in errors; None: its key.
 
@@ -89,12 +106,16 @@ def read_head(entry: Entry) -> bytes:
 
 
 def may_be_image(entry: Entry) -> bool:
-    """Whether a file found in a folder or an archive should be read, by its first bytes.
+    """Whether a file found in a folder or an archive should be read, by its name or else by its first bytes.
 
-    False for an empty file, and for one that does not start like an image. True for an image format that gmixer
-    recognizes but does not read (HEIC, JPEG XL …), and for an entry that cannot be opened: reading it then gives the
-    error, so no file is lost silently.
+    True for a file that is called like an image, whatever it holds: reading it gives the image or the error, so none is
+    lost silently. True under any other name for a file that starts like an image, also of a format that gmixer does not
+    read (JPEG 2000, Photoshop …), and for a file that cannot be opened. False for all others.
     """
+    if isinstance(entry, NoFile):
+        return False
+    if is_called_image(entry.key):
+        return True
     try:
         return is_image(read_head(entry))
     except ImageError:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from gmixer.errors import ImageError
 from gmixer.options import Reading
-from gmixer.sources.entry import may_be_image, read
+from gmixer.sources.entry import MEMBER_MARK, Entry, NoFile, may_be_image, read
 from gmixer.sources.listing import Listing
 from gmixer.sources.local import STDIN, StandardInput
 
 Image: TypeAlias = str | bytes | ImageError
 Answer = TypeVar("Answer")
 
+NAMED = 3  # of the files without a row
+_ARCHIVE_ENDINGS = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".cbz")
+
 
 class Inputs:
-    """The images of a command line; `-` is one image on standard input. Memory holds the images in flight."""
+    """The images of a command line; `-` is one image on standard input. Memory holds the images in flight.
+
+    A folder or an archive without an image gets a row of its own, with an error.
+    """
 
     def __init__(self, paths: Sequence[str], reading: Reading) -> None:
         # "-" is standard input even if a file or folder has this name: that is ./-
@@ -26,7 +34,12 @@ class Inputs:
         self._reading = reading
         self.answered = 0  # rows given, with a result or an error
         self.failed = 0
-        self.skipped = 0  # files in folders and archives that are no images
+        self._others = _LeftOut("file is no image and left out", "files are no image and left out")
+        self._archives = _LeftOut(
+            "archive is left out, because it was not named itself",
+            "archives are left out, because they were not named themselves",
+        )
+        self._no_files = _LeftOut("link or pipe is left out", "links or pipes are left out")
         self.on_progress: Callable[[int], None] = lambda files: None
 
     @cached_property
@@ -51,31 +64,78 @@ class Inputs:
         for result in stream(images()):
             self.answered += 1
             self.failed += isinstance(result, ImageError)
-            self.on_progress(self.answered + self.skipped)
+            self.on_progress(self.answered + sum(left_out.count for left_out in self._all_left_out))
             yield in_flight.popleft(), result
 
     def summary(self) -> str:
-        """One line on the files without a result; empty if every file has one."""
-        parts = []
-        if self.failed:
-            parts.append(f"{self.failed} of {self.answered} could not be read")
-        if self.skipped:
-            parts.append(f"{self.skipped} {'file is' if self.skipped == 1 else 'files are'} no image and left out")
-        if not self.answered and not parts:
-            parts.append("no images found")
-        return "; ".join(parts)
+        """One line on the files without a result; empty if every file has one. It holds names of files as they are."""
+        parts = [f"{self.failed} of {self.answered} could not be read"] if self.failed else []
+        return "; ".join(parts + [str(left_out) for left_out in self._all_left_out if left_out.count])
+
+    @property
+    def _all_left_out(self) -> tuple[_LeftOut, ...]:
+        return self._others, self._archives, self._no_files
 
     def _images(self) -> Iterator[tuple[str, Image]]:
-        """(path as typed, the path again, bytes or an error); files that are no images are left out."""
-        for entry in self._listing:
-            if isinstance(entry, ImageError):
-                yield entry.source, entry
-            elif not entry.named and not may_be_image(entry):
-                self.skipped += 1
-            elif entry.read_at_once:
-                try:
-                    yield entry.key, read(entry, self._reading.limits)
-                except ImageError as error:
-                    yield entry.key, error
-            else:
-                yield entry.key, entry.key
+        """(path as typed, the path again, bytes or an error). Files that are no images are left out."""
+        for path, entries in self._listing:
+            found, left_out = False, _LeftOut("", "")
+            for entry in entries:
+                if isinstance(entry, ImageError):
+                    found = True
+                    yield entry.source, entry
+                elif not entry.named and not may_be_image(entry):
+                    left_out.add(os.path.basename(entry.key).rpartition(MEMBER_MARK)[2])
+                    self._leave_out(entry)
+                else:
+                    found = True
+                    yield self._image(entry)
+            if not found:  # a named file is always found
+                assert isinstance(path, str)
+                yield path, _without_image(path, left_out)
+
+    def _image(self, entry: Entry) -> tuple[str, Image]:
+        if not entry.read_at_once:
+            return entry.key, entry.key
+        try:
+            return entry.key, read(entry, self._reading.limits)
+        except ImageError as error:
+            return entry.key, error
+
+    def _leave_out(self, entry: Entry) -> None:
+        if isinstance(entry, NoFile):
+            self._no_files.add(entry.key)
+        elif entry.key.lower().endswith(_ARCHIVE_ENDINGS):
+            self._archives.add(entry.key)
+        else:
+            self._others.add(entry.key)
+
+
+@dataclass(slots=True)
+class _LeftOut:
+    """How many files are left out, and the first of their names. one, several: what is said of them."""
+
+    one: str
+    several: str
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if self.count <= NAMED:
+            self.names.append(name)
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.one if self.count == 1 else self.several} ({self.named})"
+
+    @property
+    def named(self) -> str:
+        return ", ".join(self.names) + (" …" if self.count > NAMED else "")
+
+
+def _without_image(path: str, left_out: _LeftOut) -> ImageError:
+    """left_out: the files in it, by their names alone."""
+    what = "folder" if os.path.isdir(path) else "archive"
+    if not left_out.count:
+        return ImageError("empty", f"the {what} holds no files; hidden files (.name) do not count", path)
+    return ImageError("not_image", f"the {what} holds no image, only {left_out.named}", path)

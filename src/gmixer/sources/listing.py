@@ -9,7 +9,8 @@ from itertools import groupby
 from gmixer.errors import ImageError
 from gmixer.prefetch import batches
 from gmixer.sources.address import entry_at, is_local
-from gmixer.sources.entry import Entry, read_head
+from gmixer.sources.entry import Entry, NoFile, read_head
+from gmixer.sources.image_names import is_called_image
 from gmixer.sources.local import LocalFile, reason_of
 from gmixer.sources.sniff import archive_format
 
@@ -23,7 +24,8 @@ def list_files(paths: Path | Iterable[Path | Entry]) -> Iterator[Entry | ImageEr
 
     A named file is listed even if it does not exist or is no image; an Entry is listed as it is. A folder gives the
     files of all its folders, in the sorted order of their paths, images or not: `may_be_image` tells them apart. Hidden
-    files and folders (`.name`), links to folders and broken links are left out.
+    files and folders (`.name`) are left out. A link to a folder is not followed, because it may lead in a circle: it is
+    listed as a NoFile, as broken links, pipes and devices are, unless they are called like an image.
 
     A tar or zip archive, recognized by its content, gives its members as `archive.members` does. An archive found in a
     folder or in another archive is not opened: it is listed as any file is.
@@ -37,11 +39,11 @@ def list_files(paths: Path | Iterable[Path | Entry]) -> Iterator[Entry | ImageEr
 
 
 class Listing:
-    """`list_files` of several paths. Counting first is possible, and does not walk a folder twice."""
+    """The files of each of several paths. Counting first is possible, and does not walk a folder twice."""
 
     def __init__(self, paths: Sequence[Path | Entry]) -> None:
         self._paths = paths
-        self._kept: list[str | Entry | ImageError] | None = None
+        self._kept: list[list[str | Entry | ImageError]] | None = None
 
     def count(self) -> int | None:
         """How many entries there are. None with an archive, which would have to be read completely.
@@ -50,25 +52,30 @@ class Listing:
         """
         if any(isinstance(path, str | os.PathLike) and is_archive(os.fsdecode(path)) for path in self._paths):
             return None
-        kept: list[str | Entry | ImageError] = []
         total = 0
-        found = (found for path in self._paths for found in _found(path))
-        for is_path, group in groupby(found, lambda found: isinstance(found, str)):
-            for some in batches(group, _KEPT_TOGETHER):
-                total += len(some)
-                kept += ["\0".join(some)] if is_path else some  # type: ignore[arg-type] # only paths are str
-        self._kept = kept
+        all_kept = []
+        for path in self._paths:
+            kept: list[str | Entry | ImageError] = []
+            for is_path, group in groupby(_found(path), lambda found: isinstance(found, str)):
+                for some in batches(group, _KEPT_TOGETHER):
+                    total += len(some)
+                    kept += ["\0".join(some)] if is_path else some  # type: ignore[arg-type] # only paths are str
+            all_kept.append(kept)
+        self._kept = all_kept
         return total
 
-    def __iter__(self) -> Iterator[Entry | ImageError]:
-        if self._kept is None:
-            yield from list_files(self._paths)
-            return
-        for kept in self._kept:
-            if isinstance(kept, str):
-                yield from map(LocalFile, kept.split("\0"))
-            else:
-                yield kept
+    def __iter__(self) -> Iterator[tuple[Path | Entry, Iterator[Entry | ImageError]]]:
+        """Each path, and what `list_files` gives for it. Use one up before the next."""
+        for i, path in enumerate(self._paths):
+            yield path, list_files([path]) if self._kept is None else _unpacked(self._kept[i])
+
+
+def _unpacked(kept: Iterable[str | Entry | ImageError]) -> Iterator[Entry | ImageError]:
+    for some in kept:
+        if isinstance(some, str):
+            yield from map(LocalFile, some.split("\0"))
+        else:
+            yield some
 
 
 def is_archive(path: str) -> bool:
@@ -105,40 +112,46 @@ def _found(path: Path | Entry) -> Iterator[str | Entry | ImageError]:
             yield error
 
 
-def _walk(root: str) -> Iterator[str | ImageError]:
+def _walk(root: str) -> Iterator[str | NoFile | ImageError]:
     # Our own stack: folders may be nested deeper than Python's recursion limit.
-    levels = [iter([os.path.join(root, "")])]
+    levels: list[Iterator[str | NoFile]] = [iter([os.path.join(root, "")])]
     while levels:
-        path = next(levels[-1], None)
-        if path is None:
+        found = next(levels[-1], None)
+        if found is None:
             levels.pop()
-        elif not path.endswith("/"):
-            yield path
+        elif isinstance(found, NoFile) or not found.endswith("/"):
+            yield found
         else:
             try:
-                levels.append(iter(_children(path)))
+                levels.append(iter(_children(found)))
             except OSError as error:
-                folder = root if len(levels) == 1 else path.rstrip("/")
+                folder = root if len(levels) == 1 else found.rstrip("/")
                 yield ImageError("unreadable", f"the folder cannot be read: {reason_of(error)}", folder)
 
 
-def _children(folder: str) -> list[str]:
+def _children(folder: str) -> list[str | NoFile]:
     """Paths of the files and folders in `folder`, sorted; those of folders end in "/".
 
     Sorting them with that slash makes the whole walk follow the order of `sorted(paths)`.
     """
     with os.scandir(folder) as entries:
-        visible = (entry for entry in entries if not entry.name.startswith("."))
-        return sorted(entry.path + "/" if _is_folder(entry) else entry.path for entry in visible if _is_wanted(entry))
+        return sorted((_child(entry) for entry in entries if not entry.name.startswith(".")), key=_path_of)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False)
-
-
-def _is_wanted(entry: os.DirEntry[str]) -> bool:
-    """True for folders and regular files; False for links to folders, which may loop, and for pipes and devices."""
+def _child(entry: os.DirEntry[str]) -> str | NoFile:
+    if entry.is_dir(follow_symlinks=False):
+        return entry.path + "/"
     try:
-        return _is_folder(entry) or entry.is_file()
+        if entry.is_file():
+            return entry.path
+        if entry.is_dir():
+            return NoFile(entry.path, "is a link to a folder")
     except OSError:
-        return True  # a link into a place without permission: reading it gives the error
+        return entry.path  # a link into a place without permission: reading it gives the error
+    if is_called_image(entry.name):
+        return entry.path  # reading it gives the error, so a broken link to an image is not lost silently
+    return NoFile(entry.path, "is a broken link, a pipe or a device")
+
+
+def _path_of(child: str | NoFile) -> str:
+    return child if isinstance(child, str) else child.key

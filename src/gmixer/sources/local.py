@@ -117,9 +117,10 @@ def open_regular(path: str, source: str) -> Iterator[FileIO]:
                 )
             yield file
     except (FileNotFoundError, NotADirectoryError):
-        raise ImageError("missing", "no such file", source) from None
+        reason = "is a link to a file that does not exist" if os.path.islink(path) else "no such file"
+        raise ImageError("missing", reason, source) from None
     except IsADirectoryError:
-        raise ImageError("unreadable", "is a folder, not an image", source) from None
+        raise ImageError("unreadable", "is a folder, not an image: pass the images in it", source) from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise ImageError("unreadable", f"cannot be read: {reason_of(error)}", source) from None
 

@@ -4,6 +4,7 @@ recipe.py            TrainRecipe, ProbeRecipe: everything that decides the resul
 recipe_file.py       recipes as TOML; recipes/ holds the shipped ones
 run.py               train: all steps of a run
 run_dir.py           the folder of a run: its files, and the check that it belongs to this run
+run_lock.py          alone_in: one run at a time in a folder
 run_options.py       RunOptions: what does not change the weights
 run_context.py       TrainData, RunContext: what the parts of a run share
 initial_model.py     the model that a run starts from

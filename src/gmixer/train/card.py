@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gmixer.files import atomic_write
 from gmixer.models.model_card import model_card
 from gmixer.train.run_summary import RunSummary
 from gmixer.weights.architecture import variants_of
@@ -24,5 +25,6 @@ def write_card(summary: RunSummary) -> Path:
         about=summary.about(),
     )
     path = summary.model_folder / "README.md"
-    path.write_text(card, encoding="utf-8")
+    with atomic_write(path, shared=True) as unfinished:
+        unfinished.write_text(card, encoding="utf-8")
     return path

@@ -42,7 +42,7 @@ def write_curves(folder: Path) -> Path | None:
     if png is None:
         return None
     path = folder / CURVES
-    with atomic_write(path) as unfinished:
+    with atomic_write(path, shared=True) as unfinished:
         unfinished.write_bytes(png)
     return path
 

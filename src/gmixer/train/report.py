@@ -76,7 +76,7 @@ class Pair:
 def write_report(summary: RunSummary) -> Path:
     """Writes report.html into the run's folder, complete or not at all."""
     path = summary.folder / REPORT
-    with atomic_write(path) as unfinished:
+    with atomic_write(path, shared=True) as unfinished:
         unfinished.write_text(render(summary), encoding="utf-8")
     return path
 

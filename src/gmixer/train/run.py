@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from gmixer.train.probe import fit_probe
 from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
 from gmixer.train.run_context import RunContext, TrainData
 from gmixer.train.run_dir import MODEL, bind_run_dir
+from gmixer.train.run_lock import alone_in
 from gmixer.train.run_options import RunOptions
 from gmixer.train.run_summary import RunSummary
 from gmixer.train.teacher import open_teacher
@@ -33,12 +35,14 @@ from gmixer.train.teacher import open_teacher
 class Trained:
     """folder: of the run. model_folder: for gmixer.load. outcomes: the validation part, by the model as saved.
 
+    unreadable: the images that could not be read, of both parts: name → reason.
     report: the page; None where it could not be written, and in all processes but the first.
     """
 
     folder: Path
     model_folder: Path
     outcomes: Outcomes
+    unreadable: Mapping[str, str]
     class_names: Sequence[str] | None
     report: Path | None
 
@@ -74,10 +78,11 @@ def train(
     initial = make_initial_model(recipe, parts.train, parts.val, weights)
     listener.message(initial.description)
     images = TrainData(train=parts.train, val=parts.val, config=initial.data, reading=reading)
-    with world(device) as here:
+    with world(device) as here, ExitStack() as held:
         if isinstance(recipe, ProbeRecipe) and here.size > 1:
             raise InputError(f"a probe runs in one process, not in {here.size}: start it without torchrun")
         if here.first:
+            held.enter_context(alone_in(folder))
             bind_run_dir(folder, recipe, train=parts.train, val=parts.val, reading=reading)
         context = RunContext(folder=folder, world=here, listener=listener, options=run_options)
         if isinstance(recipe, ProbeRecipe):
@@ -98,7 +103,7 @@ def train(
             reading=reading,
         )
         report = _write_summary(summary, listener)
-    return Trained(folder, folder / MODEL, outcomes, initial.class_names, report)
+    return Trained(folder, folder / MODEL, outcomes, unreadable, initial.class_names, report)
 
 
 def _train_weights(
