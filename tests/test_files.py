@@ -24,6 +24,17 @@ def test_what_was_there_stays_until_the_new_one_is_whole(shared: bool, tmp_path:
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 
 
+def test_of_two_at_the_same_time_both_are_whole_and_the_last_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with atomic_write(path, shared=True) as first:
+        first.write_text("first, long")
+        with atomic_write(path, shared=True) as second:
+            second.write_text("second")
+            assert first != second and first.read_text() == "first, long"
+        assert path.read_text() == "second"
+    assert path.read_text() == "first, long" and list(tmp_path.iterdir()) == [path]
+
+
 def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "file"):
         pass

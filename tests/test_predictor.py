@@ -26,7 +26,7 @@ from timm.models import save_for_hf
 import gmixer
 from gmixer.catalogue import VARIANTS
 from gmixer.errors import ImageError, InputError
-from gmixer.options import Precision
+from gmixer.options import DEFAULT_READING, Precision
 from gmixer.results import Result
 from gmixer.runtimes import Engine, Output
 from mixers import drawn_mixer, timm_mixer
@@ -178,6 +178,23 @@ def test_stream_is_lazy_and_keeps_order(predictor: gmixer.Predictor, photos: lis
         assert taken < i + 2 * BATCH, "a stream reads ahead by the batch it runs and the next, not more"
 
 
+@pytest.mark.parametrize(
+    "one", ["a.png", Path("a.png"), b"\x89PNG", bytearray(2), np.zeros((4, 4, 3), np.uint8), Image.new("RGB", (4, 4))]
+)
+def test_one_image_is_no_stream(one: Any, predictor: gmixer.Predictor) -> None:
+    """A str is a sequence of letters, an array one of rows."""
+    with pytest.raises(InputError, match=r"images is a single \w+; wanted several images: pass a list"):
+        next(predictor.stream(one))
+    with pytest.raises(InputError, match="images is a single"):
+        next(predictor.outputs(one))
+
+
+def test_a_stack_of_images_is_a_stream_and_a_folder_is_told(predictor: gmixer.Predictor, tmp_path: Path) -> None:
+    assert len(list(predictor.stream(np.zeros((3, 4, 4, 3), np.uint8)))) == 3
+    (error,) = predictor.stream([tmp_path])
+    assert isinstance(error, ImageError) and "is a folder, not an image: pass the images in it" in error.reason
+
+
 def overlapping(predictor: gmixer.Predictor) -> tuple[gmixer.Predictor, threading.Barrier]:
     """A predictor whose first batch runs only while an image of the second is decoded, else the barrier breaks.
 
@@ -206,6 +223,7 @@ def overlapping(predictor: gmixer.Predictor) -> tuple[gmixer.Predictor, threadin
             together.wait(20)
         return np.full((3, config.image_px, config.image_px), number, np.float32)
 
+    decode.reading = DEFAULT_READING  # type: ignore[attr-defined] # as a Preprocess has it
     return gmixer.Predictor(predictor.checkpoint, Runtime(), decode), together  # type: ignore[arg-type]
 
 

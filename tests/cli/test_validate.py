@@ -60,6 +60,27 @@ def test_images_that_cannot_be_read_are_each_named_once_and_the_status_tells(fol
     assert out.read_text().count("bad") == LISTED + 2
 
 
+def test_files_called_like_images_are_named_and_the_status_tells(folder: Path) -> None:
+    write(folder, {f"{SYNSETS[0]}/zero.jpg": b"", f"{SYNSETS[1]}/page.JPG": b"<html>", f"{SYNSETS[2]}/notes.txt": b"x"})
+    finished = call("validate", MODEL, folder)
+    assert finished.returncode == 1 and f"n = {len(SYNSETS)})" in finished.stdout
+    for line in (
+        f"not counted, cannot be read: {folder}/{SYNSETS[0]}/zero.jpg: is empty",
+        f"not counted, cannot be read: {folder}/{SYNSETS[1]}/page.JPG: starts like HTML",
+        f"1 files are no images and left out ({SYNSETS[2]}/notes.txt)",
+    ):
+        assert line in finished.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_where_no_image_can_be_read_nothing_is_measured(options: list[str], tmp_path: Path) -> None:
+    data = write(tmp_path, {f"{synset}/{i}.jpg": b"" for synset in SYNSETS[:2] for i in range(3)})
+    finished = call("validate", MODEL, data, *options)
+    assert finished.returncode == 2 and finished.stdout == ""
+    assert "has no image that can be read" in finished.stderr and "and 3 more" in finished.stderr
+    assert finished.stderr.count("is empty") == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gmixer.datasets import open_images, open_split
-from gmixer.errors import InputError
+from gmixer.errors import ImageError, InputError
 from labelled import folders, image, write
 
 
@@ -29,10 +29,25 @@ def test_what_is_no_image_is_counted_and_named(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 2, "dog": 2})
     write(tmp_path, {"cat/notes.txt": b"hello", "dog/empty.jpg": b"", "loose.png": image(9), "old/x.xml": b"<a/>"})
     images = open_images(tmp_path)
-    assert len(images) == 4 and images.classes == ("cat", "dog")
+    assert len(images) == 5 and images.classes == ("cat", "dog")
     notes = " ".join(images.notes)
-    for word in ("3 files are no images", "cat/notes.txt", "dog/empty.jpg", "loose.png", "1 folders", "old"):
+    for word in ("2 files are no images", "cat/notes.txt", "loose.png", "1 folders", "old"):
         assert word in notes
+
+
+def test_a_file_that_is_called_like_an_image_fails_when_it_is_read(tmp_path: Path) -> None:
+    folders(tmp_path, {"cat": 2, "dog": 2})
+    broken = {"cat/page.JPG": b"<html>", "dog/empty.jpg": b"", "dog/phone.heic": b"", "dog/._0.png": b"\0\5\x16\7"}
+    write(tmp_path, broken)
+    (tmp_path / "cat/broken.webp").symlink_to("absent")
+    (tmp_path / "cat/elsewhere").symlink_to(tmp_path / "dog")
+    images = open_images(tmp_path)
+    assert len(images) == 8 and not any("._" in images.name(i) for i in range(8))
+    assert images.notes == ("1 files are no images and left out (cat/elsewhere)",)
+    read = {images.key(i): i for i in range(8)}
+    assert images.read(read["dog/empty.jpg"]) == b""
+    with pytest.raises(ImageError, match="is a link to a file that does not exist"):
+        images.read(read["cat/broken.webp"])
 
 
 def test_a_class_may_be_a_link_to_a_folder(tmp_path: Path) -> None:

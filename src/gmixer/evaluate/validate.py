@@ -147,7 +147,9 @@ def validate(
 
 def _nothing_measured(source: str, unreadable: Sequence[ImageError]) -> InputError:
     if not unreadable:
-        return InputError(f"{source} has no image that counts in this set; wanted one or more to measure the answers by")
+        return InputError(
+            f"{source} has no image that counts in this set; wanted one or more to measure the answers by"
+        )
     more = f"; … and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
     named = "; ".join(map(str, unreadable[:NAMED])) + more
     return InputError(f"{source} has no image that can be read ({named}); wanted one or more to measure the answers by")
