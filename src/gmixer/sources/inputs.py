@@ -113,7 +113,7 @@ class Inputs:
 
 @dataclass(slots=True)
 class _LeftOut:
-    """How many files are left out, and the first of their names. one, several: what is said of them."""
+    """How many files are left out, and the first of their names. one, several: the words after the number."""
 
     one: str
     several: str

@@ -15,7 +15,7 @@ _held: set[int] = set()  # descriptors of locked folders
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Locks the folder, which it makes where there is none. The lock ends with the block, and with the process.
+    """Locks the folder, and makes it first if it does not exist. The lock ends with the block, and with the process.
 
     Raises InputError where another run holds it. A file system without locks gives none.
     """
