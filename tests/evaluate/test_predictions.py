@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import gmixer
-from gmixer.errors import InputError
-from gmixer.evaluate import predictions
+from gmixer.errors import ImageError, InputError
+from gmixer.evaluate import Outcomes, predictions
 from gmixer.evaluate.predictions import rows, write_predictions
 from gmixer.evaluate.validate import Validated, validate
 from gmixer.labels import imagenet_1k
 from gmixer.rows.writer import FORMATS, check_output
-from labelled import folders, write
+from labelled import folders
 
 SYNSETS = [imagenet_1k()[i].synset for i in (281, 3)]
 
@@ -48,7 +49,7 @@ def read(path: Path) -> list[dict[str, Any]]:
             {
                 "path": row["path"],
                 **{name: int(row[name]) if row[name] else None for name in ("label", "predicted")},
-                **{name: row[name] or None for name in ("label_name", "predicted_name", "error")},
+                **{name: row[name] or None for name in ("label_name", "predicted_name", "error_kind", "error_message")},
                 "probability": float(row["probability"]) if row["probability"] else None,
                 "right": {"True": True, "False": False, "": None}[row["right"]],
                 "top5": [int(c) for c in row["top5"].split()] or None,
@@ -67,7 +68,9 @@ def test_every_format_holds_the_same(
     found = read(path)
     assert found == list(rows(validated))
     assert os.listdir(tmp_path) == [path.name]
-    assert len(found) == 6 and [row["path"] for row in found if row["error"]] == [f"{folder}/{SYNSETS[0]}/1.png"]
+    failed = [row for row in found if row["error_message"]]
+    assert len(found) == 6 and [row["path"] for row in failed] == [f"{folder}/{SYNSETS[0]}/1.png"]
+    assert failed[0]["error_kind"] == "corrupt"
     for row in found[:-1]:
         classes = predictor.classify(row["path"])
         assert row["top5"] == [c.index for c in classes]
@@ -78,12 +81,10 @@ def test_every_format_holds_the_same(
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_columns_are_the_same_where_nothing_can_be_read(
-    suffix: str, validated: Validated, predictor: gmixer.Predictor, tmp_path: Path
-) -> None:
-    bad = write(tmp_path / "data", {f"{s}/a.png": b"\x89PNG\r\n\x1a\n" for s in SYNSETS})
-    write_predictions(validate(predictor, bad), tmp_path / f"bad{suffix}")
-    assert [row["error"] is None for row in read(tmp_path / f"bad{suffix}")] == [False, False]
+def test_columns_are_the_same_where_nothing_can_be_read(suffix: str, validated: Validated, tmp_path: Path) -> None:
+    bad = [ImageError("corrupt", "is cut short", f"{synset}/a.png") for synset in SYNSETS]
+    write_predictions(replace(validated, outcomes=Outcomes.empty(), unreadable=bad), tmp_path / f"bad{suffix}")
+    assert [row["error_kind"] for row in read(tmp_path / f"bad{suffix}")] == ["corrupt", "corrupt"]
     if suffix == ".parquet":
         write_predictions(validated, tmp_path / "good.parquet")
         assert pq.read_schema(tmp_path / "bad.parquet") == pq.read_schema(tmp_path / "good.parquet")

@@ -19,7 +19,8 @@ COLUMNS: dict[str, Any] = {
     "probability": float,
     "right": bool,
     "top5": list[int],  # class indices
-    "error": str,
+    "error_kind": str,
+    "error_message": str,
 }
 BATCH = 65_536  # rows in memory at a time: one row group of a Parquet file
 
@@ -45,7 +46,9 @@ def rows(validated: Validated) -> Iterator[dict[str, Any]]:
             "probability": round(float(outcomes.probability[n]), 6),
             "right": bool(outcomes.rank[n] == 0),
             "top5": outcomes.best[n].tolist(),
-            "error": None,
+            "error_kind": None,
+            "error_message": None,
         }
     for error in validated.unreadable:
-        yield dict.fromkeys(COLUMNS) | {"path": error.source, "error": error.reason}
+        failed = {"path": error.source, "error_kind": error.kind, "error_message": error.reason}
+        yield dict.fromkeys(COLUMNS) | failed
