@@ -76,13 +76,15 @@ class Watch:
 
         from gmixer.evaluate import top
 
+        if lost := len(trained.unreadable):
+            images = "1 image" if lost == 1 else f"{lost:,} images"
+            where = "the report lists such images" if trained.report else "named above"
+            print(f"{images} could not be read and did not count: {where}", file=sys.stderr)
+
         share = top(trained.outcomes, 1)
         low, high = share.interval
         measured = f"{share.value:.1%} of {share.n:,} held-out images; 95 % interval {low:.1%} … {high:.1%}"
         print(f"top-1   {measured if share.n else 'not measured: no held-out image could be read'}")
-        if lost := len(trained.unreadable):
-            images = "1 image" if lost == 1 else f"{lost:,} images"
-            print(f"lost    {images} could not be read: {'the report names them' if trained.report else 'named above'}")
         print(f"model   {printable(str(trained.model_folder))}")
         if trained.report:
             print(f"report  {printable(str(trained.report))}")
