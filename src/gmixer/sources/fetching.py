@@ -64,7 +64,8 @@ class Fetch:
         except Exception as error:
             self._outcome = error.with_traceback(None)  # its frames hold the bytes that came
             self._fetches.ends()
-        self._done.set()
+        finally:
+            self._done.set()
 
 
 class _Fetches:
