@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face's {bytes, path}
 PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
-SPLIT = ("split",)
+SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase")
 TEACHER = ("teacher_index", "teacher_probability")
 
 

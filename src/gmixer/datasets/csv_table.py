@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from gmixer.datasets import columns
 from gmixer.datasets.class_index import numbered
@@ -22,26 +23,31 @@ def open_csv(file: str, source: str) -> Splits:
 
     Raises InputError for a missing column, a row of another length, and if all files are missing.
     """
-    header, rows = _table(file)
+    header, rows = table_in(file)
     path = columns.find(columns.PATH, header)
     if path is None:
         raise InputError(f"{file} has the columns {', '.join(header)}; wanted a header row with path and label")
+    return labelled_rows(header, rows, path=path, file=file, source=source)
+
+
+def labelled_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, path: str, file: str, source: str) -> Splits:
+    """The images of a table. path: the column of paths, which start from the folder of `file`."""
     label = columns.label_column(header, file)
     split = columns.find(columns.SPLIT, header)
-    labels, classes = numbered(_values([row[header.index(label)].strip() for row in rows]), source)
+    labels, classes = numbered(_values([row[header.index(label)] for row in rows]), source)
     whole = files_at(
         root=os.path.dirname(file),
-        relative_paths=[row[header.index(path)].strip() for row in rows],
+        relative_paths=[str(row[header.index(path)] or "").strip() for row in rows],
         source=source,
         classes=classes,
         labels=labels,
         soft=None,
         notes=(),
     )
-    return by_column(whole, [row[header.index(split)] for row in rows] if split else None, source)
+    return by_column(whole, split, [row[header.index(split)] for row in rows] if split else [], source)
 
 
-def _table(file: str) -> tuple[list[str], list[list[str]]]:
+def table_in(file: str) -> tuple[list[str], list[list[str]]]:
     """The header, and the rows that are not empty. Raises InputError."""
     try:
         with open(file, encoding="utf-8-sig", newline="") as text:
@@ -65,8 +71,9 @@ def _table(file: str) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _values(cells: Sequence[str]) -> list[int | str | None]:
+def _values(cells: Sequence[Any]) -> list[int | str | None]:
+    texts = ["" if cell is None else str(cell).strip() for cell in cells]
     try:
-        return [int(cell) if cell else None for cell in cells]
+        return [int(text) if text else None for text in texts]
     except ValueError:
-        return list(cells)  # `numbered` recognizes empty cells
+        return list(texts)  # `numbered` recognizes empty cells

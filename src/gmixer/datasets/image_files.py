@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ def files_at(
     if len(present) < len(relative_paths):
         row = next(row for row, relative_path in enumerate(relative_paths) if not relative_path)
         raise InputError(f"{source}: row {row} has no path; wanted one in each")
+    present = [_as_stored(root, relative_path) for relative_path in present]
     missing = [relative_path for relative_path in present if not os.path.lexists(os.path.join(root, relative_path))]
     if len(missing) == len(relative_paths):
         raise InputError(f"{source} names {abbreviate(missing)}, but none exists; wanted paths from {root or '.'}")
@@ -66,3 +68,11 @@ def files_at(
     return Files(
         source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, relative_paths=present
     )
+
+
+def _as_stored(root: str, relative_path: str) -> str:
+    """The path in the Unicode form that the file's name has: macOS and some archives take "é" apart."""
+    if relative_path.isascii() or os.path.lexists(os.path.join(root, relative_path)):
+        return relative_path
+    forms = (unicodedata.normalize(form, relative_path) for form in ("NFC", "NFD"))
+    return next((form for form in forms if os.path.lexists(os.path.join(root, form))), relative_path)
