@@ -55,7 +55,8 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
     empty: list[str] = []
     folders_by_class: dict[str, list[str]] = {}
     for folder, name in _class_folders(root, parts):
-        before, inner = len(relative_paths), dict[str, int]()
+        before = len(relative_paths)
+        images_in: dict[str, int] = {}
         for entry in list_files(os.path.join(root, folder)):
             if isinstance(entry, ImageError):
                 raise InputError(f"{entry}; wanted to read all of {source}: give this user the permission")
@@ -64,13 +65,14 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
                 relative_paths.append(relative_path)
                 of_class.append(name)
                 top, slash, _ = relative_path[len(folder) + 1 :].partition("/")
-                inner[top if slash else ""] = inner.get(top if slash else "", 0) + 1
+                top = top if slash else ""
+                images_in[top] = images_in.get(top, 0) + 1
             else:
                 others.append(relative_path)
         if len(relative_paths) == before:
             empty.append(folder)
-        elif 2 * inner.pop("", 0) < len(relative_paths) - before:
-            folders_by_class[folder] = list(inner)
+        elif 2 * images_in.pop("", 0) < len(relative_paths) - before:
+            folders_by_class[folder] = list(images_in)
     check_are_classes(root, folders_by_class, in_split=in_split)
     loose = [os.path.join(part, name) for part in parts for name in _loose_in(os.path.join(root, part))]
     if not relative_paths:

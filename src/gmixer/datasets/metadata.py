@@ -28,15 +28,18 @@ def open_metadata(folder: str, source: str) -> Splits | None:
     None without such a file, and for one without file names or labels if there are class folders instead. The notes
     name images that are in no row. Raises InputError for a file that cannot be read, and as CSV and Parquet do.
     """
-    file = metadata_in(folder)
-    if file is None:
+    files = metadata_in(folder)
+    if not files:
         return None
+    file = files[0]
     header, rows = _table(file)
     path = file_name_column(header)
     if path is None or columns.find(columns.LABEL, header) is None:
         if folders_in(folder):
             return None
         raise InputError(f"{file} has the columns {', '.join(header)}; wanted file_name and label")
+    if len(files) > 1:
+        raise InputError(f"{folder} holds {' and '.join(map(os.path.basename, files))}; wanted one of them")
     if rows is None:
         from gmixer.datasets.parquet import open_rows
 
@@ -53,7 +56,7 @@ def open_metadata(folder: str, source: str) -> Splits | None:
 
 
 def file_name_column(header: Sequence[str]) -> str | None:
-    """file_name, or the only column whose name ends so: `image_file_name`."""
+    """file_name, or the only column with such an end, as `image_file_name`; else a column of paths, as in CSV."""
     if found := columns.find(("file_name",), header):
         return found
     others = [name for name in header if name.lower().endswith("_file_name")]

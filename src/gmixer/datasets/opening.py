@@ -17,7 +17,7 @@ from gmixer.datasets.folder import open_folder
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
 from gmixer.datasets.run_data import RunData
-from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in
+from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in, metadata_in
 from gmixer.datasets.splits import abbreviate, named_splits
 from gmixer.errors import ImageError, InputError
 from gmixer.options import DEFAULT_READING, Reading
@@ -178,7 +178,7 @@ def _folder_opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
     return _files_opener(files, source)
 
 
-def _packed_in(folder: str) -> dict[Kind, list[str]]:
+def _packed_in(folder: str, *, in_split: bool = False) -> dict[Kind, list[str]]:
     """The Parquet files and tars of a data set: in the folder; else in its only folder, such as `data` in a repository
     on the Hub, or in folders that are called as splits: `train/0000.tar`. Empty if there are none.
     """
@@ -186,17 +186,19 @@ def _packed_in(folder: str) -> dict[Kind, list[str]]:
     for file in _files_in(folder):
         if os.path.basename(file) not in METADATA and (kind := _kind_inside(file)) is not None:
             by_kind.setdefault(kind, []).append(file)
-    if by_kind:
+    folders = {name: os.path.join(folder, name) for name in folders_in(folder)}
+    splits = named_splits(folders)
+    if by_kind or metadata_in(folder) or (len(folders) > 1 and (in_split or not splits)):
         return by_kind
-    folders = folders_in(folder)
-    if len(folders) > 1 and not named_splits(folders):
-        return {}
-    inside = {name: _packed_in(os.path.join(folder, name)) for name in folders}
-    if len(folders) > 1 and not all(inside[name] for name in named_splits(folders)):
-        return {}  # class folders in the splits; open_folder has the words if some are packed and others are not
-    for found in inside.values():
-        for kind, files in found.items():
-            by_kind.setdefault(kind, []).extend(files)
+    inside = {
+        name: _packed_in(path, in_split=in_split or name in splits)
+        for name, path in folders.items()
+        if not metadata_in(path)
+    }
+    if all(inside.get(name) for name in splits):  # otherwise there are class folders in the splits
+        for found in inside.values():
+            for kind, files in found.items():
+                by_kind.setdefault(kind, []).extend(files)
     return by_kind
 
 

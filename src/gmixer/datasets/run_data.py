@@ -63,8 +63,8 @@ def run_of(weights: Path) -> RunData | None:
         recipe = tomllib.loads((model.parent / RECIPE).read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             return None
-        train, val, val_fraction = data["train"], data["val"], recipe["data"]["val_fraction"]
-        return RunData(model.parent, {**train}, {**val}, float(val_fraction))
+        train, val = ({key: data[part][key] for key in ("images", "sha256", "classes")} for part in ("train", "val"))
+        return RunData(model.parent, train, val, float(recipe["data"]["val_fraction"]))
     except (OSError, ValueError, LookupError, TypeError):  # not a run's folder, or a damaged one
         return None
 

@@ -47,17 +47,7 @@ def find_splits(source: str, val_folder: str | None = None) -> SplitFolders:
         if not metadata_in(root):
             _check_flat(root, words, others)
         return SplitFolders(root, {})
-    if others and not {"train"} < set(inside.values()):
-        with_images = [name for name in others if _holds_image(os.path.join(root, name))]
-        if with_images and not any(_holds_several(os.path.join(root, name)) for name in inside):
-            return SplitFolders(root, {})  # classes such as "bullet train", each with one folder inside
-        if with_images:
-            raise InputError(
-                f"{root} holds {abbreviate(inside)}, with the name of a split and folders inside, beside "
-                f"{abbreviate(with_images)}; wanted either classes or splits: {_TELL}, or name one folder of classes, "
-                f"as in {os.path.join(root, next(iter(inside)))}"
-            )
-    elif len(others) > len(inside) and not any(map(is_split_word, inside)):
+    if not _are_splits(root, inside, others):
         return SplitFolders(root, {})
     flat = [name for name, word in words.items() if name not in inside and word == "test"]
     splits, notes = splits_of({name: word for name, word in words.items() if name not in flat}, root)
@@ -67,9 +57,8 @@ def find_splits(source: str, val_folder: str | None = None) -> SplitFolders:
                 f"{root} holds {' and '.join(names)}, which are the same split; wanted one of them: move the other out "
                 "of the folder, or pass --val-folder NAME"
             )
-    if left_out := [*flat, *others, *(os.path.basename(file) for file in [metadata_in(root)] if file)]:
-        notes = (*notes, f"left out, beside the splits: {abbreviate(left_out)}")
-    return SplitFolders(root, splits, notes)
+    unused = map(os.path.basename, metadata_in(root))  # the splits have their own, or class folders
+    return SplitFolders(root, splits, notes + _left_out([*flat, *others, *unused]))
 
 
 def folders_in(folder: str) -> list[str]:
@@ -85,12 +74,9 @@ def folders_in(folder: str) -> list[str]:
         raise InputError(f"{folder} cannot be read: {reason_of(error)}; wanted {LAYOUT}") from None
 
 
-def metadata_in(folder: str) -> str | None:
-    """The path of the metadata file in it. Raises InputError for several."""
-    there = [path for name in METADATA if os.path.isfile(path := os.path.join(folder, name))]
-    if len(there) > 1:
-        raise InputError(f"{folder} holds {' and '.join(map(os.path.basename, there))}; wanted one of them")
-    return there[0] if there else None
+def metadata_in(folder: str) -> list[str]:
+    """The paths of the metadata files in it."""
+    return [path for name in METADATA if os.path.isfile(path := os.path.join(folder, name))]
 
 
 def unwrapped(folder: str) -> str:
@@ -112,7 +98,7 @@ def unwrapped(folder: str) -> str:
 
 def holds_classes(folder: str) -> bool:
     """Whether it may be a split: folders or a metadata file are in it."""
-    return bool(folders_in(folder)) or metadata_in(folder) is not None
+    return bool(folders_in(folder) or metadata_in(folder))
 
 
 def check_are_classes(root: str, folders_by_class: Mapping[str, Sequence[str]], *, in_split: bool) -> None:
@@ -135,8 +121,8 @@ def check_are_classes(root: str, folders_by_class: Mapping[str, Sequence[str]], 
     if in_split:
         raise InputError(f"{seen}, so the names of the classes are further down; wanted {LAYOUT}")
     raise InputError(
-        f"{seen}, as splits do, but have other names; wanted train and val: {_TELL}. If they are classes, move their "
-        "images directly into them, or list all images in a CSV table"
+        f"{seen}, as splits do, and their names do not tell which is which; wanted train and val: {_TELL}. If they are "
+        "classes, move their images directly into them, or list all images in a CSV table"
     )
 
 
@@ -161,9 +147,26 @@ def _told(source: str, val_folder: str) -> SplitFolders:
     words = named_splits(rest)
     train = [name for name, word in words.items() if word == "train"] or [name for name in rest if name not in words]
     left_out = [name for name in folders if name not in (*train, *found)]
-    notes = (f"left out, beside the splits: {abbreviate(left_out)}",) if left_out else ()
     of: dict[SplitName, list[str]] = {"train": train, "val": found[:1]} if train else {"val": found[:1]}
-    return SplitFolders(root, of, notes)
+    return SplitFolders(root, of, _left_out(left_out))
+
+
+def _are_splits(root: str, inside: Mapping[str, str], others: Sequence[str]) -> bool:
+    """Whether these are splits, not classes. inside: folders with the names of splits, and folders inside. others: the
+    folders beside them. Raises InputError if both may be meant.
+    """
+    if {"train"} < set(inside.values()):  # "bullet train" and "test tube" among many classes are none
+        return len(others) <= len(inside) or any(map(is_split_word, inside))
+    with_images = [name for name in others if _holds_image(os.path.join(root, name))]
+    if not with_images:
+        return True
+    if not any(_holds_several(os.path.join(root, name)) for name in inside):
+        return False
+    raise InputError(
+        f"{root} holds {abbreviate(inside)}, with the name of a split and folders inside, beside "
+        f"{abbreviate(with_images)}; wanted either classes or splits: {_TELL}, or name one folder of classes, "
+        f"as in {os.path.join(root, next(iter(inside)))}"
+    )
 
 
 def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> None:
@@ -177,9 +180,13 @@ def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> N
         )
 
 
+def _left_out(names: Sequence[str]) -> tuple[str, ...]:
+    return (f"left out, beside the splits: {abbreviate(names, 10)}",) if names else ()
+
+
 def _holds_several(folder: str) -> bool:
     """Whether it is more like a split than like a class with one folder of images inside."""
-    return len(folders_in(folder)) > 1 or metadata_in(folder) is not None
+    return len(folders_in(folder)) > 1 or bool(metadata_in(folder))
 
 
 def _holds_image(folder: str) -> bool:

@@ -105,11 +105,11 @@ def splits_of(words: Mapping[_Item, Word | None], source: str) -> tuple[dict[Spl
 
 
 def by_column(whole: DatasetBase, column: str | None, cells: Sequence[object], source: str) -> Splits:
-    """column: the name of a column that may tell the split; None: there is none, and all images are "whole".
-    cells: one for each image.
+    """column: the name of a column that may tell the split; without one, all images are "whole". cells: one for each
+    image.
 
     A column with another name than split, such as "set", counts only if every cell is a split, and train is one.
-    Raises InputError for a cell in the column split that is none of train, val and test.
+    Raises InputError for any other cell in the column split.
     """
     if column is None:
         return {"whole": whole}
