@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gmixer.datasets import UNKNOWN, described, open_split
+from gmixer.datasets.run_data import MODEL
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.saving import save_model
@@ -23,7 +24,7 @@ from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
 from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
 from gmixer.train.run_context import RunContext, TrainData
-from gmixer.train.run_dir import MODEL, bind_run_dir
+from gmixer.train.run_dir import bind_run_dir
 from gmixer.train.run_options import RunOptions
 from gmixer.train.run_summary import RunSummary
 from gmixer.train.teacher import open_teacher
