@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gmixer.datasets import UNKNOWN, imagenet_indices, open_images
-from gmixer.datasets.class_index import numbered
+from gmixer.datasets.label_values import numbered
 from gmixer.errors import InputError
 from gmixer.labels import imagenet_1k
 from labelled import folders, image, write
@@ -63,11 +63,11 @@ def test_numbers_must_be_among_the_model_s(tmp_path: Path) -> None:
 
 
 def test_unknown_among_names_is_no_class() -> None:
-    labels, classes = numbered(["b", "-1", "", "a"], "here")
+    labels, classes, _ = numbered(["b", "-1", "", "a"], "here")
     assert labels.tolist() == [1, UNKNOWN, UNKNOWN, 0] and classes == ("a", "b")
 
 
 def test_names_are_numbered_in_sorted_order() -> None:
-    labels, classes = numbered(["b", None, "a", "b"], "here")
+    labels, classes, _ = numbered(["b", None, "a", "b"], "here")
     assert labels.tolist() == [1, UNKNOWN, 0, 1] and classes == ("a", "b")
     assert labels.dtype == np.int64

@@ -12,7 +12,8 @@ image_files.py     images that are files of their own
 dataset_base.py    the base class of every format
 splits.py          train and val, if the data says so
 holdout.py         train and val, if it does not
-class_index.py     names → class indices; all splits agree, ImageNet's synsets are recognized
+label_values.py    what a label means: nothing, a number or a name, in every format
+class_index.py     labels → class indices; all splits agree, ImageNet's synsets are recognized
 balance.py         how many images each class has
 """
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
 
 from gmixer.datasets import columns
-from gmixer.datasets.class_index import numbered
 from gmixer.datasets.dataset_base import Splits
 from gmixer.datasets.image_files import files_at
+from gmixer.datasets.label_values import numbered
 from gmixer.datasets.splits import by_column
 from gmixer.errors import InputError
 
@@ -28,13 +27,11 @@ def open_csv(file: str, source: str) -> Splits:
         raise InputError(f"{file} has the columns {', '.join(header)}; wanted a header row with path and label")
     label = columns.label_column(header, file)
     split = columns.find(columns.SPLIT, header)
-    labels, classes = numbered(_values([row[header.index(label)].strip() for row in rows]), source)
     whole = files_at(
         root=os.path.dirname(file),
         relative_paths=[row[header.index(path)].strip() for row in rows],
         source=source,
-        classes=classes,
-        labels=labels,
+        labels=numbered([row[header.index(label)] for row in rows], source),
         soft=None,
         notes=(),
     )
@@ -63,10 +60,3 @@ def _table(file: str) -> tuple[list[str], list[list[str]]]:
     if not rows:
         raise InputError(f"{file} has no rows; wanted a header row with path and label, and an image in each row")
     return header, rows
-
-
-def _values(cells: Sequence[str]) -> list[int | str | None]:
-    try:
-        return [int(cell) if cell else None for cell in cells]
-    except ValueError:
-        return list(cells)  # `numbered` recognizes empty cells

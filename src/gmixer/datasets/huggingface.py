@@ -105,12 +105,13 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
     table = data.select_columns([label, *columns.teacher_columns(list(features))]).with_format("arrow")[:]
     if not table.num_rows:
         raise InputError(f"{source} has no rows in its split {split}; wanted an image in each")
-    labels, classes = columns.labels_in(table[label], names, source)
+    labels = columns.labels_in(table[label], names, source)
     only = data.select_columns([image])
     return HubRows(
         source=source,
-        classes=classes,
-        labels=labels,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
         soft=columns.soft_labels(table, source),
         notes=notes,
         data=only,

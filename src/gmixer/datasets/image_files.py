@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets.dataset_base import DatasetBase
+from gmixer.datasets.label_values import Labels
 from gmixer.datasets.labeled_images import SoftLabels
 from gmixer.datasets.splits import abbreviate
 from gmixer.errors import InputError
@@ -43,8 +44,7 @@ def files_at(
     root: str,
     relative_paths: Sequence[str | None],
     source: str,
-    classes: Sequence[str] | None,
-    labels: NDArray[np.int64],
+    labels: Labels,
     soft: SoftLabels | None,
     notes: tuple[str, ...],
 ) -> Files:
@@ -64,5 +64,12 @@ def files_at(
     if missing:
         notes = (*notes, f"{len(missing):,} files are named but missing ({abbreviate(missing)})")
     return Files(
-        source=source, classes=classes, labels=labels, soft=soft, notes=notes, root=root, relative_paths=present
+        source=source,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
+        soft=soft,
+        notes=notes,
+        root=root,
+        relative_paths=present,
     )

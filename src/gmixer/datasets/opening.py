@@ -47,6 +47,7 @@ def open_images(
     split: Literal["train", "val"] | None = None,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
+    num_classes: int | None = None,
 ) -> LabeledImages:
     """The images of a folder, a table, tars or a data set on the Hub: docs/datasets.md shows each layout.
 
@@ -55,6 +56,7 @@ def open_images(
         None: all images of data without splits.
     classes: the classes that the labels index, such as a model's: matched by name, ImageNet's also by synset. Numbers
         are taken as they are. None: the names in the data, sorted.
+    num_classes: without `classes`, numbers are class indices below it. None: sparse numbers are names.
 
     Raises InputError if the source has no such format; if it has splits and `split` is None; for a class that is not in
     `classes`, or only in the val split; for a single class. Raises MissingExtraError. An image that cannot be read
@@ -62,7 +64,7 @@ def open_images(
     """
     if split not in ("train", "val", None):
         raise InputError(f"split is {split!r}; wanted 'train', 'val' or None")
-    splits = _splits(source, reading, classes)
+    splits = _splits(source, reading, classes, num_classes)
     if split is None:
         if len(splits) > 1:
             raise InputError(f"{os.fspath(source)} holds a train and a val split; wanted one: pass split='val'")
@@ -78,9 +80,10 @@ def open_split(
     *,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
+    num_classes: int | None = None,
 ) -> Split:
     """Both splits, for a training run. Arguments and errors as in open_images; the source is opened only once."""
-    return _split(_splits(source, reading, classes), val_fraction)
+    return _split(_splits(source, reading, classes, num_classes), val_fraction)
 
 
 def open_held_out(
@@ -112,9 +115,10 @@ def _prepared(images: DatasetBase) -> DatasetBase:
     return images
 
 
-def _splits(source: Source, reading: Reading, classes: Sequence[str] | None) -> Splits:
+def _splits(source: Source, reading: Reading, classes: Sequence[str] | None, num_classes: int | None = None) -> Splits:
     opened = _opener(os.fspath(source))()
-    return align_classes({name: replace(images, reading=reading) for name, images in opened.items()}, classes)
+    with_limits = {name: replace(images, reading=reading) for name, images in opened.items()}
+    return align_classes(with_limits, classes, num_classes)
 
 
 def _opener(source: str) -> Callable[[], Splits]:

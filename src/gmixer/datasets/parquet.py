@@ -15,6 +15,7 @@ from gmixer.datasets import columns
 from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
+from gmixer.datasets.label_values import Labels
 from gmixer.datasets.splits import by_column, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError, require
 
@@ -170,12 +171,21 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         raise InputError(f"{source}: {_first_line(error)}; wanted the same columns in all files") from None
     if not table.num_rows:
         raise InputError(f"{source} has no rows; wanted an image in each")
-    labels, classes = columns.labels_in(table[label], _class_names_of(schemas, label), source)
+    labels = columns.labels_in(table[label], _class_names_of(schemas, label), source)
     soft = columns.soft_labels(table, source)
     words = table[split].to_pylist() if split else None
     rows = np.arange(table.num_rows)
     column = ImageColumn(files, image)
-    whole = Rows(source=source, classes=classes, labels=labels, soft=soft, notes=notes, column=column, rows=rows)
+    whole = Rows(
+        source=source,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
+        soft=soft,
+        notes=notes,
+        column=column,
+        rows=rows,
+    )
     return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
 
 
@@ -214,8 +224,7 @@ def _as_files(rows: Rows, paths: list[str | None]) -> Files:
         root=folders.pop(),
         relative_paths=paths,
         source=rows.source,
-        classes=rows.classes,
-        labels=rows.labels,
+        labels=Labels(rows.labels, rows.classes, rows.written),
         soft=rows.soft,
         notes=rows.notes,
     )

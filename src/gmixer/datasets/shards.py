@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.class_index import numbered
 from gmixer.datasets.dataset_base import DatasetBase, Splits
+from gmixer.datasets.label_values import numbered
 from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
@@ -79,7 +79,7 @@ class _Index:
 
     names: list[str] = field(default_factory=list)
     places: list[tuple[int, int, int]] = field(default_factory=list)  # tar, offset, size
-    values: list[int | str | None] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
     several: list[str] = field(default_factory=list)
     without_image: list[str] = field(default_factory=list)
     without_label: list[str] = field(default_factory=list)
@@ -101,12 +101,13 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards
         _add(index, number, file)
     if not index.names:
         raise InputError(f"{source} holds no samples with an image; wanted members such as 17.jpg with 17.cls")
-    labels, classes = numbered(_as_numbers(index.values), source)
+    labels = numbered(index.values, source)
     tar, offset, size = np.array(index.places, np.int64).T
     return Shards(
         source=source,
-        classes=classes,
-        labels=labels,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
         notes=notes + index.notes(),
         tars=tuple(files),
         names=index.names,
@@ -159,21 +160,13 @@ def _samples(file: str) -> dict[str, _Sample]:
     return samples
 
 
-def _label(end: str, data: bytes) -> int | str | None:
-    """None for an empty label. Raises ValueError for a value that is no label."""
-    text = data.decode("utf-8").strip()
+def _label(end: str, data: bytes) -> object:
+    """What `label_values.numbered` takes. Raises ValueError for a value that is no label."""
+    text = data.decode("utf-8")
     if end != "json":
-        return text or None
+        return text
     value = json.loads(text)
     label = value.get("label") if isinstance(value, dict) else value
-    if label is not None and (isinstance(label, bool) or not isinstance(label, int | str)):
+    if isinstance(label, list | dict):
         raise ValueError(label)
     return label
-
-
-def _as_numbers(values: list[int | str | None]) -> list[int | str | None]:
-    """The values as numbers, if all texts are whole numbers; otherwise unchanged."""
-    try:
-        return [int(value) if isinstance(value, str) else value for value in values]
-    except ValueError:
-        return values
