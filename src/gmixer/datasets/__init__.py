@@ -1,6 +1,7 @@
 """Labelled images in any format, without torch: what training and evaluation read.
 
 opening.py         open_images, open_split, open_held_out: the only entry points; the format is told by the content
+patterns.py        shards/train-{000..010}.tar and *.tar → the names of files
 labeled_images.py  LabeledImages, Subset, SoftLabels, UNKNOWN: what they return
 folder.py          image folders
 csv_table.py       CSV: path, label

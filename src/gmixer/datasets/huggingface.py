@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,11 @@ def open_name(name: str, source: str) -> Splits:
 def open_saved(folder: str) -> Splits:
     """A folder written by `save_to_disk`, with one split or several. Raises InputError, MissingExtraError."""
     library = _library()
+    path = os.path.join(os.getcwd(), folder)  # the library takes ~/a for a folder of the home
+    if "::" in path:
+        raise InputError(f"{path} has :: in its name, which `datasets` reads as its own syntax; wanted another name")
     try:
-        loaded = library.load_from_disk(folder)
+        loaded = library.load_from_disk(path)
     except Exception as error:
         raise InputError(f"{folder}: {_message_of(error)}; wanted a complete folder written by save_to_disk") from error
     return _splits(loaded, folder)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +13,7 @@ from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.folder import LAYOUT, folders_in, open_folder
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
+from gmixer.datasets.patterns import expanded
 from gmixer.datasets.splits import abbreviate
 from gmixer.errors import ImageError, InputError
 from gmixer.options import DEFAULT_READING, Reading
@@ -24,7 +22,6 @@ from gmixer.sources.local import LocalFile
 from gmixer.sources.sniff import archive_format, is_image
 
 HUB_MARK = "hf:"
-MAX_PATTERN = 1_000_000  # files that one pattern may name
 FORMS = "a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:organization/name"
 
 Source = str | os.PathLike[str]
@@ -122,14 +119,25 @@ def _splits(source: Source, reading: Reading, classes: Sequence[str] | None, num
 
 
 def _opener(source: str) -> Callable[[], Splits]:
-    if source.startswith(HUB_MARK):
+    if source.startswith(HUB_MARK) and not os.path.lexists(source.partition(os.sep)[0]):
         from gmixer.datasets.huggingface import open_name
 
         return partial(open_name, source.removeprefix(HUB_MARK), source)
     if os.path.isdir(source):
         return _folder_opener(source)
-    files = [source] if os.path.lexists(source) else expanded(source)
-    return _files_opener(files, source)
+    return _files_opener(_files_at(source), source)
+
+
+def _files_at(source: str) -> list[str]:
+    """The files of a path or a pattern. Raises InputError if there is none, or one is missing."""
+    paths = [source] if os.path.lexists(source) else expanded(source)
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
+    files = [path for path in paths if not os.path.isdir(path)]
+    if not files:
+        got = f"matches the folder {paths[0]}, but no file" if paths else "no such file or folder"
+        raise InputError(f"{source}: {got}; wanted {FORMS}")
+    return files
 
 
 def _folder_opener(source: str) -> Callable[[], Splits]:
@@ -178,34 +186,6 @@ def _files_opener(files: list[str], source: str) -> Callable[[], Splits]:
             return partial(open_csv, files[0], source)
         case "csv":
             raise InputError(f"{source} matches {len(files)} CSV files; wanted one, if necessary with a column split")
-
-
-def expanded(source: str) -> list[str]:
-    """The files that a pattern matches, sorted. `*`, `?` and `[…]` match existing files; `{000..010}` is a series of
-    files, which must all exist. Raises InputError if there is no file.
-    """
-    files: list[str] = []
-    for pattern in _series(source):
-        matches = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
-        files += [match for match in matches if not os.path.isdir(match)]
-    if not files:
-        raise InputError(f"{source}: no such file or folder; wanted {FORMS}")
-    if missing := [file for file in files if not os.path.exists(file)]:
-        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
-    return files
-
-
-def _series(pattern: str) -> list[str]:
-    """`a-{08..10}.tar` → a-08.tar, a-09.tar, a-10.tar; several series give all combinations."""
-    pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)
-    choices: list[list[str]] = [[pieces[0]]]
-    count = 1
-    for first, last, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        count *= int(last) - int(first) + 1
-        if not 0 < count <= MAX_PATTERN:
-            raise InputError(f"{pattern} matches {count:,} files; wanted 1 to {MAX_PATTERN:,}, as in {{000..010}}")
-        choices += [[f"{i:0{len(first)}}" for i in range(int(first), int(last) + 1)], [rest]]
-    return ["".join(choice) for choice in itertools.product(*choices)]
 
 
 def _files_in(folder: str) -> list[str]:

@@ -144,7 +144,6 @@ class Rows(DatasetBase):
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, list[Any] | None]:
     """The rows of the files, and their column split, if there is one."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
     schema = schemas[files[0]]
@@ -162,7 +161,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         if strange := [column for column in (image, *wanted) if column not in schemas[file].names]:
             raise InputError(f"{file} has no column {strange[0]}, unlike {files[0]}; wanted the same columns in all")
         try:
-            tables.append(pq.read_table(file, columns=wanted, partitioning=None))
+            tables.append(_parquet_file(file).read(columns=wanted))
         except (OSError, ValueError) as error:
             raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
     try:
@@ -256,8 +255,9 @@ def _parquet_file(file: str, metadata: Any = None) -> Any:
     """metadata: of the file, if it was parsed before."""
     with require("reading Parquet", "train", ["pyarrow"]):
         import pyarrow.parquet as pq
+    path = os.path.join(os.getcwd(), file)  # Arrow takes a relative path such as ~/a or s3:a for another place
     try:
-        return pq.ParquetFile(file, memory_map=True, metadata=metadata)
+        return pq.ParquetFile(path, memory_map=True, metadata=metadata)
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
 

@@ -1,5 +1,6 @@
 """WebDataset tars: members with the same name up to its first dot are a sample, such as `a/17.jpg` and `a/17.cls`.
 
+The name ends at the last dot in a tar where only so each image has its label: `2024.05.01.jpg` and `2024.05.01.cls`.
 The headers of each tar are read once; an image is then read from its offset.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,12 +66,20 @@ class Shards(DatasetBase):
 
 @dataclass(slots=True)
 class _Sample:
-    members: dict[str, Place] = field(default_factory=dict)  # by the part of the name after the first dot
+    members: dict[str, Place] = field(default_factory=dict)  # by the part of the name after the sample's name
 
     def images(self) -> list[Place]:
         """By content. If no member starts like an image, by name: reading it then gives the error."""
         real = [place for end, place in self.members.items() if end not in LABELS and is_image(place.head)]
         return real or [place for end, place in self.members.items() if end.rpartition(".")[2] in IMAGES]
+
+    @property
+    def label_end(self) -> str | None:
+        return next((end for end in LABELS if end in self.members), None)
+
+    @property
+    def is_pair(self) -> bool:
+        return self.label_end is not None and len(self.images()) == 1
 
 
 @dataclass(slots=True)
@@ -84,6 +93,15 @@ class _Index:
     without_image: list[str] = field(default_factory=list)
     without_label: list[str] = field(default_factory=list)
     strange_label: list[str] = field(default_factory=list)
+    by_last_dot: list[str] = field(default_factory=list)  # tars
+    dotted: list[str] = field(default_factory=list)  # members with a dot in a name that the first dot ended
+
+    def rule(self) -> str:
+        """Why a sample may hold too much or too little; "" if no name holds several dots."""
+        if not self.dotted:
+            return ""
+        stem = self.dotted[0].rpartition("/")[2].partition(".")[0]
+        return f"a sample's name ends at its first dot, so {self.dotted[0]} belongs to the sample {stem}"
 
     def notes(self) -> tuple[str, ...]:
         problems = {
@@ -91,8 +109,10 @@ class _Index:
             "samples hold no image and are left out": self.without_image,
             "images have no label": self.without_label,
             "images have a label that cannot be read, and count as unlabelled": self.strange_label,
+            "tars have dots in the names of samples, so these end at the last dot": self.by_last_dot,
         }
-        return tuple(f"{len(names):,} {what} ({abbreviate(names)})" for what, names in problems.items() if names)
+        notes = [f"{len(names):,} {what} ({abbreviate(names)})" for what, names in problems.items() if names]
+        return (*notes, *([self.rule()] if self.dotted else []))
 
 
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards:
@@ -100,7 +120,11 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards
     for number, file in enumerate(files):
         _add(index, number, file)
     if not index.names:
-        raise InputError(f"{source} holds no samples with an image; wanted members such as 17.jpg with 17.cls")
+        rule = index.rule()
+        raise InputError(
+            f"{source} holds no samples with one image{f': {rule}' if rule else ''}; wanted members such as 17.jpg "
+            "with 17.cls"
+        )
     labels = numbered(index.values, source)
     tar, offset, size = np.array(index.places, np.int64).T
     return Shards(
@@ -120,7 +144,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards
 def _add(index: _Index, number: int, file: str) -> None:
     """Adds the samples of one tar, in the order of their first members; members of a sample need not be adjacent."""
     with open(file, "rb") as tar:
-        for key, sample in _samples(file).items():
+        for key, sample in _samples(index, file).items():
             name = f"{file}{MEMBER_MARK}{key}"
             images = sample.images()
             if len(images) != 1:
@@ -129,8 +153,7 @@ def _add(index: _Index, number: int, file: str) -> None:
             (image,) = images
             index.names.append(image.name)
             index.places.append((number, image.offset, image.size))
-            end = next((end for end in LABELS if end in sample.members), None)
-            value = None
+            end, value = sample.label_end, None
             if end is None:
                 index.without_label.append(name)
             else:
@@ -145,14 +168,31 @@ def _add(index: _Index, number: int, file: str) -> None:
             index.values.append(value)
 
 
-def _samples(file: str) -> dict[str, _Sample]:
-    """Raises InputError if the tar is damaged, holds a link or the same name twice."""
-    samples: dict[str, _Sample] = {}
+def _samples(index: _Index, file: str) -> dict[str, _Sample]:
+    """By name. Raises InputError if the tar is damaged, holds a link or the same name twice."""
+    found: list[Place] = []
     for place in places(file):
         if isinstance(place, ImageError):
             raise InputError(f"{place}; wanted a complete tar that holds each image itself")
+        found.append(place)
+    samples = _grouped(found, str.partition, file)
+    dotted = next((place.name for place in found if place.name.rpartition("/")[2].count(".") > 1), None)
+    if dotted is None or all(sample.is_pair for sample in samples.values()):
+        return samples
+    by_last_dot = _grouped(found, str.rpartition, file)
+    if all(sample.is_pair for sample in by_last_dot.values()):
+        index.by_last_dot.append(file)
+        return by_last_dot
+    index.dotted.append(dotted)
+    return samples
+
+
+def _grouped(found: Sequence[Place], cut: Callable[[str, str], tuple[str, str, str]], file: str) -> dict[str, _Sample]:
+    """cut: str.partition or str.rpartition."""
+    samples: dict[str, _Sample] = {}
+    for place in found:
         folder, slash, base = place.name.rpartition("/")
-        stem, _, end = base.partition(".")
+        stem, _, end = cut(base, ".")
         members = samples.setdefault(f"{folder}{slash}{stem}", _Sample()).members
         if end.lower() in members:
             raise InputError(f"{file} holds {place.name} twice; wanted each name once")
