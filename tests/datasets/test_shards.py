@@ -201,3 +201,14 @@ def test_several_ends_of_one_sample_stay_one_sample(tmp_path: Path) -> None:
         members += [(f"{i}.png", image(i)), (f"{i}.cls", b"%d" % i), (f"{i}.seg.bin", b"x"), (f"{i}.caption.txt", b"y")]
     images = open_images(shard(tmp_path / "a.tar", members))
     assert images.labels.tolist() == [0, 1, 2] and images.notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_labels_in_the_encodings_of_windows(encoding: str, tmp_path: Path) -> None:
+    members: Members = []
+    for i, label in enumerate(("Dörrobst", "犬")):
+        data = json.dumps({"label": label}, ensure_ascii=False) if i else f"{label}\r\n"
+        members += [(f"a\\{i}.png", image(i)), (f"a\\{i}.{'json' if i else 'cls'}", data.encode(encoding))]
+    images = open_images(shard(tmp_path / "a.tar", members))
+    assert images.classes == ("Dörrobst", "犬") and images.labels.tolist() == [0, 1]
+    assert images.name(1).endswith("a.tar::a/1.png")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gmixer.datasets.image_files import found_at, read_named
 from gmixer.datasets.label_values import Labels, numbered
 from gmixer.datasets.labeled_images import UNKNOWN, SoftLabels
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Reading
-from gmixer.sources.entry import read, too_many_bytes
-from gmixer.sources.local import LocalFile
+from gmixer.sources.entry import too_many_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +75,7 @@ def bytes_of(value: Any, *, name: str, folder: str, reading: Reading) -> bytes:
     elif isinstance(value, str):
         value, path = None, value
     if value is None and path:
-        return read(LocalFile(os.path.join(folder, path)), reading.limits, source=name)
+        return read_named(found_at(path, folder) or path, folder, source=name, reading=reading)
     if value is None:
         raise ImageError("empty", "has no image in its row", name)
     if len(value) > reading.limits.max_bytes:

@@ -15,6 +15,7 @@ from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
 from gmixer.datasets.patterns import expanded
 from gmixer.datasets.splits import abbreviate
+from gmixer.datasets.text_file import is_text
 from gmixer.errors import ImageError, InputError
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.entry import read_head
@@ -220,6 +221,6 @@ def _kind(file: str) -> Kind:
         raise InputError(f"{file} is packed ({packed}), so no image in it can be read alone; unpack it: wanted {FORMS}")
     if is_image(head):
         raise InputError(f"{file} is one image; wanted {LAYOUT}, or another form of labelled images")
-    if not head or b"\0" in head:
+    if not head or not is_text(head):
         raise InputError(f"{file} is {'neither a table nor a tar' if head else 'empty'}; wanted {FORMS}")
     return "csv"

@@ -154,7 +154,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         )
     label = columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
-    is_path = pa.types.is_string(schema.field(image).type) or pa.types.is_large_string(schema.field(image).type)
+    is_path = _is_text(schema.field(image).type)
     wanted = [label, *columns.teacher_columns(schema.names), *([split] if split else []), *([image] if is_path else [])]
     tables = []
     for file in files:
@@ -186,6 +186,14 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         rows=rows,
     )
     return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Also for a categorical column of pandas."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _paths(files: Sequence[str], metadata: Sequence[Any], column: str) -> pa.ChunkedArray | None:

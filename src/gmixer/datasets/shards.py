@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.label_values import numbered
 from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
+from gmixer.datasets.text_file import decoded
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.entry import MEMBER_MARK, read
@@ -163,7 +164,7 @@ def _add(index: _Index, number: int, file: str) -> None:
                     data = os.pread(tar.fileno(), min(place.size, MAX_LABEL_BYTES), place.offset)
                 try:
                     value = _label(end, data)
-                except ValueError:
+                except (InputError, ValueError):
                     index.strange_label.append(name)
             index.values.append(value)
 
@@ -201,8 +202,8 @@ def _grouped(found: Sequence[Place], cut: Callable[[str, str], tuple[str, str, s
 
 
 def _label(end: str, data: bytes) -> object:
-    """What `label_values.numbered` takes. Raises ValueError for a value that is no label."""
-    text = data.decode("utf-8")
+    """What `label_values.numbered` takes. Raises InputError or ValueError for a value that is no label."""
+    text = decoded(data, end)
     if end != "json":
         return text
     value = json.loads(text)
