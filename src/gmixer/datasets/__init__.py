@@ -10,7 +10,6 @@ columns.py         the names and contents of columns, for all tables
 shards.py          WebDataset tars
 huggingface.py     Hugging Face `datasets`: a name on the Hub, a folder saved to disk
 image_files.py     images that are files of their own
-text_file.py       the encoding of a text file
 dataset_base.py    the base class of every format
 splits.py          train and val, if the data says so
 holdout.py         train and val, if it does not

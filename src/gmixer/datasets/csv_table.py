@@ -13,8 +13,8 @@ from gmixer.datasets.dataset_base import Splits
 from gmixer.datasets.image_files import files_at
 from gmixer.datasets.label_values import numbered
 from gmixer.datasets.splits import by_column
-from gmixer.datasets.text_file import read_text
 from gmixer.errors import InputError
+from gmixer.sources.text_file import read_text
 
 DELIMITERS = ",;\t|"
 DELIMITER_LINE = "sep="  # Excel's own first line, such as `sep=;`

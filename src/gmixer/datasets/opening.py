@@ -15,12 +15,12 @@ from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
 from gmixer.datasets.patterns import expanded
 from gmixer.datasets.splits import abbreviate
-from gmixer.datasets.text_file import is_text
 from gmixer.errors import ImageError, InputError
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.entry import read_head
 from gmixer.sources.local import LocalFile
 from gmixer.sources.sniff import archive_format, is_image
+from gmixer.sources.text_file import is_text
 
 HUB_MARK = "hf:"
 FORMS = "a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:organization/name"

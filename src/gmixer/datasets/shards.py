@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.label_values import numbered
 from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
-from gmixer.datasets.text_file import decoded
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.entry import MEMBER_MARK, read
 from gmixer.sources.local import FileSlice
 from gmixer.sources.sniff import is_image
+from gmixer.sources.text_file import decoded
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "img", "image")
 LABELS = ("cls", "json", "txt")  # the first one in a sample counts
