@@ -88,6 +88,19 @@ def test_a_column_split(tmp_path: Path) -> None:
     assert (len(split.train), len(split.val)) == (4, 2)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("first", "second", "classes"), [(0.0, 1, None), ("0", "1", None), (False, True, ("False", "True"))]
+)
+def test_labels_mean_the_same_as_in_other_tables(
+    first: object, second: object, classes: tuple[str, ...] | None, encoding: str, tmp_path: Path
+) -> None:
+    files, rows = labelled(range(3))
+    rows = [row | {"label": value} for row, value in zip(rows, (first, second, None), strict=True)]
+    images = open_images(write(tmp_path, files | {"metadata.jsonl": jsonl(rows).decode().encode(encoding)}))
+    assert images.classes == classes and images.labels.tolist() == [0, 1, -1]
+
+
 def test_captions_leave_the_classes_to_the_folders(tmp_path: Path) -> None:
     folders(tmp_path, {"cat": 2, "dog": 2})
     write(tmp_path, {"metadata.csv": b"file_name,text\ncat/0.png,asleep\n"})
@@ -102,7 +115,7 @@ def test_captions_leave_the_classes_to_the_folders(tmp_path: Path) -> None:
         ({"metadata.jsonl": b'{"file_name": "0.png", "label": 1}\n{broken\n'}, ["line 2", "no JSON object"]),
         ({"metadata.jsonl": b"[1]\n"}, ["line 1", "no JSON object"]),
         ({"metadata.jsonl": b"\n"}, ["no rows"]),
-        ({"metadata.jsonl": b"\xff\xfe{"}, ["UTF-8"]),
+        ({"metadata.jsonl": b"\xff\xfe{"}, ["cut short"]),
         ({"metadata.parquet": b"PAR1"}, ["metadata.parquet", "complete Parquet"]),
         ({"metadata.csv": b"file_name,label\n1.png,a\n", "metadata.jsonl": b"{}"}, ["one of them"]),
         ({"metadata.csv": b"file_name,label\nx.png,a\ny.png,b\n"}, ["none exists"]),

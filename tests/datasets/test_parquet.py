@@ -189,7 +189,7 @@ def test_every_file_names_the_same_classes(second: list[str] | None, refused: bo
         (pa.array(["b", "a", None, "b"]).dictionary_encode(), ("a", "b"), [1, 0, UNKNOWN, 1]),
         (pa.array([2, 0, None, -1], pa.int16()), None, [2, 0, UNKNOWN, UNKNOWN]),
         (pa.array([2.0, 0.0, float("nan"), None]), None, [2, 0, UNKNOWN, UNKNOWN]),
-        (pa.array([True, False, None, True]), None, [1, 0, UNKNOWN, 1]),
+        (pa.array([True, False, None, True]), ("False", "True"), [1, 0, UNKNOWN, 1]),
     ],
 )
 def test_labels_of_every_type(
@@ -249,7 +249,7 @@ def test_damage_costs_the_rows_it_lies_in(tmp_path: Path, monkeypatch: pytest.Mo
     [
         ({"image": [b"a"], "kind": [1]}, ["image, kind", "label"]),
         ({"pixels": [b"a"], "label": [1]}, ["pixels, label", "image or path"]),
-        ({"image": [b"a", b"b"], "label": [0.5, 1.0]}, ["double", "whole numbers"]),
+        ({"image": [b"a", b"b"], "label": [0.5, 1.0]}, ["0.5", "whole numbers"]),
         ({"image": [b"a", b"b"], "label": [-3, 1]}, ["-3"]),
         ({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int8())}, ["no rows"]),
         ({"image": [b"a", b"b"], "label": [[1], [2]]}, ["list"]),

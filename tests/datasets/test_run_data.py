@@ -13,11 +13,13 @@ from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity
 from gmixer.errors import InputError
 from labelled import folders, image, write
 
+TOML = b"[model]\nnum_classes = 0\n[data]\nval_fraction = 0.2\n"
+
 
 def run_on(data: Path, folder: Path) -> RunData:
     """What a run on this data knows of it."""
     split = open_split(data)
-    write(folder, {f"{MODEL}/model.safetensors": b"", RECIPE: b"[data]\nval_fraction = 0.2\n"})
+    write(folder, {f"{MODEL}/model.safetensors": b"", RECIPE: TOML})
     known = {"format": FORMAT, "train": identity(split.train), "val": identity(split.val)}
     (folder / DATA).write_text(json.dumps(known))
     run = run_of(folder / MODEL / "model.safetensors")
@@ -66,10 +68,10 @@ def test_names_in_another_unicode_form_are_the_same_data(tmp_path: Path) -> None
     "files",
     [
         {},
-        {DATA: b"{", RECIPE: b"[data]\nval_fraction = 0.2\n"},
-        {DATA: b'{"format": 1, "train": {}, "val": {}}', RECIPE: b"[data]\nval_fraction = 0.2\n"},
-        {DATA: b'{"format": 2, "train": {}, "val": 3}', RECIPE: b"[data]\nval_fraction = 0.2\n"},
-        {DATA: b'{"format": 2, "train": {}, "val": {}}', RECIPE: b"[data]\nval_fraction = 0.2\n"},
+        {DATA: b"{", RECIPE: TOML},
+        {DATA: b'{"format": 1, "train": {}, "val": {}}', RECIPE: TOML},
+        {DATA: b'{"format": 2, "train": {}, "val": 3}', RECIPE: TOML},
+        {DATA: b'{"format": 2, "train": {}, "val": {}}', RECIPE: TOML},
     ],
 )
 def test_weights_outside_a_run_s_folder_know_no_data(files: dict[str, bytes], tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_what_a_probe_does_not_use_is_refused() -> None:
         ('method = "probe"\n[late]\nstart = 0.5\n', "mine.toml sets late.start; a probe takes no training steps"),
         ("epochs = \n", "mine.toml is not valid TOML"),
         ("[augment]\nflip = 2\n", "mine.toml: augment.flip is 2; wanted a number from 0 to 1"),
-        (None, "mine.toml: cannot be read as a recipe"),
+        (None, "mine.toml: no such file"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named(text: str | None, complaint: str, tmp_path: Path) -> None:

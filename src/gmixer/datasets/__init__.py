@@ -1,6 +1,7 @@
 """Labelled images in any format, without torch: what training and evaluation read.
 
 opening.py         open_images, open_split, open_held_out: the only entry points; the format is told by the content
+patterns.py        shards/train-{000..010}.tar and *.tar → the names of files
 labeled_images.py  LabeledImages, Subset, SoftLabels, UNKNOWN: what they return
 folder.py          image folders
 split_folders.py   which folders of an image folder are its splits
@@ -15,7 +16,8 @@ dataset_base.py    the base class of every format
 splits.py          train and val, if the data says so
 holdout.py         train and val, if it does not
 run_data.py        RunData, run_of: the data that a model learned from, and its checksum
-class_index.py     names → class indices; all splits agree, ImageNet's synsets are recognized
+label_values.py    what a label means: nothing, a number or a name, in every format
+class_index.py     labels → class indices; all splits agree, ImageNet's synsets are recognized
 balance.py         how many images each class has
 """
 

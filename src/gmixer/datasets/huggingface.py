@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,11 @@ def open_name(name: str, source: str) -> Splits:
 def open_saved(folder: str) -> Splits:
     """A folder written by `save_to_disk`, with one split or several. Raises InputError, MissingExtraError."""
     library = _library()
+    path = os.path.join(os.getcwd(), folder)  # the library takes ~/a for a folder of the home
+    if "::" in path:
+        raise InputError(f"{path} has :: in its name, which `datasets` reads as its own syntax; wanted another name")
     try:
-        loaded = library.load_from_disk(folder)
+        loaded = library.load_from_disk(path)
     except Exception as error:
         raise InputError(f"{folder}: {_message_of(error)}; wanted a complete folder written by save_to_disk") from error
     return _splits(loaded, folder)
@@ -104,12 +108,13 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
     table = data.select_columns([label, *columns.teacher_columns(list(features))]).with_format("arrow")[:]
     if not table.num_rows:
         raise InputError(f"{source} has no rows in its split {split}; wanted an image in each")
-    labels, classes = columns.labels_in(table[label], names, source)
+    labels = columns.labels_in(table[label], names, source)
     only = data.select_columns([image])
     return HubRows(
         source=source,
-        classes=classes,
-        labels=labels,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
         soft=columns.soft_labels(table, source),
         notes=notes,
         data=only,

@@ -19,7 +19,7 @@ from gmixer.datasets.splits import abbreviate, by_folders
 from gmixer.errors import ImageError, InputError, require
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
-from gmixer.sources.local import reason_of
+from gmixer.sources.text_file import read_text
 
 
 def open_metadata(folder: str, source: str) -> Splits | None:
@@ -80,25 +80,19 @@ def _table(file: str) -> tuple[list[str], list[list[Any]] | None]:
 
 
 def _objects_in(file: str) -> Iterator[dict[str, Any]]:
-    try:
-        with open(file, encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    row = None
-                if not isinstance(row, dict):
-                    raise InputError(
-                        f"{file}: line {number} is no JSON object; wanted one in each line, such as "
-                        '{"file_name": "7.jpg", "label": "cat"}'
-                    )
-                yield row
-    except UnicodeDecodeError:
-        raise InputError(f"{file} is not in UTF-8; wanted JSON lines in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {reason_of(error)}; wanted JSON lines") from None
+    for number, line in enumerate(read_text(file).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(
+                f"{file}: line {number} is no JSON object; wanted one in each line, such as "
+                '{"file_name": "7.jpg", "label": "cat"}'
+            )
+        yield row
 
 
 def _table_of(objects: Sequence[dict[str, Any]], file: str) -> tuple[list[str], list[list[Any]]]:

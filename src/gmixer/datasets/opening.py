@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +13,7 @@ from gmixer.datasets.dataset_base import DatasetBase, SplitName, Splits
 from gmixer.datasets.folder import open_folder
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
+from gmixer.datasets.patterns import expanded
 from gmixer.datasets.run_data import RunData
 from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in, metadata_in
 from gmixer.datasets.splits import abbreviate, named_splits
@@ -24,9 +22,9 @@ from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.entry import read_head
 from gmixer.sources.local import LocalFile
 from gmixer.sources.sniff import archive_format, is_image
+from gmixer.sources.text_file import is_text
 
 HUB_MARK = "hf:"
-MAX_PATTERN = 1_000_000  # files that one pattern may name
 FORMS = "a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:organization/name"
 
 Source = str | os.PathLike[str]
@@ -49,6 +47,7 @@ def open_images(
     split: Literal["train", "val"] | None = None,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
+    num_classes: int | None = None,
     val_folder: str | None = None,
 ) -> LabeledImages:
     """The images of a folder, a table, tars or a data set on the Hub: docs/datasets.md shows each layout.
@@ -58,6 +57,7 @@ def open_images(
         None: all images of data without splits.
     classes: the classes that the labels index, such as a model's: matched by name, ImageNet's also by synset. Numbers
         are taken as they are. None: the names in the data, sorted.
+    num_classes: without `classes`, numbers are class indices below it. None: sparse numbers are names.
     val_folder: the name of the folder in the source that is the val split; None: the names of the folders tell.
 
     Raises InputError if the source has no such format; if it has splits and `split` is None; for a class that is not in
@@ -66,7 +66,7 @@ def open_images(
     """
     if split not in ("train", "val", None):
         raise InputError(f"split is {split!r}; wanted 'train', 'val' or None")
-    splits = align_classes(_splits(source, reading, val_folder), classes)
+    splits = align_classes(_splits(source, reading, val_folder), classes, num_classes)
     if split is None:
         if len(splits) > 1:
             raise InputError(f"{os.fspath(source)} holds a train and a val split; wanted one: pass split='val'")
@@ -82,10 +82,11 @@ def open_split(
     *,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
+    num_classes: int | None = None,
     val_folder: str | None = None,
 ) -> Split:
     """Both splits, for a training run. Arguments and errors as in open_images; the source is opened only once."""
-    return _split(align_classes(_splits(source, reading, val_folder), classes), val_fraction)
+    return _split(align_classes(_splits(source, reading, val_folder), classes, num_classes), val_fraction)
 
 
 def open_held_out(
@@ -138,18 +139,30 @@ def _splits(source: Source, reading: Reading, val_folder: str | None) -> Splits:
 
 
 def _opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
-    if os.path.isdir(source) and not source.startswith(HUB_MARK):
+    is_on_hub = source.startswith(HUB_MARK) and not os.path.lexists(source.partition(os.sep)[0])
+    if os.path.isdir(source) and not is_on_hub:
         return _folder_opener(source, val_folder)
     if val_folder is not None:
         raise InputError(
             f"{source} is no folder, so no folder {val_folder} can be held out; wanted it without --val-folder"
         )
-    if source.startswith(HUB_MARK):
+    if is_on_hub:
         from gmixer.datasets.huggingface import open_name
 
         return partial(open_name, source.removeprefix(HUB_MARK), source)
-    files = [source] if os.path.lexists(source) else expanded(source)
-    return _files_opener(files, source)
+    return _files_opener(_files_at(source), source)
+
+
+def _files_at(source: str) -> list[str]:
+    """The files of a path or a pattern. Raises InputError if there is none, or one is missing."""
+    paths = [source] if os.path.lexists(source) else expanded(source)
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
+    files = [path for path in paths if not os.path.isdir(path)]
+    if not files:
+        got = f"matches the folder {paths[0]}, but no file" if paths else "no such file or folder"
+        raise InputError(f"{source}: {got}; wanted {FORMS}")
+    return files
 
 
 def _folder_opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
@@ -223,34 +236,6 @@ def _files_opener(files: list[str], source: str) -> Callable[[], Splits]:
             raise InputError(f"{source} matches {len(files)} CSV files; wanted one, if necessary with a column split")
 
 
-def expanded(source: str) -> list[str]:
-    """The files that a pattern matches, sorted. `*`, `?` and `[…]` match existing files; `{000..010}` is a series of
-    files, which must all exist. Raises InputError if there is no file.
-    """
-    files: list[str] = []
-    for pattern in _series(source):
-        matches = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
-        files += [match for match in matches if not os.path.isdir(match)]
-    if not files:
-        raise InputError(f"{source}: no such file or folder; wanted {FORMS}")
-    if missing := [file for file in files if not os.path.exists(file)]:
-        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
-    return files
-
-
-def _series(pattern: str) -> list[str]:
-    """`a-{08..10}.tar` → a-08.tar, a-09.tar, a-10.tar; several series give all combinations."""
-    pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)
-    choices: list[list[str]] = [[pieces[0]]]
-    count = 1
-    for first, last, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        count *= int(last) - int(first) + 1
-        if not 0 < count <= MAX_PATTERN:
-            raise InputError(f"{pattern} matches {count:,} files; wanted 1 to {MAX_PATTERN:,}, as in {{000..010}}")
-        choices += [[f"{i:0{len(first)}}" for i in range(int(first), int(last) + 1)], [rest]]
-    return ["".join(choice) for choice in itertools.product(*choices)]
-
-
 def _files_in(folder: str) -> list[str]:
     folder_there = os.path.join(folder, "")
     return sorted(
@@ -283,6 +268,6 @@ def _kind(file: str) -> Kind:
         raise InputError(f"{file} is packed ({packed}), so no image in it can be read alone; unpack it: wanted {FORMS}")
     if is_image(head):
         raise InputError(f"{file} is one image; wanted {LAYOUT}, or another form of labelled images")
-    if not head or b"\0" in head:
+    if not head or not is_text(head):
         raise InputError(f"{file} is {'neither a table nor a tar' if head else 'empty'}; wanted {FORMS}")
     return "csv"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmixer.datasets.class_index import align_classes
 from gmixer.datasets.dataset_base import DatasetBase
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
@@ -27,20 +28,26 @@ SAMPLED = 64  # this many images have their bytes in the checksum
 
 @dataclass(frozen=True)
 class RunData:
-    """The data of a finished run. train, val: the `identity` of its splits. val_fraction: the share that was held out
-    if the data had no split.
+    """The data of a finished run. train, val: the `identity` of its splits.
+
+    val_fraction: the share that was held out if the data had no split. num_classes: of the recipe; None: by the labels.
     """
 
     folder: Path
     train: dict[str, Any]
     val: dict[str, Any]
     val_fraction: float
+    num_classes: int | None
 
     def held_out(self, images: DatasetBase) -> NDArray[np.int64] | None:
         """The numbers of the images that the run held out. None if these are not the images that it was given.
 
         Raises InputError if the run learned from all of them.
         """
+        try:
+            images = align_classes({"whole": images}, None, self.num_classes)["whole"]
+        except InputError:  # no run can learn from these labels
+            return None
         if len(images) == self.train["images"] and identity(images) == self.train:
             raise InputError(
                 f"the model learned from these images of {images.source} ({self.folder / DATA}), so its accuracy on "
@@ -64,7 +71,8 @@ def run_of(weights: Path) -> RunData | None:
         if data["format"] != FORMAT:
             return None
         train, val = ({key: data[part][key] for key in ("images", "sha256", "classes")} for part in ("train", "val"))
-        return RunData(model.parent, train, val, float(recipe["data"]["val_fraction"]))
+        val_fraction, num_classes = float(recipe["data"]["val_fraction"]), recipe["model"]["num_classes"] or None
+        return RunData(model.parent, train, val, val_fraction, num_classes)
     except (OSError, ValueError, LookupError, TypeError):  # not a run's folder, or a damaged one
         return None
 

@@ -21,6 +21,7 @@ from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.labels.imagenet import Label, imagenet_1k
 from gmixer.options import DEFAULT_READING, Reading
+from gmixer.sources.text_file import read_text
 
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
@@ -93,9 +94,9 @@ def _allowed(labels_N: NDArray[np.int64], of: SetName, source: str) -> NDArray[n
 def _real(images: LabeledImages, path: Path, num_classes: int) -> list[list[int]]:
     """The correct classes of each image, by the number in its name."""
     try:
-        by_number = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as real.json: {error}") from error
+        by_number = json.loads(read_text(str(path)))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is no JSON from line {error.lineno} on; wanted the file real.json") from None
     fits = isinstance(by_number, list) and all(
         isinstance(row, list) and all(isinstance(c, int) and 0 <= c < num_classes for c in row) for row in by_number
     )

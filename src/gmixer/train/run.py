@@ -69,7 +69,13 @@ def train(
     if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
         raise InputError(f"{folder} lies inside the data, {os.fspath(data)}; choose another folder (-o)")
     torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
-    parts = open_split(data, reading, val_fraction=recipe.data.val_fraction, val_folder=recipe.data.val_folder or None)
+    parts = open_split(
+        data,
+        reading,
+        val_fraction=recipe.data.val_fraction,
+        num_classes=recipe.model.num_classes or None,
+        val_folder=recipe.data.val_folder or None,
+    )
     for line in described(parts.train, parts.val):
         listener.message(line)
     initial = make_initial_model(recipe, parts.train, parts.val, weights)

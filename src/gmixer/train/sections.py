@@ -107,7 +107,7 @@ class ModelSection(Section):
     table = "model"
     name: str = setting("", text)  # variant, variant.tag, hf-hub:…, or a folder
     pretrained: bool = setting(True, true_or_false)  # false: start from random weights
-    num_classes: int = setting(0, whole, least=0)  # for data without class names; 0: the highest label + 1
+    num_classes: int = setting(0, whole, least=0)  # for labels that are class indices; 0: as the data says
 
 
 @dataclass(frozen=True, kw_only=True)
