@@ -39,6 +39,15 @@ def test_of_data_without_a_val_split_the_held_out_images_are_measured(root: str,
     assert len(open_held_out(moved, run=run)) == len(split.val)
 
 
+def test_numbers_that_became_names_are_known_again(tmp_path: Path) -> None:
+    write(tmp_path, {f"{i}.png": image(i) for i in range(40)})
+    rows = [f"{i}.png,{(90210, 10001)[i % 2]}" for i in range(40)]
+    write(tmp_path, {"t.csv": "\n".join(["path,label", *rows]).encode()})
+    run, held_out = run_on(tmp_path / "t.csv", tmp_path / "run"), open_split(tmp_path / "t.csv").val
+    images = open_held_out(tmp_path / "t.csv", run=run, classes=held_out.classes)
+    assert images.labels.tolist() == held_out.labels.tolist() and len(images) < 40
+
+
 def test_data_with_a_val_split_is_measured_on_it_and_not_on_what_was_learned(tmp_path: Path) -> None:
     folders(tmp_path, {"data/train/cat": 3, "data/train/dog": 3, "data/val/cat": 1, "data/val/dog": 1})
     run = run_on(tmp_path / "data", tmp_path / "run")

@@ -129,12 +129,12 @@ def check_are_classes(root: str, folders_by_class: Mapping[str, Sequence[str]], 
 def _told(source: str, val_folder: str) -> SplitFolders:
     """The splits where `val_folder` is held out: a name in the folder, or its path."""
     root = source
-    wanted = _folded_path(val_folder)
+    wanted = {_folded_path(val_folder), _folded_path(os.path.abspath(val_folder))}
     while True:
         folders = folders_in(root)
         inside = os.path.relpath(root, source)
-        spellings = {name: (name, os.path.join(root, name), os.path.join(inside, name)) for name in folders}
-        found = [name for name in folders if wanted in map(_folded_path, spellings[name])]
+        spellings = {n: (n, os.path.join(inside, n), os.path.abspath(os.path.join(root, n))) for n in folders}
+        found = [name for name in folders if wanted & set(map(_folded_path, spellings[name]))]
         if found or len(folders) != 1:
             break
         root = os.path.join(root, folders[0])
