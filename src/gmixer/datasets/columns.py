@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def labels_in(column: pa.ChunkedArray, names: Sequence[str] | None, source: str)
     else:
         distinct = numbered([*encoded.dictionary.to_pylist(), None], source)
         place = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-        labels = distinct._replace(index=distinct.index[place])
+        labels = replace(distinct, index=distinct.index[place])
     if names is None or labels.classes is not None:
         return labels
     if labels.index.max(initial=UNKNOWN) >= len(names):
