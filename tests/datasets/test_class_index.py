@@ -6,11 +6,9 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gmixer.datasets import UNKNOWN, imagenet_indices, open_images, same_classes
-from gmixer.datasets.label_values import numbered
 from gmixer.errors import InputError
 from gmixer.labels import imagenet_1k
 from labelled import folders, image, write
@@ -73,17 +71,6 @@ def test_numbers_must_be_among_the_model_s(tmp_path: Path) -> None:
     assert images.labels.tolist() == [1, UNKNOWN, 0] and images.classes == ("ant", "bee")
     with pytest.raises(InputError, match="label 1; wanted at most 0"):
         open_images(tmp_path / "a.csv", classes=["ant"])
-
-
-def test_unknown_among_names_is_no_class() -> None:
-    labels, classes, _ = numbered(["b", "-1", "", "a"], "here")
-    assert labels.tolist() == [1, UNKNOWN, UNKNOWN, 0] and classes == ("a", "b")
-
-
-def test_names_are_numbered_in_sorted_order() -> None:
-    labels, classes, _ = numbered(["b", None, "a", "b"], "here")
-    assert labels.tolist() == [1, UNKNOWN, 0, 1] and classes == ("a", "b")
-    assert labels.dtype == np.int64
 
 
 def numbers_in_a_table(root: Path, labels: Sequence[object]) -> Path:

@@ -9,6 +9,7 @@ import tarfile
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -109,3 +110,14 @@ def test_a_number_of_any_length_costs_nothing_more() -> None:
     labels = numbered([10**30, "7"], "here")
     assert labels.classes == ("7", str(10**30)) and labels.index.tolist() == [1, 0]
     assert numbered(["02134", "90210", "02134"], "here").written == {2134: "02134"}
+
+
+def test_unknown_among_names_is_no_class() -> None:
+    labels = numbered(["b", "-1", "", "a"], "here")
+    assert labels.index.tolist() == [1, UNKNOWN, UNKNOWN, 0] and labels.classes == ("a", "b")
+
+
+def test_names_are_numbered_in_sorted_order() -> None:
+    labels = numbered(["b", None, "a", "b"], "here")
+    assert labels.index.tolist() == [1, UNKNOWN, 0, 1] and labels.classes == ("a", "b")
+    assert labels.index.dtype == np.int64

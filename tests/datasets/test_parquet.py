@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gmixer.datasets import UNKNOWN, LabeledImages, open_images, open_split, parquet
+from gmixer.datasets import UNKNOWN, LabeledImages, columns, open_images, open_split, parquet
 from gmixer.errors import ImageError, InputError
 from labelled import image, write
 
@@ -221,6 +221,16 @@ def test_a_teacher_s_answers_lie_beside_the_images(tmp_path: Path) -> None:
     assert soft.index.tolist() == [[5, 900], [-1, -1], [7, -1]]
     assert soft.probability.tolist() == [[0.75, 0.25], [0, 0], [0.5, 0]]
     assert soft.index.dtype == np.int32 and soft.probability.dtype == np.float32
+
+
+def test_one_long_answer_of_a_teacher_does_not_cost_the_memory_of_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MAX_PADDING", 3)
+    lists = [[0]] * 9 + [list(range(11))]
+    table(tmp_path / "a.parquet", range(10), teacher_index=lists, teacher_probability=[[0.0] * len(x) for x in lists])
+    with pytest.raises(InputError, match=r"row 9 has 11 in teacher_index, and the mean row 2; wanted about"):
+        open_images(tmp_path / "a.parquet")
 
 
 def test_bytes_that_are_no_image_are_the_decoder_s_concern(tmp_path: Path) -> None:

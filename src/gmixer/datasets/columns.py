@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face
 PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
 SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase")
+MAX_PADDING = 1_000  # times the answers stored: every row takes the memory of the longest. Guessed
 TEACHER = ("teacher_index", "teacher_probability")
 
 
@@ -54,7 +56,7 @@ def labels_in(column: pa.ChunkedArray, names: Sequence[str] | None, source: str)
     else:
         distinct = numbered([*encoded.dictionary.to_pylist(), None], source)
         place = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-        labels = distinct._replace(index=distinct.index[place])
+        labels = replace(distinct, index=distinct.index[place])
     if names is None or labels.classes is not None:
         return labels
     if labels.index.max(initial=UNKNOWN) >= len(names):
@@ -105,6 +107,12 @@ def soft_labels(table: pa.Table, source: str) -> SoftLabels | None:
         raise InputError(
             f"{source}: row {row} has {counts[row]} in teacher_index and {others[row]} in teacher_probability; "
             "wanted equal numbers"
+        )
+    if len(counts) * int(counts.max(initial=0)) > MAX_PADDING * (int(counts.sum()) + len(counts)):
+        row = int(counts.argmax())
+        raise InputError(
+            f"{source}: row {row} has {counts[row]:,} in teacher_index, and the mean row {counts.mean():.3g}; wanted "
+            "about as many in each row"
         )
     filled = np.arange(counts.max(initial=0))[None, :] < counts[:, None]
     soft = SoftLabels(np.full(filled.shape, -1, np.int32), np.zeros(filled.shape, np.float32))

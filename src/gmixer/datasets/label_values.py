@@ -6,8 +6,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,5})?", re.ASCII | re.IG
 _Value: TypeAlias = bool | int | float | str | None
 
 
-class Labels(NamedTuple):
+@dataclass(frozen=True)
+class Labels:
     """index: (n,) UNKNOWN for an image without a label. classes: the names that `index` counts, sorted; None: the
     labels are whole numbers, and `index` holds them.
 
@@ -34,8 +36,8 @@ class Labels(NamedTuple):
     """
 
     index: NDArray[np.int64]
-    classes: tuple[str, ...] | None = None
-    written: Mapping[int, str] = {}
+    classes: Sequence[str] | None = None
+    written: Mapping[int, str] = field(default_factory=dict)
 
 
 def numbered(values: Sequence[object], source: str) -> Labels:
@@ -46,24 +48,24 @@ def numbered(values: Sequence[object], source: str) -> Labels:
     - Labels are the names False and True if every label is a boolean: true, "TRUE".
     - Otherwise labels are names, without white space at the ends, and in Unicode's composed form (NFC).
 
-    Raises InputError for a mixture of numbers and names, for a number that is not whole or is below -1, and for a value
-    of another type.
+    Raises InputError for a mixture of numbers and names, and for a number that is not whole or is below -1. Raises it
+    for a value of another type, too.
     """
     place: dict[tuple[type, object], int] = {}  # by type too: 1, 1.0 and True are one key of a dict
     if nested := [value for value in values if isinstance(value, list | dict)]:
         raise _wrong_type(nested[0], source)
     row_place = np.array([place.setdefault((type(value), value), len(place)) for value in values], np.intp)
     cells = [_cell(value, source) for _, value in place]
-    labels = [cell for cell in cells if not _is_missing(cell)]
+    known = [cell for cell in cells if not _is_missing(cell)]
     numbers = _numbers(cells)
     if numbers is not None:
-        index, classes, written = _by_number(cells, numbers, source)
-    elif all(_truth(label) is not None for label in labels):
-        index, classes, written = _by_name([None if _is_missing(cell) else str(_truth(cell)) for cell in cells])
+        labels = _by_number(cells, numbers, source)
+    elif all(_truth(cell) is not None for cell in known):
+        labels = _by_name([None if _is_missing(cell) else str(_truth(cell)) for cell in cells])
     else:
-        _check_one_kind(labels, source)
-        index, classes, written = _by_name([None if _is_missing(cell) else str(cell) for cell in cells])
-    return Labels(index[row_place], classes, written)
+        _check_one_kind(known, source)
+        labels = _by_name([None if _is_missing(cell) else str(cell) for cell in cells])
+    return replace(labels, index=labels.index[row_place])
 
 
 def whole_number(text: str) -> int | None:

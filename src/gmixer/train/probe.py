@@ -100,7 +100,7 @@ def embed_all(
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS, on standardised
     features. The head includes the standardisation. A class without images takes no time, and is never the answer."""
-    present_P, place_N = labels_N.unique(return_inverse=True)  # P classes with images
+    present_P, place_N = torch.unique(labels_N, return_inverse=True)  # P classes with images
     with _threads_for(features_NC.numel() * len(present_P)):
         head = _fit_head(features_NC, place_N, len(present_P), seed=seed)
     if len(present_P) == num_classes:
