@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -388,6 +389,26 @@ def test_embed_of_nothing_good_still_writes_a_file(tmp_path: Path) -> None:
     assert finished.returncode == 1
     with np.load(tmp_path / "out.npz") as stored:
         assert stored["vectors"].shape == (0, 256) and stored["failed_kinds"].tolist() == ["missing"]
+
+
+@pytest.mark.parametrize("options", [("--json",), ("--csv",), ()], ids=["json", "csv", "plain"])
+def test_a_folder_without_an_image_is_a_failed_row(options: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("text")
+    finished = call("classify", tmp_path / "in", *options)
+    assert finished.returncode == 1 and "the folder holds no image, only notes.txt" in finished.stdout
+    assert "1 of 1 could not be read; 1 file is no image and left out (" in finished.stderr
+    assert "notes.txt)" in finished.stderr
+
+
+def test_embed_of_an_archive_without_an_image_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("notes.txt", "text")
+    finished = call("embed", tmp_path / "photos.zip", "-o", tmp_path / "out.npz")
+    assert finished.returncode == 1
+    with np.load(tmp_path / "out.npz") as stored:
+        assert stored["failed_paths"].tolist() == [f"{tmp_path}/photos.zip"]
+        assert stored["failed_kinds"].tolist() == ["not_image"] and len(stored["vectors"]) == 0
 
 
 def test_embed_computes_no_probabilities(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
