@@ -108,9 +108,9 @@ def read_head(entry: Entry) -> bytes:
 def may_be_image(entry: Entry) -> bool:
     """Whether a file found in a folder or an archive should be read, by its name or else by its first bytes.
 
-    True for a file that is called like an image, whatever it holds: reading it gives the image or the error, so none is
-    lost silently. True under any other name for a file that starts like an image, also of a format that gmixer does not
-    read (JPEG 2000, Photoshop …), and for a file that cannot be opened. False for all others.
+    True for a file that is called like an image: reading it gives the image or the error, so none is lost silently.
+    Under any other name, True for a file that starts like an image, also of a format that gmixer does not read (JPEG
+    2000, Photoshop …). True for a file that cannot be opened. False for all others.
     """
     if isinstance(entry, NoFile):
         return False
