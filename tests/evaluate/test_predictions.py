@@ -48,7 +48,7 @@ def read(path: Path) -> list[dict[str, Any]]:
             {
                 "path": row["path"],
                 **{name: int(row[name]) if row[name] else None for name in ("label", "predicted")},
-                **{name: row[name] or None for name in ("label_name", "predicted_name", "error")},
+                **{name: row[name] or None for name in ("label_name", "predicted_name", "error", "note")},
                 "probability": float(row["probability"]) if row["probability"] else None,
                 "right": {"True": True, "False": False, "": None}[row["right"]],
                 "top5": [int(c) for c in row["top5"].split()] or None,

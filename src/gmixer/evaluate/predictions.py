@@ -20,6 +20,7 @@ COLUMNS: dict[str, Any] = {
     "right": bool,
     "top5": list[int],  # class indices
     "error": str,
+    "note": str,
 }
 BATCH = 65_536  # rows in memory at a time: one row group of a Parquet file
 
@@ -46,6 +47,7 @@ def rows(validated: Validated) -> Iterator[dict[str, Any]]:
             "right": bool(outcomes.rank[n] == 0),
             "top5": outcomes.best[n].tolist(),
             "error": None,
+            "note": validated.notes.get(validated.images.name(i)),
         }
     for error in validated.unreadable:
         yield dict.fromkeys(COLUMNS) | {"path": error.source, "error": error.reason}

@@ -15,7 +15,7 @@ from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
 from gmixer.images.jpeg import plain_pixels
-from gmixer.images.pixels import Pixels, to_pixels
+from gmixer.images.pixels import NotedPixels, noted, to_pixels
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.silence import silence_libtiff, silence_pillow
 from gmixer.options import DEFAULT_READING, Reading
@@ -46,8 +46,10 @@ def decode(
     channels: int = 3,
     workers: Workers | None = None,
     reduce_to_px: int = 0,
-) -> Pixels:
+) -> NotedPixels:
     """An image → uint8 (H, W, channels), C-contiguous. Treat it as read-only: it may share the memory of `source`.
+
+    Its `.note` is a sentence on what a user may not expect of these pixels, or None.
 
     source: a path (str or os.PathLike), a file's bytes, a PIL image, or a uint8 array (H, W, 3), (H, W, 4), (H, W) or
         (H, W, 1). Of an animation the first frame is taken, of a PIL image its current frame. A path may be a member of
@@ -99,10 +101,10 @@ def default_name(source: object) -> str:
     return "source"
 
 
-def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, workers: Workers | None) -> Pixels:
+def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, workers: Workers | None) -> NotedPixels:
     match source:
         case np.ndarray():
-            return from_array(source, source=name, channels=settings.channels)
+            return noted(from_array(source, source=name, channels=settings.channels), None)
         case _ if settings.channels not in {1, 3}:
             raise InputError(f"{name}: got a {type(source).__name__}; {only_array(settings.channels)}")
         case Image.Image():
@@ -117,7 +119,7 @@ def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, 
 
 def _from_bytes(
     data: bytes, source: str, reading: Reading, settings: DecodeSettings, workers: Workers | None
-) -> Pixels:
+) -> NotedPixels:
     if not data:
         raise ImageError("empty", "is empty: it holds no bytes at all", source)
     if len(data) > reading.limits.max_bytes:
@@ -136,13 +138,15 @@ def _from_bytes(
         if image_format == "JPEG" and settings.channels == 3:
             pixels_HWC = plain_pixels(image, data, apply_exif=settings.apply_exif)
             if pixels_HWC is not None:
-                return pixels_HWC
-        return to_pixels(upright_rgb(image, settings, source=source), settings.channels)
+                return noted(pixels_HWC, None)
+        rgb, note = upright_rgb(image, settings, source=source)
+        return noted(to_pixels(rgb, settings.channels), note)
 
 
-def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> Pixels:
+def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> NotedPixels:
     if 0 in image.size:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
     check_pixels(image, settings, source=source)
     with _one_pil_image, as_image_error("decoded", source):  # it may be opened but not yet read
-        return to_pixels(upright_rgb(image, settings, source=source), settings.channels)
+        rgb, note = upright_rgb(image, settings, source=source)
+        return noted(to_pixels(rgb, settings.channels), note)

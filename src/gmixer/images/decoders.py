@@ -15,7 +15,7 @@ from PIL import Image
 from gmixer.errors import ImageError
 from gmixer.images.exif import orientation_of, upright
 from gmixer.images.frames import MAX_GIF_STEPS, has_more_frames, says_more_frames
-from gmixer.images.modes import fix_transparency, to_rgb
+from gmixer.images.modes import Decoded, fix_transparency, to_rgb
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.structure_limits import check_pieces
 
@@ -34,7 +34,7 @@ DECODERS = {
 _UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pixel mode")  # in Pillow's own words
 
 
-def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
+def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Decoded:
     """Decodes a file of that format to RGB. Raises ImageError; every exception of a decoder becomes one."""
     with as_image_error(f"decoded as {image_format}", source):
         return upright_rgb(open_image(data, image_format, settings, source=source), settings, source=source)
@@ -60,11 +60,12 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
     return image
 
 
-def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) -> Image.Image:
+def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) -> Decoded:
     """An opened image in RGB, decoded if it is not yet. Raises the exceptions of its decoder."""
     image.load()
     orientation = orientation_of(image) if settings.apply_exif else 1  # before to_rgb, which may drop the EXIF
-    return upright(to_rgb(image, source=source), orientation)
+    rgb, note = to_rgb(image, source=source)
+    return Decoded(upright(rgb, orientation), note)
 
 
 def check_pixels(image: Image.Image, settings: DecodeSettings, *, source: str) -> None:

@@ -20,7 +20,7 @@ marker or without, as browsers assume too; Pillow inverts them while decoding. F
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
 from PIL import Image
 
@@ -34,6 +34,13 @@ _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
 
 _PNG_SCALES = {"L;2": 85, "L;4": 17}  # Pillow's name of the stored form: the factor from a stored value to 8 bits
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF's
+
+
+class Decoded(NamedTuple):
+    """image: in mode RGB. note: a sentence on what a user may not expect of it, or None."""
+
+    image: Image.Image
+    note: str | None
 
 
 def fix_transparency(image: Image.Image) -> None:
@@ -53,20 +60,20 @@ def fix_transparency(image: Image.Image) -> None:
         image.rawmode = image._mode = "RGBA"  # type: ignore[attr-defined]
 
 
-def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
+def to_rgb(image: Image.Image, *, source: str) -> Decoded:
     """The image in mode RGB, by the table above; the same object if it is already RGB.
 
     Raises ImageError "unsupported" with `source`.
     """
     refuse_misread(image, source=source)
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _sixteen_bit_grey(image, source)
+        return Decoded(_sixteen_bit_grey(image, source), None)
     if image.mode not in _BY_PILLOW | _WITH_ALPHA:
         pixels = "floating-point pixels" if image.mode == "F" else f"pixels of mode {image.mode}"
         raise _unsupported(f"holds {pixels} of an unknown range", source)
     if image.has_transparency_data:
-        return over_white(image)
-    return image if image.mode == "RGB" else image.convert("RGB")  # a copy takes up to 356 MB
+        return Decoded(over_white(image), None)
+    return Decoded(image if image.mode == "RGB" else image.convert("RGB"), None)  # a copy takes up to 356 MB
 
 
 def in_channels(rgb: Image.Image, channels: int) -> Image.Image:
