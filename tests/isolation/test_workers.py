@@ -423,7 +423,7 @@ def test_a_worker_in_an_endless_loop_ends_although_its_parent_was_killed() -> No
         print(worker._process.pid, flush=True)
         import threading
         threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGKILL]).start()
-        settings = DecodeSettings(10**6, 10, True, 3, 0)
+        settings = DecodeSettings(10**6, 10, True, 3, 0, False)
         worker.decode(bytes.fromhex(sys.argv[1]), "PNG", source="", limits=Limits(max_seconds=1), settings=settings)
         """,
         HARMED.replace("{body}", "while True: pass"),

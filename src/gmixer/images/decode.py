@@ -15,9 +15,12 @@ from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
 from gmixer.images.jpeg import plain_pixels
+from gmixer.images.opened import Opened
 from gmixer.images.pixels import NotedPixels, noted, to_pixels
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.silence import silence_libtiff, silence_pillow
+from gmixer.images.sixteen_bits import has_sixteen_bits
+from gmixer.images.stated_range import stated_by_tiff
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.address import read_path
 from gmixer.sources.entry import too_many_bytes
@@ -104,7 +107,7 @@ def default_name(source: object) -> str:
 def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, workers: Workers | None) -> NotedPixels:
     match source:
         case np.ndarray():
-            return noted(from_array(source, source=name, channels=settings.channels), None)
+            return from_array(source, source=name, channels=settings.channels)
         case _ if settings.channels not in {1, 3}:
             raise InputError(f"{name}: got a {type(source).__name__}; {only_array(settings.channels)}")
         case Image.Image():
@@ -134,12 +137,12 @@ def _from_bytes(
     if image_format == "TIFF":
         silence_libtiff()
     with as_image_error(f"decoded as {image_format}", source):
-        image = open_image(data, image_format, settings, source=source)
+        opened = open_image(data, image_format, settings, source=source)
         if image_format == "JPEG" and settings.channels == 3:
-            pixels_HWC = plain_pixels(image, data, apply_exif=settings.apply_exif)
+            pixels_HWC = plain_pixels(opened.image, data, apply_exif=settings.apply_exif)
             if pixels_HWC is not None:
                 return noted(pixels_HWC, None)
-        rgb, note = upright_rgb(image, settings, source=source)
+        rgb, note = upright_rgb(opened, settings, source=source)
         return noted(to_pixels(rgb, settings.channels), note)
 
 
@@ -148,5 +151,6 @@ def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> Note
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
     check_pixels(image, settings, source=source)
     with _one_pil_image, as_image_error("decoded", source):  # it may be opened but not yet read
-        rgb, note = upright_rgb(image, settings, source=source)
+        opened = Opened(image, has_sixteen_bits(image), stated=stated_by_tiff(image))
+        rgb, note = upright_rgb(opened, settings, source=source)
         return noted(to_pixels(rgb, settings.channels), note)

@@ -15,9 +15,14 @@ from PIL import Image
 from gmixer.errors import ImageError
 from gmixer.images.exif import orientation_of, upright
 from gmixer.images.frames import MAX_GIF_STEPS, has_more_frames, says_more_frames
-from gmixer.images.modes import Decoded, fix_transparency, to_rgb
+from gmixer.images.modes import to_rgb
+from gmixer.images.opened import Decoded, Opened
+from gmixer.images.raw_mode import raw_mode
 from gmixer.images.settings import DecodeSettings
+from gmixer.images.sixteen_bits import has_sixteen_bits
+from gmixer.images.stated_range import stated_by_png, stated_by_tiff
 from gmixer.images.structure_limits import check_pieces
+from gmixer.images.transparency import correct_transparency, keep_premultiplied
 
 # The decoder of each format is called by name. Image.open would import all decoders, try one after the other, hide
 # their reasons, and apply its own limit of pixels before gmixer reads the size.
@@ -40,7 +45,7 @@ def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
         return upright_rgb(open_image(data, image_format, settings, source=source), settings, source=source)
 
 
-def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
+def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Opened:
     """A file of that format, opened and not yet decoded. Raises ImageError, and the exceptions of its decoder.
 
     A file over the limits is refused here, before anything is decoded. With settings.reduce_to_px, a JPEG is opened so
@@ -49,22 +54,31 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
     check_pieces(data, image_format, source=source, max_pixels=settings.max_pixels)
     if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, and reads comments and the like
         _check_frames(has_more_frames(data, image_format, settings.max_frames), settings, source)
-    module, decoder = DECODERS[image_format]
-    image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
+    image = _with_header(data, image_format)
     check_pixels(image, settings, source=source)
     if image_format not in {"GIF", "TIFF"}:
         _check_frames(says_more_frames(image, settings.max_frames), settings, source)
-    fix_transparency(image)
+    correct_transparency(image)
     if settings.reduce_to_px and image_format == "JPEG":
         _reduce(image, settings.reduce_to_px)
+    sixteen_bits = has_sixteen_bits(image)
+    stated = stated_by_png(data) if image_format == "PNG" and "16" in raw_mode(image) else stated_by_tiff(image)
+    again = _with_header(data, image_format) if sixteen_bits else None
+    return Opened(image, sixteen_bits, again, stated, premultiplied=keep_premultiplied(image))
+
+
+def _with_header(data: bytes, image_format: str) -> Image.Image:
+    module, decoder = DECODERS[image_format]
+    image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")
     return image
 
 
-def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) -> Decoded:
+def upright_rgb(opened: Opened, settings: DecodeSettings, *, source: str) -> Decoded:
     """An opened image in RGB, decoded if it is not yet. Raises the exceptions of its decoder."""
+    image = opened.image
     image.load()
     orientation = orientation_of(image) if settings.apply_exif else 1  # before to_rgb, which may drop the EXIF
-    rgb, note = to_rgb(image, source=source)
+    rgb, note = to_rgb(opened, use_range=settings.use_range, source=source)
     return Decoded(upright(rgb, orientation), note)
 
 
