@@ -146,10 +146,11 @@ def validate(
 def _pipeline(predictor: Predictor) -> str:
     data, reading = predictor.data, predictor.preprocess.reading
     turned = "EXIF orientation ignored" if reading.orientation == "ignore" else "turned as EXIF says"
+    values = "" if reading.range == "full" else "; values over the range that they use"
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))
-    return f"{turned}; alpha over white; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
+    return f"{turned}; alpha over white{values}; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
 
 
 def _listed(numbers: Sequence[float]) -> str:
