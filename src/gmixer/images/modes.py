@@ -6,14 +6,17 @@
 | 1, L | black and white, grey | the same value in all three channels |
 | P | palette | the palette's colours |
 | RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not used |
-| LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white |
-| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are transparent | laid over white |
-| I;16 in any byte order | 16-bit grey | scaled, value * 255 / 65535 rounded; never clipped |
-| I;16 of a TIFF | 12 bits, or 0 as white: Pillow handles neither | scaled by 255 / 4095; inverted |
-| I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | scaled likewise |
-| I beyond that, F, others | no known range | ImageError "unsupported" |
+| LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white; the colours alone if no pixel is visible |
+| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are transparent | the same |
+| I;16 in any byte order | 16-bit grey | 0…65535 becomes 0…255, rounded; or another range, see below |
+| I;16 of a TIFF | 12 bits, or 0 as white: Pillow handles neither | 0…4095 becomes 0…255; inverted |
+| I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | as I;16 |
+| I beyond that, F | no known range | by the range below, or ImageError "unsupported" |
+| RGB, RGBA of a file with 16 bits | Pillow's decoders keep the upper 8 bits | these, or by the range below |
+| others | not known | ImageError "unsupported" |
 
-16-bit colour does not occur here: Pillow's decoders keep the upper 8 bits. CMYK JPEGs are stored inverted, with Adobe's
+Values of more than 8 bits have the range that the file states (stated_range.py), or with use_range the one that they
+use. value_range.py scales them. CMYK JPEGs are stored inverted, with Adobe's
 marker or without, as browsers assume too; Pillow inverts them while decoding. For users: docs/images.md.
 """
 

@@ -102,7 +102,7 @@ def _has_lower_bits(channel: Image.Image, by_file: Range) -> bool:
     Scaling repeats the upper bits in the lower ones. As the upper bits are 0 here, so would the lower bits be.
     """
     step = (SIXTEEN_BITS.high + 1) // (by_file.high + 1)
-    lower = channel.convert("I").point([255 if value % step else 0 for value in range(_LEVELS)], "L")
+    lower = _in_mode("I", channel).point([255 if value % step else 0 for value in range(_LEVELS)], "L")
     return lower.getbbox() is not None
 
 
@@ -110,10 +110,14 @@ def _scaled(channel: Image.Image, by: Range) -> Image.Image:
     """In mode L, rounded; a value beyond the range is black or white."""
     low, high = cast("tuple[float, float]", channel.getextrema())
     if channel.mode != "F" and low >= 0 and high < _LEVELS:
-        return channel.convert("I").point(_levels(by), "L")
+        return _in_mode("I", channel).point(_levels(by), "L")
     factor = 255 / by.span
     offset = 0.5 - by.low * factor  # Pillow cuts the fraction off
-    return channel.convert("F").point(lambda value: value * factor + offset).convert("L")
+    return _in_mode("F", channel).point(lambda value: value * factor + offset).convert("L")
+
+
+def _in_mode(mode: str, channel: Image.Image) -> Image.Image:
+    return channel if channel.mode == mode else channel.convert(mode)  # which would copy it: up to 356 MB
 
 
 @lru_cache(maxsize=4)  # the images of a data set often have one range
