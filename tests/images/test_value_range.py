@@ -190,6 +190,23 @@ def test_colour_in_planes_has_only_its_upper_bits() -> None:
     assert pixels.note == "Pillow gives only the upper 8 bits of its values, so they have few levels"
 
 
+def test_a_transparent_colour_is_found_in_any_range() -> None:
+    clear = struct.pack(">3H", *(int(v) for v in COLOUR_HWC[2, 3]))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in COLOUR_HWC)
+    pixels = decode(png(23, 19, 16, 2, rows, chunk(b"tRNS", clear)), reading=USED)
+    same = (COLOUR_HWC[2, 3] >> 8 == COLOUR_HWC >> 8).all(axis=2)
+    assert (pixels[same] == 255).all() and np.array_equal(pixels[~same], spread(COLOUR_HWC)[~same])
+
+
+def test_of_a_pil_image_only_the_upper_bits_are_known() -> None:
+    """Not yet decoded; a decoded one has no sign of its 16 bits at all."""
+    stated = decode(Image.open(BytesIO(COLOUR["MaxSampleValue of each channel"])))
+    assert np.abs(stated.astype(int) - spread(COLOUR_HWC)).max() <= 16
+    assert stated.note is not None and "upper 8 bits" in stated.note
+    assert np.array_equal(decode(Image.open(BytesIO(GREY["MaxSampleValue"]))), decode(GREY["MaxSampleValue"]))
+    assert np.array_equal(decode(Image.fromarray(VALUES_HW), reading=USED)[:, :, 0], spread(VALUES_HW))
+
+
 SIGNED_HW = VALUES_HW.astype(np.int16) - 1000
 FRACTIONS_HW = (VALUES_HW / 4095).astype(np.float32)
 

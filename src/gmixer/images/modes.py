@@ -67,7 +67,7 @@ def to_rgb(opened: Opened, *, use_range: bool = False, source: str) -> Decoded:
     else:
         rgb = image.convert("RGB")
     seen = 0 if image.mode in {"P", "PA"} else _FLAT  # two numbers of a palette are two colours
-    if _spread(rgb) <= _FLAT and (HIDDEN in notes or _spread(image) > seen):
+    if _is_flat(rgb) and (HIDDEN in notes or _spread(image) > seen):
         over = image.has_transparency_data and HIDDEN not in notes
         notes.append(f"it is one flat colour{' over white' if over else ''}")
     return Decoded(rgb, _joined(notes))
@@ -120,6 +120,8 @@ def _wide_colour(opened: Opened, *, use_range: bool) -> tuple[Image.Image, str |
     The lower 8 bits are decoded only for a range, and for few values in all.
     """
     image = opened.image
+    if "transparency" in image.info:  # one colour of the upper 8 bits, which no other range may change
+        image = image.convert("RGBA")
     upper, rest = image.split()[:3], image.split()[3:]
     note = note_on_upper_bytes(upper)
     if not (note or opened.stated or use_range):
@@ -131,15 +133,21 @@ def _wide_colour(opened: Opened, *, use_range: bool) -> tuple[Image.Image, str |
     if eighths.by == SIXTEEN_BITS:  # the upper 8 bits, as Pillow and timm have them
         return image, eighths.note if lower else note
     scaled = Image.merge(image.mode, [*eighths.channels, *rest])
-    scaled.info = image.info
     coarse = None if lower else "Pillow gives only the upper 8 bits of its values, so they have few levels"
     return scaled, _joined([eighths.note, coarse])
+
+
+def _is_flat(rgb: Image.Image) -> bool:
+    """By a few pixels first: nearly every image ends there."""
+    few = rgb.resize((16, 16), Image.Resampling.NEAREST)
+    return _spread(few) <= _FLAT and _spread(rgb) <= _FLAT
 
 
 def _spread(image: Image.Image) -> float:
     """The largest difference within a channel."""
     bounds = cast("Any", image.getextrema())
-    return max(high - low for low, high in ([bounds] if len(image.getbands()) == 1 else bounds))
+    spread: float = max(high - low for low, high in ([bounds] if len(image.getbands()) == 1 else bounds))
+    return spread
 
 
 def _joined(notes: Sequence[str | None]) -> str | None:

@@ -47,7 +47,7 @@ def stated_by_tiff(image: Image.Image) -> StatedRange | None:
     if low or high:
         source = " and ".join(bound[0] for bound in (low, high) if bound)
         return _if_sound(StatedRange(low and low[1], high and high[1], source))
-    text = tags.get(_DESCRIPTION)
+    text = _value(tags, _DESCRIPTION)
     if not isinstance(text, str):
         return None
     if text.startswith("ImageJ="):
@@ -87,9 +87,17 @@ def _of_tags(tags: Any, names: dict[int, str]) -> tuple[str, float] | None:
     colours = 3 if tags.get(_PHOTOMETRIC) == _RGB else 1
     for tag, name in names.items():
         outermost = max if name.endswith("MaxSampleValue") else min
-        if numbers := list(_numbers(tags.get(tag)))[:colours]:
+        if numbers := list(_numbers(_value(tags, tag)))[:colours]:
             return name, outermost(numbers)
     return None
+
+
+def _value(tags: Any, tag: int) -> Any:
+    """None for a tag that is not there, or that Pillow cannot read: it must not cost the image."""
+    try:
+        return tags.get(tag)
+    except Exception:  # Pillow reads a tag when it is first asked for
+        return None
 
 
 def _numbers(value: Any) -> Iterator[float]:
