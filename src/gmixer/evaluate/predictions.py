@@ -51,4 +51,5 @@ def rows(validated: Validated) -> Iterator[dict[str, Any]]:
             "error": None,
         } | ({"note": note} if note else {})
     for error in validated.unreadable:
-        yield dict.fromkeys(COLUMNS.keys() - {"note"}) | {"path": error.source, "error": error.reason}
+        empty = {column: None for column in COLUMNS if column != "note"}
+        yield empty | {"path": error.source, "error": error.reason}
