@@ -116,6 +116,8 @@ def test_a_few_hot_pixels_do_not_refute_the_file() -> None:
         [(MIN, SHORT, 1, 4095), (MAX, SHORT, 1, 4095)],
         [(MAX, SHORT, 1, 0)],
         [(MAX, SHORT, 1, 65535)],
+        [(SMAX, DOUBLE, 1, 1e300)],
+        [(SMIN, DOUBLE, 1, -1e308), (SMAX, DOUBLE, 1, 1e308)],
         [(MAX, RATIONAL, 1, (4095, 0))],
         [(SMAX, DOUBLE, 1, float("nan"))],
         [(SMAX, DOUBLE, 1, float("inf"))],

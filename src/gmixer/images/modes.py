@@ -100,7 +100,10 @@ def _wide_grey(opened: Opened, *, use_range: bool, source: str) -> Decoded:
     known: Range | None = TWELVE_BITS if tags.get(_BITS_PER_SAMPLE) == (12,) else SIXTEEN_BITS
     if wide.mode == "F" or low < 0 or high > SIXTEEN_BITS.high:
         known = None
-    eighths = in_8_bits([wide], known=known, stated=opened.stated, use_range=use_range)
+    stated = opened.stated
+    if stated and known and image.mode.startswith("I;16"):
+        stated = stated.within(*known)
+    eighths = in_8_bits([wide], known=known, stated=stated, use_range=use_range)
     if eighths is None:
         raise _no_white(wide.mode, Range(low, high), source)
     (grey,), _, note = eighths
@@ -128,7 +131,8 @@ def _wide_colour(opened: Opened, *, use_range: bool) -> tuple[Image.Image, str |
         return image, None
     lower = lower_channels(opened.again) if opened.again else None
     wide = [together(*pair) for pair in zip(upper, lower or upper, strict=True)]
-    eighths = in_8_bits(wide, known=SIXTEEN_BITS, stated=opened.stated, use_range=use_range)
+    stated = opened.stated.within(*SIXTEEN_BITS) if opened.stated else None
+    eighths = in_8_bits(wide, known=SIXTEEN_BITS, stated=stated, use_range=use_range)
     assert eighths is not None  # 16 bits are a known range
     if eighths.by == SIXTEEN_BITS:  # the upper 8 bits, as Pillow and timm have them
         return image, eighths.note if lower else note

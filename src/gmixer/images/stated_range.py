@@ -37,6 +37,11 @@ class StatedRange(NamedTuple):
     clips: bool = False
     unless_scaled: bool = False
 
+    def within(self, least: float, most: float) -> StatedRange:
+        """Without the part that no value of the type can have."""
+        low, high = (None if bound is None else min(max(bound, least), most) for bound in (self.low, self.high))
+        return self._replace(low=low, high=high)
+
 
 def stated_by_tiff(image: Image.Image) -> StatedRange | None:
     """By the tags of a TIFF, opened or decoded; None for every other image, and for a statement that means nothing."""

@@ -76,11 +76,11 @@ def _used(channels: Sequence[Image.Image]) -> Range:
 
 
 def _bounded(stated: StatedRange, known: Range | None) -> Range | None:
-    """Both bounds; the type's own in place of one that is not stated. None where this says nothing new."""
+    """Both bounds; the known one in place of one that is not stated. None where this says nothing new."""
     low = stated.low if stated.low is not None else known.low if known else 0
     high = stated.high if stated.high is not None else known.high if known else low
     by_file = Range(low, high)
-    return by_file if by_file.span > 0 and by_file != known else None
+    return by_file if 0 < by_file.span < math.inf and by_file != known else None
 
 
 def _holds(channels: Sequence[Image.Image], used: Range, by_file: Range, stated: StatedRange) -> bool:
