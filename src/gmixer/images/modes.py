@@ -117,8 +117,8 @@ def _wide_grey(opened: Opened, *, use_range: bool, source: str) -> Decoded:
     return Decoded(grey.convert("RGB"), note)
 
 
-def _wide_colour(opened: Opened, *, use_range: bool) -> tuple[Image.Image, str | None]:
-    """Colour of 16 bits, decoded to the upper 8 → in 8 bits by its own range, if the range is known; and a note.
+def _wide_colour(opened: Opened, *, use_range: bool) -> Decoded:
+    """Colour of 16 bits, decoded to the upper 8 → in 8 bits by its own range, if the range is known. Alpha stays.
 
     The lower 8 bits are decoded only for a range, and for few values in all.
     """
@@ -128,17 +128,17 @@ def _wide_colour(opened: Opened, *, use_range: bool) -> tuple[Image.Image, str |
     upper, rest = image.split()[:3], image.split()[3:]
     note = note_on_upper_bytes(upper)
     if not (note or opened.stated or use_range):
-        return image, None
+        return Decoded(image, None)
     lower = lower_channels(opened.again) if opened.again else None
     wide = [together(*pair) for pair in zip(upper, lower or upper, strict=True)]
     stated = opened.stated.within(*SIXTEEN_BITS) if opened.stated else None
     eighths = in_8_bits(wide, known=SIXTEEN_BITS, stated=stated, use_range=use_range)
     assert eighths is not None  # 16 bits are a known range
     if eighths.by == SIXTEEN_BITS:  # the upper 8 bits, as Pillow and timm have them
-        return image, eighths.note if lower else note
+        return Decoded(image, eighths.note if lower else note)
     scaled = Image.merge(image.mode, [*eighths.channels, *rest])
     coarse = None if lower else "Pillow gives only the upper 8 bits of its values, so they have few levels"
-    return scaled, _joined([eighths.note, coarse])
+    return Decoded(scaled, _joined([eighths.note, coarse]))
 
 
 def _is_flat(rgb: Image.Image) -> bool:

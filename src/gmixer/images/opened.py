@@ -27,7 +27,7 @@ class Opened(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """image: in mode RGB. note: a sentence on what a user may not expect of it, or None."""
+    """image: in mode RGB, at the end of decoding. note: a sentence on what a user may not expect of it, or None."""
 
     image: Image.Image
     note: str | None

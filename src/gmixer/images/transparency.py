@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+from gmixer.images.opened import Decoded
 from gmixer.images.raw_mode import in_planes, raw_mode, read_as
 
 WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
@@ -47,17 +48,17 @@ def keep_premultiplied(image: Image.Image) -> bool:
     return True
 
 
-def over_white(image: Image.Image, *, premultiplied: bool = False) -> tuple[Image.Image, str | None]:
-    """RGB of an image with transparency, and a note; each value is (colour * alpha + 255 * (255 - alpha)) / 255,
-    rounded. Where no pixel is visible, it is the colour alone.
+def over_white(image: Image.Image, *, premultiplied: bool = False) -> Decoded:
+    """An image with transparency: each value becomes (colour * alpha + 255 * (255 - alpha)) / 255, rounded.
+
+    Where no pixel is visible, it becomes the colour alone, and the note says so.
 
     premultiplied: the image is in mode RGBA, and its colours are multiplied by their alpha.
     """
     if image.mode not in WITH_ALPHA:
         image = image.convert("RGBA")  # by info["transparency"]
-    alpha = image.getchannel(len(image.getbands()) - 1)
-    if alpha.getextrema()[1] <= _INVISIBLE_ALPHA:  # type: ignore[operator] # of one channel
-        return _without_alpha(image), HIDDEN
+    if _is_hidden(image):
+        return Decoded(_without_alpha(image), HIDDEN)
     if premultiplied:
         image = Image.merge("RGBa", image.split())
     if image.mode == "La":
@@ -65,7 +66,13 @@ def over_white(image: Image.Image, *, premultiplied: bool = False) -> tuple[Imag
     rgba = image if image.mode == "RGBA" else image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(rgba, mask=rgba)  # by its alpha
-    return white, None
+    return Decoded(white, None)
+
+
+def _is_hidden(image: Image.Image) -> bool:
+    """Whether the alpha, the last channel, shows no pixel."""
+    alpha = image.getchannel(len(image.getbands()) - 1)
+    return bool(alpha.getextrema()[1] <= _INVISIBLE_ALPHA)  # type: ignore[operator] # of one channel
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
