@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from gmixer.datasets import UNKNOWN, imagenet_indices, open_images
+from gmixer.datasets import UNKNOWN, imagenet_indices, open_images, same_classes
 from gmixer.errors import InputError
 from gmixer.labels import imagenet_1k
 from labelled import folders, image, write
@@ -46,6 +47,17 @@ def test_a_model_s_classes_in_its_order(tmp_path: Path) -> None:
         open_images(tmp_path, classes=["dog", "eel"])
     with pytest.raises(InputError, match="the class cat"):  # which of the two?
         open_images(tmp_path, classes=["dog", "cat", "cat"])
+
+
+def test_a_name_in_other_letters_is_named(tmp_path: Path) -> None:
+    folders(tmp_path, {"train/Cat": 1, "train/dog": 1, "val/cat": 1})
+    with pytest.raises(InputError, match="'cat' and 'Cat' differ by capital letters"):
+        open_images(tmp_path, split="val")
+
+
+def test_names_are_the_same_in_every_unicode_form() -> None:
+    apart = unicodedata.normalize("NFD", "café")
+    assert same_classes(["café", "dog"], [apart, "dog"]) and not same_classes(["cafe", "dog"], [apart, "dog"])
 
 
 def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:

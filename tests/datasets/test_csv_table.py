@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
     assert [train.read(i) for i in range(2)] == [image(0), image(2)]
     assert train.labels.tolist() == [1, 0] and val.labels.tolist() == [0]
     assert val.read(0) == image(1)
+
+
+def test_a_column_of_another_name_counts_if_it_holds_splits_alone(tmp_path: Path) -> None:
+    rows = "in/0.png,b,{}\nin/1.png,a,{}\nin/2.png,a,{}\n"
+    told = table(tmp_path, "path,label,data set\n" + rows.format("Training", "test", "Training"))
+    assert open_images(told, split="val").read(0) == image(1)
+    assert len(open_images(table(tmp_path, "path,label,set\n" + rows.format("train", "9", "test")))) == 3
+    assert len(open_images(table(tmp_path, "path,label,set\n" + rows.format("test", "val", "test")))) == 3
+
+
+@pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_path_in_another_unicode_form_leads_to_the_file(form: str, other: str, tmp_path: Path) -> None:
+    write(tmp_path, {unicodedata.normalize(form, f"café/{i}.png"): image(i) for i in range(2)})
+    text = unicodedata.normalize(other, "path,label\ncafé/0.png,a\ncafé/1.png,b\n")
+    images = open_images(table(tmp_path, text))
+    assert [images.read(i) for i in range(2)] == [image(0), image(1)] and not images.notes
 
 
 def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> None:

@@ -72,7 +72,14 @@ def test_a_copy_carries_no_images(tmp_path: Path) -> None:
     assert contents(copy) == contents(images)
 
 
-@pytest.mark.parametrize("names", [("train-0.parquet", "val-0.parquet"), ("x_train.parquet", "x-validation-1.parquet")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-0.parquet", "val-0.parquet"),
+        ("x_train.parquet", "x-validation-1.parquet"),
+        ("TRAINING1.parquet", "dev.parquet"),
+    ],
+)
 def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) -> None:
     table(tmp_path / names[0], range(30))
     table(tmp_path / names[1], range(30, MANY))
@@ -82,6 +89,16 @@ def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) 
     assert contents(split.train) == [image(n) for n in range(30)]
     assert contents(split.val) == [image(n) for n in range(30, MANY)]
     assert contents(open_images(f"{tmp_path}/{names[1][:-9]}*")) == contents(split.val)
+
+
+def test_their_folders_tell_the_split(tmp_path: Path) -> None:
+    """As the Hub converts data sets: `default/train/0000.parquet`."""
+    for split, numbers in (("train", range(30)), ("test", range(30, MANY))):
+        (tmp_path / "default" / split).mkdir(parents=True)
+        table(tmp_path / "default" / split / "0000.parquet", numbers)
+    split = open_split(tmp_path)
+    assert contents(split.train) == [image(n) for n in range(30)]
+    assert contents(split.val) == [image(n) for n in range(30, MANY)]
 
 
 def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:

@@ -89,6 +89,27 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
         assert words in said
 
 
+def test_the_folders_of_the_tars_tell_the_split(tmp_path: Path) -> None:
+    for i, split in enumerate(("Training", "Testing", "pred")):
+        (tmp_path / split).mkdir()
+        shard(tmp_path / split / "0.tar", samples(range(10 * i, 10 * i + 10)))
+    for source in (tmp_path, f"{tmp_path}/*/*.tar"):
+        split = open_split(source)
+        assert not split.is_drawn and (split.train.read(0), split.val.read(0)) == (image(0), image(10))
+        assert any("left out" in note and "pred" in note for note in split.train.notes)
+    assert len(open_images(f"{tmp_path}/pred/*.tar")) == 10
+
+
+def test_the_folders_inside_a_tar_tell_the_split(tmp_path: Path) -> None:
+    inside = {"x/train_1": range(9), "x/test": range(9, 12), "x/pred": range(12, 13)}
+    members = [(f"{folder}/{name}", data) for folder, numbers in inside.items() for name, data in samples(numbers)]
+    split = open_split(shard(tmp_path / "a.tar", members))
+    assert not split.is_drawn and (len(split.train), len(split.val)) == (9, 3)
+    assert any("x/pred/012.png" in note for note in split.val.notes)
+    classes = [(f"{folder}/{name}", data) for folder in ("train", "bus") for name, data in samples(range(3))]
+    assert len(open_images(shard(tmp_path / "b.tar", classes))) == 6
+
+
 def test_files_are_parts_by_their_names_and_series_are_spelt_with_braces(tmp_path: Path) -> None:
     for i in range(3):
         shard(tmp_path / f"train-{i:02}.tar", samples(range(10 * i, 10 * i + 10)))

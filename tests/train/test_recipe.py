@@ -73,7 +73,7 @@ def test_a_shipped_recipe_says_what_to_expect_and_where_each_number_is_from(name
 def test_a_probe_has_only_what_a_probe_uses() -> None:
     assert isinstance(read_recipe("probe"), ProbeRecipe)
     assert setting_keys(ProbeRecipe) == [
-        "about", "seed", "model.name", "model.pretrained", "model.num_classes", "data.val_fraction"
+        "about", "seed", "model.name", "model.pretrained", "model.num_classes", "data.val_fraction", "data.val_folder"
     ]  # fmt: skip
     assert set(setting_keys(ProbeRecipe)) < set(setting_keys(TrainRecipe))
 

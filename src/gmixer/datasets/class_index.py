@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,7 +41,7 @@ def imagenet_indices(classes: Sequence[str]) -> NDArray[np.int64] | None:
 
 def same_classes(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether both are the same classes in the same order; ImageNet's by name or by synset."""
-    if tuple(ours) == tuple(theirs):
+    if _composed(ours) == _composed(theirs):
         return True
     indices, others = imagenet_indices(ours), imagenet_indices(theirs)
     return indices is not None and others is not None and np.array_equal(indices, others)
@@ -151,9 +152,11 @@ def _renumbered(images: DatasetBase, classes: Sequence[str], where: str) -> Data
 def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """(len(names),): the index in `classes` of each name; UNKNOWN if it occurs there not at all or more than once.
 
+    Names are compared in Unicode's composed form (NFC): macOS and some archives take "é" apart into "e" and an accent.
     If `classes` are ImageNet's and all names are numbers, they are class indices, as the folders of ImageNet-V2 are.
     """
-    if tuple(names) == tuple(classes):
+    names, classes = _composed(names), _composed(classes)
+    if names == classes:
         return np.arange(len(names), dtype=np.int64)
     ours, theirs = imagenet_indices(names), imagenet_indices(classes)
     if ours is not None and theirs is not None:
@@ -166,6 +169,10 @@ def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
         if our_numbers and their_numbers:
             names, index = our_numbers, _index_of(their_numbers)
     return np.array([index.get(name, UNKNOWN) for name in names], np.int64)
+
+
+def _composed(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", name) for name in names)
 
 
 def _index_of(classes: Sequence[str]) -> dict[str, int]:
@@ -191,4 +198,9 @@ def _check_two_classes(images: DatasetBase) -> None:
 def _only(where: str, names: list[str], *, among: Sequence[str] = ()) -> str:
     count = "the class" if len(names) == 1 else f"{len(names):,} classes"
     wanted = f"the {len(among):,} classes wanted ({abbreviate(list(among))})" if among else "the other split's classes"
-    return f"{where} {count} {abbreviate(names)}, not among {wanted}; wanted the same ones, with the same spelling"
+    alike = {name.strip().casefold(): name for name in among}
+    near = next(((name, alike[name.strip().casefold()]) for name in names if name.strip().casefold() in alike), None)
+    hint = f": {near[0]!r} and {near[1]!r} differ by capital letters or spaces" if near else ""
+    return (
+        f"{where} {count} {abbreviate(names)}, not among {wanted}; wanted the same ones, with the same spelling{hint}"
+    )

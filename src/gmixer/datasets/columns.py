@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face's {bytes, path}
 PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
-SPLIT = ("split",)
+SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase")
 MAX_PADDING = 1_000  # times the answers stored: every row takes the memory of the longest. Guessed
 TEACHER = ("teacher_index", "teacher_probability")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import Splits
@@ -25,24 +26,29 @@ def open_csv(file: str, source: str) -> Splits:
 
     Raises InputError for a missing column, a row of another length, and if all files are missing.
     """
-    header, rows = _table(file)
+    header, rows = table_in(file)
     path = columns.find(columns.PATH, header)
     if path is None:
         raise InputError(f"{file} has the columns {', '.join(header)}; wanted a header row with path and label")
+    return labelled_rows(header, rows, path=path, file=file, source=source)
+
+
+def labelled_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, path: str, file: str, source: str) -> Splits:
+    """The images of a table. path: the column of paths, which start from the folder of `file`."""
     label = columns.label_column(header, file)
     split = columns.find(columns.SPLIT, header)
     whole = files_at(
         root=os.path.dirname(file),
-        relative_paths=[row[header.index(path)] for row in rows],
+        relative_paths=[str(row[header.index(path)] or "") for row in rows],
         source=source,
         labels=numbered([row[header.index(label)] for row in rows], source),
         soft=None,
         notes=(),
     )
-    return by_column(whole, [row[header.index(split)] for row in rows] if split else None, source)
+    return by_column(whole, split, [row[header.index(split)] for row in rows] if split else [], source)
 
 
-def _table(file: str) -> tuple[list[str], list[list[str]]]:
+def table_in(file: str) -> tuple[list[str], list[list[str]]]:
     """The header, and the rows that are not empty. Raises InputError."""
     text = read_text(file)
     first = io.StringIO(text, newline="").readline()

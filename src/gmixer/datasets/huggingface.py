@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
-from gmixer.datasets.splits import split_word, splits_of
+from gmixer.datasets.splits import named_splits, splits_of
 from gmixer.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -77,10 +77,9 @@ class HubRows(DatasetBase):
 
 def _splits(loaded: Any, source: str) -> Splits:
     splits = dict(loaded) if isinstance(loaded, Mapping) else {str(loaded.split or "data"): loaded}
-    words = {split: split_word(split) for split in splits}
     if len(splits) == 1:
         return {"whole": _opened(*splits.popitem(), source, ())}
-    known = {split: word for split, word in words.items() if word}
+    known = named_splits(splits)
     if not known:
         raise InputError(f"{source} has the splits {', '.join(splits)}; wanted train and validation")
     found, notes = splits_of(known, source)

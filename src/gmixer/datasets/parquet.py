@@ -16,7 +16,7 @@ from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.label_values import Labels
-from gmixer.datasets.splits import by_column, split_word_in, splits_of
+from gmixer.datasets.splits import by_column, splits_of, words_of_files
 from gmixer.errors import ImageError, InputError, require
 
 if TYPE_CHECKING:
@@ -26,14 +26,21 @@ MAX_HELD_BYTES = 2 * 2**30  # guessed: up to this size, unpacked, all images are
 
 
 def open_parquet(files: Sequence[str], source: str) -> Splits:
-    """files: of one data set, in order. The names train-*, val-* and so on tell the split, otherwise a column split.
+    """files: of one data set, in order. Their names, such as train-* and val-*, or their folders tell the
+    split, otherwise a column split.
 
     Raises InputError for damaged files and for columns that are missing or do not fit; MissingExtraError.
     """
-    splits, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
+    splits, notes = splits_of(words_of_files(files, source), source)
     if "whole" not in splits:
         return {split: _opened(of_split, source, notes)[0] for split, of_split in splits.items()}
-    return by_column(*_opened(files, source, ()), source)
+    return open_rows(files, source)
+
+
+def open_rows(files: Sequence[str], source: str) -> Splits:
+    """The same, whatever the names of the files are."""
+    whole, column, cells = _opened(files, source, ())
+    return by_column(whole, column, cells, source)
 
 
 class ImageColumn:
@@ -141,8 +148,8 @@ class Rows(DatasetBase):
         self.column.hold()
 
 
-def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, list[Any] | None]:
-    """The rows of the files, and their column split, if there is one."""
+def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, str | None, list[Any]]:
+    """The rows of the files; a column that may tell the split and its cells, if there is one."""
     import pyarrow as pa
 
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
@@ -172,7 +179,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         raise InputError(f"{source} has no rows; wanted an image in each")
     labels = columns.labels_in(table[label], _class_names_of(schemas, label), source)
     soft = columns.soft_labels(table, source)
-    words = table[split].to_pylist() if split else None
+    cells = table[split].to_pylist() if split else []
     rows = np.arange(table.num_rows)
     column = ImageColumn(files, image)
     whole = Rows(
@@ -185,7 +192,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         column=column,
         rows=rows,
     )
-    return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
+    return (_as_files(whole, table[image].to_pylist()) if is_path else whole), split, cells
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.label_values import numbered
-from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
+from gmixer.datasets.splits import abbreviate, by_folders, splits_of, words_of_files
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.entry import MEMBER_MARK, read
@@ -31,13 +31,16 @@ MAX_LABEL_BYTES = 2**20  # guessed: a json with a long caption
 
 
 def open_shards(files: Sequence[str], source: str) -> Splits:
-    """files: tars of one data set, in order. The names train-*, val-* and so on tell the split.
+    """files: tars of one data set, in order. Their names, such as train-* and val-*, or their folders tell the split;
+    otherwise the folders inside them.
 
     The label of a sample is its .cls, its .json under "label", or its .txt. Raises InputError, which names the tar, for
     a damaged tar, a link, a name that occurs twice, and labels that are neither numbers nor names.
     """
-    splits, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
-    return {split: _opened(of_split, source, notes) for split, of_split in splits.items()}
+    splits, notes = splits_of(words_of_files(files, source), source)
+    opened = {split: _opened(of_split, source, notes) for split, of_split in splits.items()}
+    whole = opened.get("whole")
+    return opened if whole is None else by_folders(whole, whole.names, source)
 
 
 @dataclass(frozen=True, kw_only=True)

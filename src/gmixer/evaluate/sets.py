@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets import UNKNOWN, LabeledImages, open_held_out
+from gmixer.datasets import UNKNOWN, LabeledImages, RunData, open_held_out
 from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
@@ -45,6 +45,8 @@ def open_set(
     *,
     real_labels: str | os.PathLike[str] | None = None,
     reading: Reading = DEFAULT_READING,
+    val_folder: str | None = None,
+    run: RunData | None = None,
 ) -> TestSet:
     """The val split of the data, or all images of data without splits. labels: the model's classes.
 
@@ -54,9 +56,9 @@ def open_set(
         real.json of "Are we done with ImageNet?" (arXiv 2006.07159). It lists the correct classes of each validation
         image; an image without a correct class does not count.
 
-    reading: how image files are read.
+    reading: how image files are read. val_folder, run: see open_held_out.
 
-    Raises InputError if data and classes do not fit.
+    Raises InputError if data and classes do not fit, and if the model learned from all of the images.
     """
     if (of == "real") != (real_labels is not None):
         raise InputError('the set "real" and real_labels, the file real.json, go together')
@@ -64,7 +66,8 @@ def open_set(
         raise InputError(
             f"the set {of!r} is about ImageNet-1k's classes; the model has others: leave the set's name out"
         )
-    images = open_held_out(source, reading, classes=[label.synset or label.name for label in labels])
+    classes = [label.synset or label.name for label in labels]
+    images = open_held_out(source, reading, classes=classes, val_folder=val_folder, run=run)
     if of == "real":
         assert real_labels is not None
         correct = _real(images, Path(real_labels), len(labels))

@@ -121,6 +121,7 @@ class TrainModelSection(ModelSection):
 class DataSection(Section):
     table = "data"
     val_fraction: float = setting(0.2, number, least=0.01, most=0.9)  # held out, where the data has no val part
+    val_folder: str = setting("", text)  # the folder in the data that is held out; "": the names of the folders tell
 
 
 @dataclass(frozen=True, kw_only=True)
