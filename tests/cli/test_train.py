@@ -151,6 +151,6 @@ def test_sparse_numbers_are_the_names_of_classes_for_every_command(folder: Path,
     finished = run("train", data / "a {1..2}.csv", "-o", tmp_path / "run", "--probe")
     assert finished.returncode == 0, finished.stderr
     assert "3 numbers from 10001 to 30003, so each is the name of a class" in finished.stderr
-    measured = run("validate", tmp_path / "run" / "model", data / "a {1..2}.csv")
+    measured = run("validate", tmp_path / "run" / "model", data / "a {1..2}.csv", "--all")
     assert measured.stdout.count(" of 12") + measured.stdout.count(" of 11") == 3
     assert all(name in measured.stdout for name in ("10001", "20002", "30003"))
