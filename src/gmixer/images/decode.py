@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from gmixer.checks import whole
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
+from gmixer.images.extras import check_installed
 from gmixer.images.jpeg import plain_pixels
 from gmixer.images.pixels import Pixels, to_pixels
 from gmixer.images.settings import DecodeSettings
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 
 _OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
+_NEVER_HERE = {"JPEG XL"}  # its decoder changes Pillow, and knows no limits
 
 # Pillow reads an opened image when its pixels are first used. Two threads must not do this to the same image, which a
 # list may hold twice. The lock is held over a fork, so that it is free in the child.
@@ -58,7 +61,8 @@ def decode(
     channels: 3 is RGB; 1 is the grey of that RGB, as Pillow's convert("L") gives it, and grey stays as it is. For any
         other number, only a uint8 array (H, W, channels) is allowed: 4 channels are then four planes, not RGBA.
     workers: files are decoded in these processes, to the same pixels (isolation/workers.py), also if reading.isolate is
-        False. A PIL image is decoded in this process.
+        False. A PIL image is decoded in this process. None: files are too, but JPEG XL is decoded in processes that all
+        calls share.
     reduce_to_px: decode a JPEG file at a half, a quarter or an eighth of its size, if its short side keeps this many
         pixels: faster, but with other pixels than a resize gives. 0: never.
 
@@ -127,6 +131,9 @@ def _from_bytes(
         raise ImageError(*why_not(data[:HEAD_BYTES]), source)
     if image_format in _OPTIONAL and not features.check(image_format.lower()):
         raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
+    check_installed(image_format, source=source)
+    if workers is None and image_format in _NEVER_HERE:
+        workers = _shared_workers()
     if workers is not None:
         return workers.decode(data, image_format, source=source, limits=reading.limits, settings=settings)
     if image_format == "TIFF":
@@ -138,6 +145,14 @@ def _from_bytes(
             if pixels_HWC is not None:
                 return pixels_HWC
         return to_pixels(upright_rgb(image, settings, source=source), settings.channels)
+
+
+@cache
+def _shared_workers() -> Workers:
+    """They end with the program."""
+    from gmixer.isolation.workers import Workers
+
+    return Workers()
 
 
 def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> Pixels:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from io import BytesIO
+from typing import Protocol
 
 from PIL import Image
 
@@ -30,6 +31,7 @@ DECODERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
 }
 _UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pixel mode")  # in Pillow's own words
 
@@ -49,6 +51,10 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
     check_pieces(data, image_format, source=source, max_pixels=settings.max_pixels)
     if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, and reads comments and the like
         _check_frames(has_more_frames(data, image_format, settings.max_frames), settings, source)
+    if image_format == "JPEG XL":
+        return _open_jpeg_xl(data, settings, source=source)
+    if image_format == "HEIF":
+        data = _checked_heif(data, settings, source=source)
     module, decoder = DECODERS[image_format]
     image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
     check_pixels(image, settings, source=source)
@@ -67,7 +73,14 @@ def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) ->
     return upright(to_rgb(image, source=source), orientation)
 
 
-def check_pixels(image: Image.Image, settings: DecodeSettings, *, source: str) -> None:
+class _Sized(Protocol):
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
+def check_pixels(image: _Sized, settings: DecodeSettings, *, source: str) -> None:
     """Raises ImageError "too_large"."""
     pixels = image.width * image.height
     if pixels > settings.max_pixels:
@@ -75,6 +88,25 @@ def check_pixels(image: Image.Image, settings: DecodeSettings, *, source: str) -
         reason = f"holds {size}; the limit is {settings.max_pixels:,}, set by Limits.max_pixels (--max-pixels): "
         reason += "raise it, or make the image smaller"
         raise ImageError("too_large", reason, source)
+
+
+def _checked_heif(data: bytes, settings: DecodeSettings, *, source: str) -> bytes:
+    """The file without its metadata. Raises ImageError."""
+    from gmixer.images import heif  # only a HEIF needs it
+
+    items = heif.read_items(data, source=source)
+    check_pixels(items.sizes[items.primary], settings, source=source)
+    heif.check_items(items, source=source, max_pixels=settings.max_pixels)
+    return heif.without_metadata(data, items)
+
+
+def _open_jpeg_xl(data: bytes, settings: DecodeSettings, *, source: str) -> Image.Image:
+    """Decoded too, because pillow-jxl-plugin does this when it opens a file. Raises as open_image does."""
+    from gmixer.images import jxl  # only a JPEG XL needs it
+
+    header = jxl.read_header(data, source=source)
+    check_pixels(header, settings, source=source)
+    return jxl.open_jxl(data, header, source=source)
 
 
 def _reduce(jpeg: Image.Image, short_side_px: int) -> None:

@@ -30,6 +30,7 @@ import PIL
 
 import gmixer
 from gmixer.errors import EngineError, ImageError
+from gmixer.images import extras
 from gmixer.images.pixels import Pixels
 from gmixer.images.settings import DecodeSettings
 from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_REASON_BYTES, PIXELS, READY, REQUEST
@@ -209,8 +210,9 @@ class _Worker:
 
 def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], socket.socket, FileIO]:
     """The process, the end for requests, and the end for answers. Raises OSError."""
-    # The standard library and the folders of these two packages only: no module of the current folder is imported.
+    # The standard library and the folders of these packages only: no module of the current folder is imported.
     folders = [os.path.dirname(os.path.abspath(package.__path__[0])) for package in (gmixer, PIL)]
+    folders += extras.folders()
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
     answers = FileIO(reading)
@@ -243,7 +245,7 @@ def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], so
 def _no_worker(said: str, memory_bytes: int) -> EngineError:
     return EngineError(
         f"no decoding process can be started from {sys.executable!r} with {memory_bytes:,} bytes of memory "
-        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one"
+        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one, which JPEG XL always needs"
     )
 
 
