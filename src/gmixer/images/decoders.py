@@ -96,7 +96,7 @@ def _checked_heif(data: bytes, settings: DecodeSettings, *, source: str) -> byte
 
     items = heif.read_items(data, source=source)
     check_pixels(items.sizes[items.primary], settings, source=source)
-    heif.check_items(items, source=source, max_pixels=settings.max_pixels)
+    heif.check_items(items, source=source, file_bytes=len(data), max_pixels=settings.max_pixels)
     return heif.without_metadata(data, items)
 
 

@@ -35,14 +35,15 @@ class Size(NamedTuple):
 class Items(NamedTuple):
     """The images of a file, by the numbers of their items. primary: the image that is decoded.
 
-    parts: the tiles or layers that an image is made of, and its alpha channel. described: where the file links an image
-    to its metadata.
+    parts: the tiles or layers that an image is made of, and its alpha channel. ends: where the last bytes of an item
+    end in the file. described: the boxes that link an image to its metadata.
     """
 
     primary: int
     kinds: dict[int, bytes]
     sizes: dict[int, Size]
     parts: dict[int, list[int]]
+    ends: dict[int, int]
     described: list[Box]
 
 
@@ -62,12 +63,18 @@ def read_items(data: bytes, *, source: str) -> Items:
     return items
 
 
-def check_items(items: Items, *, source: str, max_pixels: int) -> None:
-    """Raises ImageError "too_large" and "unsupported" for what the primary image is made of."""
-    pixels = _decoded_pixels(items, items.primary, {}, source, depth=0)
+def check_items(items: Items, *, source: str, file_bytes: int, max_pixels: int) -> None:
+    """Raises ImageError "too_large", "unsupported" and "corrupt" for what the primary image is made of.
+
+    libheif leaves a tile empty if the file ends before it.
+    """
+    decoded = dict[int, int]()
+    pixels = _decoded_pixels(items, items.primary, decoded, source, depth=0)
     if pixels > MAX_DECODED_IMAGES * max_pixels:
         reason = f"is made of tiles or layers of {pixels:,} pixels in all; the limit is {MAX_DECODED_IMAGES} times"
         raise ImageError("too_large", f"{reason} Limits.max_pixels (--max-pixels): save it again", source)
+    if any(items.ends.get(item, 0) > file_bytes for item in decoded):
+        raise ImageError("corrupt", "is cut short: a part of its image is missing", source)
 
 
 def without_metadata(data: bytes, items: Items) -> bytes:
@@ -104,16 +111,17 @@ class _Reader:
 
     def __init__(self, data: bytes, source: str) -> None:
         self._data, self._source = data, source
-        self._items = Items(0, {}, {}, {}, [])
+        self._items = Items(0, {}, {}, {}, {}, [])
         self._properties: list[Size | bytes | None] = []  # a size, the name of an auxiliary image, or another one
         self._auxiliary: dict[int, bytes] = {}
-        self._linked = 0
+        self._linked = self._at = 0
 
     def read(self, table: Box) -> Items:
         inside = {box.kind: box for box in self._inside(table, skip=4)}
         main = inside[b"pitm"]
         (primary,) = self._numbers(main.body + 4, self._wide(main, from_version=1), 1)
         self._read_kinds(inside[b"iinf"])
+        self._read_places(inside[b"iloc"])
         self._read_properties(inside[b"iprp"])
         if b"iref" in inside:
             self._read_links(inside[b"iref"])
@@ -141,6 +149,33 @@ class _Reader:
                 (item,) = self._numbers(box.body + 4, wide, 1)
                 at = box.body + 4 + (4 if wide else 2) + 2
                 self._items.kinds[item] = self._data[at : at + 4]
+
+    def _read_places(self, places: Box) -> None:
+        version, sizes = self._version(places), self._data[places.body + 4 : places.body + 6]
+        offset_bytes, length_bytes, base_bytes = sizes[0] >> 4, sizes[0] & 15, sizes[1] >> 4
+        index_bytes = sizes[1] & 15 if version else 0
+        self._at = places.body + 6
+        pieces = 0
+        for _ in range(self._next(4 if version > 1 else 2)):
+            item = self._next(4 if version > 1 else 2)
+            in_file = (self._next(2) & 15 if version else 0) == 0
+            self._next(2)  # another file, which no decoder opens
+            base, extents = self._next(base_bytes), self._next(2)
+            pieces += 1 + extents
+            check_count(pieces, "pieces of its items", self._source)
+            for _ in range(extents):
+                self._next(index_bytes)
+                end = base + self._next(offset_bytes) + self._next(length_bytes)
+                if in_file:
+                    self._items.ends[item] = max(end, self._items.ends.get(item, 0))
+
+    def _next(self, byte_count: int) -> int:
+        """The next number of a box without fixed places."""
+        number = self._data[self._at : self._at + byte_count]
+        if len(number) < byte_count:
+            raise IndexError
+        self._at += byte_count
+        return int.from_bytes(number, "big")
 
     def _read_properties(self, properties: Box) -> None:
         of_items = []
