@@ -136,7 +136,7 @@ def test_a_huge_claim_is_refused_before_decoding(size: tuple[int, int]) -> None:
 def test_a_false_claim_gives_no_image() -> None:
     for size in ((10, 10), (71, 50), (73, 51), (0, 0), (5_000, 4_000)):
         assert error_of(with_size(FILES["colour"], *size)).kind in ("corrupt", "too_large")
-    large = with_size(heic(Image.new("RGB", (2_000, 1_000))), 8, 8)
+    large = with_size(heic(Image.new("RGB", (600, 400))), 8, 8)
     assert error_of(large).kind in ("corrupt", "too_large")
 
 
@@ -173,7 +173,12 @@ def test_all_tiles_and_layers_count(items: list[Item]) -> None:
 def test_what_is_not_decoded_does_not_count() -> None:
     """Thumbnails, depth maps, other images."""
     huge = (b"hvc1", 20_000, 20_000)
-    items = [Item(b"hvc1", 64, 64), Item(*huge, [(b"thmb", [1])]), Item(*huge, [(b"auxl", [1])], b"urn:depth"), Item(*huge)]
+    items = [
+        Item(b"hvc1", 64, 64),
+        Item(*huge, [(b"thmb", [1])]),
+        Item(*huge, [(b"auxl", [1])], b"urn:depth"),
+        Item(*huge),
+    ]
     assert error_of(handmade_heif(*items)).kind == "corrupt"  # it has no pixels, so libheif refuses it
 
 
@@ -218,11 +223,11 @@ def test_a_file_that_is_cut_short_is_corrupt(what: str) -> None:
 
 
 @given(what=st.sampled_from(["colour", "alpha", "tiles"]), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_damage_of_any_kind_gives_one_error(what: str, data: Any) -> None:
     file = bytearray(FILES[what])
     for _ in range(data.draw(st.integers(1, 3))):
-        file[data.draw(st.integers(32, 1_500)) % len(file)] = data.draw(st.integers(0, 255))
+        file[32 + data.draw(st.integers(0, 1_500)) % (len(file) - 32)] = data.draw(st.integers(0, 255))
     try:
         decode(bytes(file)[: data.draw(st.integers(40, len(file)))])
     except ImageError as error:

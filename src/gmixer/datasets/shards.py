@@ -23,8 +23,7 @@ from gmixer.sources.entry import MEMBER_MARK, read
 from gmixer.sources.local import FileSlice
 from gmixer.sources.sniff import is_image
 
-IMAGES = ("jpg", "jpeg", "png", "webp", "avif", "heic", "heif", "hif", "jxl", "tif", "tiff", "bmp", "gif", "ppm")
-IMAGES += ("img", "image")
+IMAGES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "img", "image")
 LABELS = ("cls", "json", "txt")  # the first one in a sample counts
 MAX_LABEL_BYTES = 2**20  # guessed: a json with a long caption
 

@@ -3,6 +3,10 @@
 decode.py            decode: the only entry point; every failure inside a decoder becomes one ImageError
 settings.py          DecodeSettings: what decoding needs to know of a Reading
 decoders.py          a file's bytes → an image in RGB: Pillow's decoders, and the code that catches their errors
+extras.py            formats whose package may be missing: HEIC and JPEG XL
+heif.py              HEIC by pillow-heif, after a look at its table of items
+jxl.py               JPEG XL by pillow-jxl-plugin, after a look at its header
+boxes.py             the boxes that both of these are made of
 jpeg.py              a JPEG's pixels by a faster decoder, if they equal Pillow's
 structure_limits.py  refuses files of very many very small pieces before a decoder reads them
 frames.py            how many frames a file holds

@@ -57,7 +57,7 @@ def decode(
         a tar or zip archive: `photos.tar::cat.jpg`.
     name: the image's name in errors; None: the path as given, "<bytes>", "<image>" or "<array>".
     reading: its limits are checked before decoding. Of a PIL image only the pixels are checked, of an array nothing. A
-        TIFF is rotated by its EXIF orientation in either case, because Pillow does it while decoding.
+        TIFF, a HEIC and a JPEG XL are rotated in either case, because their decoders do it.
     channels: 3 is RGB; 1 is the grey of that RGB, as Pillow's convert("L") gives it, and grey stays as it is. For any
         other number, only a uint8 array (H, W, channels) is allowed: 4 channels are then four planes, not RGBA.
     workers: files are decoded in these processes, to the same pixels (isolation/workers.py), also if reading.isolate is

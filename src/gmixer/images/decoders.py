@@ -31,7 +31,6 @@ DECODERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
-    "HEIF": ("pillow_heif", "HeifImageFile"),
 }
 _UNSUPPORTED = ("unsupported", "not yet supported", "cannot handle", "unknown pixel mode")  # in Pillow's own words
 
@@ -54,7 +53,7 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
     if image_format == "JPEG XL":
         return _open_jpeg_xl(data, settings, source=source)
     if image_format == "HEIF":
-        data = _checked_heif(data, settings, source=source)
+        return _open_heif(data, settings, source=source)
     module, decoder = DECODERS[image_format]
     image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
     check_pixels(image, settings, source=source)
@@ -90,14 +89,18 @@ def check_pixels(image: _Sized, settings: DecodeSettings, *, source: str) -> Non
         raise ImageError("too_large", reason, source)
 
 
-def _checked_heif(data: bytes, settings: DecodeSettings, *, source: str) -> bytes:
-    """The file without its metadata. Raises ImageError."""
+def _open_heif(data: bytes, settings: DecodeSettings, *, source: str) -> Image.Image:
+    """Decoded too, to name a limit of libheif. Raises as open_image does."""
     from gmixer.images import heif  # only a HEIF needs it
 
     items = heif.read_items(data, source=source)
     check_pixels(items.sizes[items.primary], settings, source=source)
     heif.check_items(items, source=source, file_bytes=len(data), max_pixels=settings.max_pixels)
-    return heif.without_metadata(data, items)
+    with heif.limits_named(source):
+        image = heif.open_heif(data, items, source=source)
+        _check_frames(says_more_frames(image, settings.max_frames), settings, source)
+        image.load()
+    return image
 
 
 def _open_jpeg_xl(data: bytes, settings: DecodeSettings, *, source: str) -> Image.Image:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -34,6 +36,17 @@ def check_installed(image_format: str, *, source: str) -> None:
         way_out = f"pip install 'gmixer[{extra.name}]'"
         reason = f"is {extra.format_name}, for which gmixer needs {extra.package}: {way_out}"
         raise ImageError("unsupported", reason, source)
+
+
+@contextmanager
+def package_works(image_format: str, *, source: str) -> Iterator[None]:
+    """Around the use of the package for that format. An import that fails becomes ImageError "unsupported"."""
+    try:
+        yield
+    except ImportError as error:
+        extra = EXTRAS[image_format]
+        reason = f"is {extra.format_name}, and {extra.package} is installed but cannot be imported: install it again"
+        raise ImageError("unsupported", reason, source) from error
 
 
 def folders() -> list[str]:

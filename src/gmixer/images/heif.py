@@ -1,4 +1,4 @@
-"""What a HEIF file (HEIC) makes its decoder do, by its table of items; and the file without what no pixel needs.
+"""HEIF (HEIC) by pillow-heif. The file's table of items is read first, for what the decoder would have to do.
 
 A file is a set of items: images, the tiles of an image, EXIF, texts. libheif decodes all tiles and layers of an image,
 and pillow-heif reads all metadata of all images when it opens the file. So a small file could take hours or gigabytes.
@@ -9,19 +9,26 @@ Source: ISO/IEC 14496-12 (boxes) and 23008-12 (items).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from io import BytesIO
 from struct import error as StructError
 from struct import unpack_from
 from typing import NamedTuple
 
+from PIL import Image
+
 from gmixer.errors import ImageError
 from gmixer.images.boxes import Box, boxes, check_count
+from gmixer.images.extras import package_works
 
 # An image of tiles counts twice, as a whole and in tiles; so does its alpha.
 MAX_DECODED_IMAGES = 4
 _MAX_DEPTH = 8  # of images made of images; 2 is usual
 
 _DECODED = {b"hvc1", b"hev1", b"grid", b"iden", b"tmap", b"mski"}
-_OTHER = {b"av01": "AV1", b"avc1": "H.264", b"j2k1": "JPEG 2000", b"jpeg": "JPEG", b"unci": "raw pixels", b"vvc1": "VVC"}
+_OTHER = {b"av01": "AV1", b"avc1": "H.264", b"j2k1": "JPEG 2000", b"jpeg": "a JPEG", b"unci": "raw pixels"}
+_OTHER |= {b"vvc1": "VVC", b"iovl": "several images over each other"}
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
@@ -77,11 +84,31 @@ def check_items(items: Items, *, source: str, file_bytes: int, max_pixels: int) 
         raise ImageError("corrupt", "is cut short: a part of its image is missing", source)
 
 
-def without_metadata(data: bytes, items: Items) -> bytes:
-    """The same image. EXIF, texts and groups are still in the file, but no image refers to them.
+def open_heif(data: bytes, items: Items, *, source: str) -> Image.Image:
+    """The primary image, not yet decoded. libheif turns it, as the file's own rotation says, and EXIF does not.
 
-    So EXIF cannot turn the image again: libheif turns it, as the file's own rotation says.
+    Raises ImageError "unsupported", and the exceptions of pillow-heif.
     """
+    with package_works("HEIF", source=source):
+        opened: Image.Image = import_module("pillow_heif").HeifImageFile(BytesIO(_without_metadata(data, items)), "")
+    return opened
+
+
+@contextmanager
+def limits_named(source: str) -> Iterator[None]:
+    """Around opening and decoding: what a limit of libheif refuses becomes ImageError "too_large"."""
+    try:
+        yield
+    except Exception as error:
+        _, limit, exceeded = str(error).partition("Security limit exceeded: ")
+        if not limit:
+            raise
+        what = " ".join(exceeded.split())[:150].rstrip(".")
+        raise ImageError("too_large", f"is beyond a limit of libheif ({what}): save it again", source) from error
+
+
+def _without_metadata(data: bytes, items: Items) -> bytes:
+    """EXIF, texts and groups are still in the file, but no image refers to them. So EXIF does not turn the image."""
     if not items.described:
         return data
     hidden = bytearray(data)
@@ -95,8 +122,8 @@ def _decoded_pixels(items: Items, item: int, known: dict[int, int], source: str,
     if item not in known:
         kind = items.kinds.get(item, b"")
         if kind not in _DECODED:
-            what = _OTHER.get(kind) or ("several images over each other" if kind == b"iovl" else "an unknown format")
-            reason = f"is a HEIF that holds {what}, which gmixer does not read: save it as HEIC, PNG or JPEG"
+            what = f"is a HEIF that holds {_OTHER.get(kind, 'an unknown format')}"
+            reason = f"{what}, which gmixer does not read: save it as HEIC, PNG or JPEG"
             raise ImageError("unsupported", reason, source)
         if depth > _MAX_DEPTH:
             raise ImageError("corrupt", "its images are made of each other: save it again", source)
@@ -107,7 +134,7 @@ def _decoded_pixels(items: Items, item: int, known: dict[int, int], source: str,
 
 
 class _Reader:
-    """Reads the boxes of a file's table. Raises IndexError, KeyError, ValueError and StructError if they are damaged."""
+    """Reads the boxes of a file's table. Raises IndexError, KeyError, ValueError or StructError if they are damaged."""
 
     def __init__(self, data: bytes, source: str) -> None:
         self._data, self._source = data, source

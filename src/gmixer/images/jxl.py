@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from gmixer.errors import ImageError
 from gmixer.images.boxes import boxes
+from gmixer.images.extras import package_works
 
 MAX_EXTRA_CHANNELS = 16  # guessed: alpha, depth and a few inks; each takes as much memory as a colour
 
@@ -59,7 +60,8 @@ def open_jxl(data: bytes, header: Header, *, source: str) -> Image.Image:
     Raises ImageError "unsupported" and "too_large", and the exceptions of the plugin.
     """
     _refuse_misread(header, source)
-    plugin = import_module("pillow_jxl.JpegXLImagePlugin")
+    with package_works("JPEG XL", source=source):
+        plugin: Any = import_module("pillow_jxl.JpegXLImagePlugin")
     plugin.DECODE_THREADS = 0  # none besides this one
     image: Image.Image = plugin.JXLImageFile(BytesIO(_without_metadata(data, source)), "")
     if header.orientation != 1 and not image.jpeg:  # type: ignore[attr-defined] # EXIF would turn it again
