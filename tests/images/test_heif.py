@@ -116,6 +116,7 @@ def test_exif_alone_turns_nothing() -> None:
     assert data.count(exif_of(1)) == 1
     turned = data.replace(exif_of(1), exif_of(6))
     np.testing.assert_array_equal(decode(turned), decode(data))
+    np.testing.assert_array_equal(decode(opened_heic(turned)), decode(data))  # also as a PIL image
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------

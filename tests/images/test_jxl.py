@@ -104,6 +104,7 @@ def test_the_codestream_turns_it_once(orientation: int, tmp_path: Path) -> None:
         assert np.abs(pixels_HWC.astype(int) - np.asarray(upright)).mean() < 4
         np.testing.assert_array_equal(pixels_HWC, np.asarray(opened_jxl(data)))
         np.testing.assert_array_equal(pixels_HWC, decode(data, reading=Reading(orientation="ignore")))
+        np.testing.assert_array_equal(pixels_HWC, decode(opened_jxl(data)))  # also as a PIL image
 
 
 def test_exif_turns_an_image_that_nothing_else_turns() -> None:

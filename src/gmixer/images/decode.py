@@ -15,7 +15,6 @@ from gmixer.checks import whole
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
-from gmixer.images.extras import check_installed
 from gmixer.images.jpeg import plain_pixels
 from gmixer.images.pixels import Pixels, to_pixels
 from gmixer.images.settings import DecodeSettings
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 
 _OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
+_IN_EXTRAS = {"HEIF", "JPEG XL"}
 _NEVER_HERE = {"JPEG XL"}  # its decoder changes Pillow, and knows no limits
 
 # Pillow reads an opened image when its pixels are first used. Two threads must not do this to the same image, which a
@@ -131,7 +131,10 @@ def _from_bytes(
         raise ImageError(*why_not(data[:HEAD_BYTES]), source)
     if image_format in _OPTIONAL and not features.check(image_format.lower()):
         raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
-    check_installed(image_format, source=source)
+    if image_format in _IN_EXTRAS:
+        from gmixer.images.extras import check_installed  # only these need it
+
+        check_installed(image_format, source=source)
     if workers is None and image_format in _NEVER_HERE:
         workers = _shared_workers()
     if workers is not None:

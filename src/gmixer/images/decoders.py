@@ -68,7 +68,8 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
 def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) -> Image.Image:
     """An opened image in RGB, decoded if it is not yet. Raises the exceptions of its decoder."""
     image.load()
-    orientation = orientation_of(image) if settings.apply_exif else 1  # before to_rgb, which may drop the EXIF
+    turns = settings.apply_exif and not _turned_by_decoder(image)
+    orientation = orientation_of(image) if turns else 1  # before to_rgb, which may drop the EXIF
     return upright(to_rgb(image, source=source), orientation)
 
 
@@ -110,6 +111,15 @@ def _open_jpeg_xl(data: bytes, settings: DecodeSettings, *, source: str) -> Imag
     header = jxl.read_header(data, source=source)
     check_pixels(header, settings, source=source)
     return jxl.open_jxl(data, header, source=source)
+
+
+def _turned_by_decoder(image: Image.Image) -> bool:
+    """pillow-heif also turns images, but removes their orientation from EXIF."""
+    if image.format != "JXL":
+        return False
+    from gmixer.images import jxl  # only a JPEG XL needs it
+
+    return jxl.is_turned(image)
 
 
 def _reduce(jpeg: Image.Image, short_side_px: int) -> None:

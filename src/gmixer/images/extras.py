@@ -30,9 +30,9 @@ EXTRAS = {  # by the format's name in sniff
 
 
 def check_installed(image_format: str, *, source: str) -> None:
-    """Raises ImageError "unsupported" if the package for that format is missing."""
-    extra = EXTRAS.get(image_format)
-    if extra and not extra.is_installed():
+    """Raises ImageError "unsupported" if the package for that format is missing. image_format: one of EXTRAS."""
+    extra = EXTRAS[image_format]
+    if not extra.is_installed():
         way_out = f"pip install 'gmixer[{extra.name}]'"
         reason = f"is {extra.format_name}, for which gmixer needs {extra.package}: {way_out}"
         raise ImageError("unsupported", reason, source)

@@ -55,7 +55,7 @@ def read_header(data: bytes, *, source: str) -> Header:
 
 
 def open_jxl(data: bytes, header: Header, *, source: str) -> Image.Image:
-    """The decoded image. It is upright, unless its EXIF says how it must be turned.
+    """The decoded image. See is_turned for its orientation.
 
     Raises ImageError "unsupported" and "too_large", and the exceptions of the plugin.
     """
@@ -64,11 +64,18 @@ def open_jxl(data: bytes, header: Header, *, source: str) -> Image.Image:
         plugin: Any = import_module("pillow_jxl.JpegXLImagePlugin")
     plugin.DECODE_THREADS = 0  # none besides this one
     image: Image.Image = plugin.JXLImageFile(BytesIO(_without_metadata(data, source)), "")
-    if header.orientation != 1 and not image.jpeg:  # type: ignore[attr-defined] # EXIF would turn it again
-        image.info.pop("exif", None)
     if header.premultiplied and image.mode == "RGBA":
         image.rawmode = image._mode = "RGBa"  # type: ignore[attr-defined]
     return image
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether libjxl turned an image that pillow-jxl-plugin opened, as the file says. EXIF must not turn it again.
+
+    It does not turn a JPEG that was packed without loss: the plugin unpacks the JPEG, and Pillow decodes it.
+    """
+    file, is_jpeg = getattr(image, "fc", None), getattr(image, "jpeg", False)
+    return isinstance(file, bytes) and not is_jpeg and read_header(file, source="").orientation != 1
 
 
 def _refuse_misread(header: Header, source: str) -> None:
