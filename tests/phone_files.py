@@ -114,14 +114,14 @@ class Item:
 
 def handmade_heif(*items: Item, more: bytes = b"", primary: int = 1) -> bytes:
     """Items 1, 2, …: their table alone. more: boxes in the table."""
-    kinds, properties, owners, links = [], [], [], []
+    kinds, owners, links = [], [], []
+    properties = list[bytes]()
     for number, item in enumerate(items, 1):
         kinds.append(box(b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), item.kind, b"\0"))
-        properties.append(box(b"ispe", bytes(4), struct.pack(">II", *item.size)))
-        owned = [len(properties)]
-        if item.aux:
-            properties.append(box(b"auxC", bytes(4), item.aux, b"\0"))
-            owned.append(len(properties))
+        own = [box(b"ispe", bytes(4), struct.pack(">II", *item.size))]
+        own += [box(b"auxC", bytes(4), item.aux, b"\0")] if item.aux else []
+        properties += [one for one in own if one not in properties]
+        owned = [1 + properties.index(one) for one in own]
         owners.append(struct.pack(">HB", number, len(owned)) + bytes(owned))
         for kind, others in item.links:
             links.append(box(kind, struct.pack(f">HH{len(others)}H", number, len(others), *others)))

@@ -141,6 +141,11 @@ def test_a_false_claim_gives_no_image() -> None:
     assert error_of(large).kind in ("corrupt", "too_large")
 
 
+def test_a_limit_of_libheif_is_called_a_limit() -> None:
+    error = error_of(handmade_heif(*[Item(b"hvc1", 64, 64)] * 1_200))
+    assert error.kind == "too_large" and "limit of libheif" in error.reason and "1000" in error.reason
+
+
 def test_pixels_bytes_and_frames() -> None:
     assert error_of(FILES["colour"], max_pixels=72 * 50 - 1).kind == "too_large"
     assert error_of(FILES["colour"], max_bytes=100).kind == "too_large"

@@ -201,6 +201,12 @@ def test_a_huge_claim_is_refused_before_any_process_starts_decoding() -> None:
     assert error_of(FILES["colour"], max_bytes=10).kind == "too_large"
 
 
+def test_too_little_memory_is_a_limit() -> None:
+    data = jxl(Image.new("RGB", (4_000, 3_000)))
+    error = error_of(data, max_memory_bytes=64 * 2**20)
+    assert error.kind == "too_large" and "67,108,864 bytes, the limit, set by Limits.max_memory_bytes" in error.reason
+
+
 def test_very_many_boxes() -> None:
     data = boxed_jxl(bytes([0, 0, 0, 8]) * 200_010, box(b"jxlc", FILES["colour"]))
     error = error_of(data)

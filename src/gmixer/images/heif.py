@@ -8,6 +8,7 @@ Source: ISO/IEC 14496-12 (boxes) and 23008-12 (items).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -96,11 +97,16 @@ def open_heif(data: bytes, items: Items, *, source: str) -> Image.Image:
 
 @contextmanager
 def limits_named(source: str) -> Iterator[None]:
-    """Around opening and decoding: what a limit of libheif refuses becomes ImageError "too_large"."""
+    """Around opening and decoding: what a limit of libheif refuses becomes ImageError "too_large".
+
+    Its failure to get memory becomes MemoryError.
+    """
     try:
         yield
     except Exception as error:
         _, limit, exceeded = str(error).partition("Security limit exceeded: ")
+        if re.search(r"Allocating \d+ bytes failed", str(error)):
+            raise MemoryError from error
         if not limit:
             raise
         what = " ".join(exceeded.split())[:150].rstrip(".")
