@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from drawn_pixels import noise
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
-from gmixer.images.jxl import MAX_EXTRA_CHANNELS, read_header
+from gmixer.images.jxl_header import MAX_EXTRA_CHANNELS, read_header
 from gmixer.isolation.workers import Workers
 from gmixer.options import Limits, Reading
 from phone_files import box, boxed_jxl, boxes_of, exif_of, jxl, jxl_header, opened_jxl

@@ -4,8 +4,10 @@ decode.py            decode: the only entry point; every failure inside a decode
 settings.py          DecodeSettings: what decoding needs to know of a Reading
 decoders.py          a file's bytes → an image in RGB: Pillow's decoders, and the code that catches their errors
 extras.py            formats whose package may be missing: HEIC and JPEG XL
-heif.py              HEIC by pillow-heif, after a look at its table of items
-jxl.py               JPEG XL by pillow-jxl-plugin, after a look at its header
+heif.py              HEIC by pillow-heif
+heif_items.py        the table of items in a HEIC, read first
+jxl.py               JPEG XL by pillow-jxl-plugin
+jxl_header.py        the header of a JPEG XL, read first
 boxes.py             the boxes that both of these are made of
 jpeg.py              a JPEG's pixels by a faster decoder, if they equal Pillow's
 structure_limits.py  refuses files of very many very small pieces before a decoder reads them

@@ -92,9 +92,9 @@ def check_pixels(image: _Sized, settings: DecodeSettings, *, source: str) -> Non
 
 def _open_heif(data: bytes, settings: DecodeSettings, *, source: str) -> Image.Image:
     """Decoded too, to name a limit of libheif. Raises as open_image does."""
-    from gmixer.images import heif  # only a HEIF needs it
+    from gmixer.images import heif, heif_items  # only a HEIF needs them
 
-    items = heif.read_items(data, source=source)
+    items = heif_items.read_items(data, source=source)
     check_pixels(items.sizes[items.primary], settings, source=source)
     heif.check_items(items, source=source, file_bytes=len(data), max_pixels=settings.max_pixels)
     with heif.limits_named(source):
@@ -106,9 +106,9 @@ def _open_heif(data: bytes, settings: DecodeSettings, *, source: str) -> Image.I
 
 def _open_jpeg_xl(data: bytes, settings: DecodeSettings, *, source: str) -> Image.Image:
     """Decoded too, because pillow-jxl-plugin does this when it opens a file. Raises as open_image does."""
-    from gmixer.images import jxl  # only a JPEG XL needs it
+    from gmixer.images import jxl, jxl_header  # only a JPEG XL needs them
 
-    header = jxl.read_header(data, source=source)
+    header = jxl_header.read_header(data, source=source)
     check_pixels(header, settings, source=source)
     return jxl.open_jxl(data, header, source=source)
 
