@@ -228,6 +228,13 @@ def test_a_file_that_is_cut_short_is_corrupt(what: str) -> None:
         assert error_of(data[:length]).kind == "corrupt"
 
 
+def test_a_file_whose_end_is_zeros_is_corrupt() -> None:
+    """libheif leaves the tiles empty that are not there."""
+    data = FILES["tiles"]
+    for length in (len(data) // 2, len(data) - 500):
+        assert error_of(data[:length] + bytes(len(data) - length)).kind == "corrupt"
+
+
 @given(what=st.sampled_from(["colour", "alpha", "tiles"]), data=st.data())
 @settings(max_examples=80, deadline=None)
 def test_damage_of_any_kind_gives_one_error(what: str, data: Any) -> None:

@@ -96,7 +96,7 @@ def _open_heif(data: bytes, settings: DecodeSettings, *, source: str) -> Image.I
 
     items = heif_items.read_items(data, source=source)
     check_pixels(items.sizes[items.primary], settings, source=source)
-    heif.check_items(items, source=source, file_bytes=len(data), max_pixels=settings.max_pixels)
+    heif.check_items(data, items, source=source, max_pixels=settings.max_pixels)
     with heif.limits_named(source):
         image = heif.open_heif(data, items, source=source)
         _check_frames(says_more_frames(image, settings.max_frames), settings, source)

@@ -27,17 +27,14 @@ _OTHER = {b"av01": "AV1", b"avc1": "H.264", b"j2k1": "JPEG 2000", b"jpeg": "a JP
 _OTHER |= {b"vvc1": "VVC", b"iovl": "several images over each other"}
 
 
-def check_items(items: Items, *, source: str, file_bytes: int, max_pixels: int) -> None:
-    """Raises ImageError "too_large", "unsupported" and "corrupt" for what the primary image is made of.
-
-    libheif leaves a tile empty if the file ends before it.
-    """
+def check_items(data: bytes, items: Items, *, source: str, max_pixels: int) -> None:
+    """Raises ImageError "too_large", "unsupported" and "corrupt" for what the primary image is made of."""
     decoded = dict[int, int]()
     pixels = _decoded_pixels(items, items.primary, decoded, source, depth=0)
     if pixels > MAX_DECODED_IMAGES * max_pixels:
         reason = f"is made of tiles or layers of {pixels:,} pixels in all; the limit is {MAX_DECODED_IMAGES} times"
         raise ImageError("too_large", f"{reason} Limits.max_pixels (--max-pixels): save it again", source)
-    if any(items.ends.get(item, 0) > file_bytes for item in decoded):
+    if any(_is_missing(data, items, item) for item in decoded):
         raise ImageError("corrupt", "is cut short: a part of its image is missing", source)
 
 
@@ -77,6 +74,18 @@ def _without_metadata(data: bytes, items: Items) -> bytes:
     for box in items.described:
         hidden[box.start + 4 : box.start + 8] = b"free"
     return bytes(hidden)
+
+
+def _is_missing(data: bytes, items: Items, item: int) -> bool:
+    """Whether the file ends before an item does, or holds zeros in its place, as a copy that failed may.
+
+    libheif makes no error of it: it leaves such a tile empty.
+    """
+    places = items.places.get(item, [])
+    if any(end > len(data) for _, end in places):
+        return True
+    start, length_bytes = places[0][0] if places else 0, items.length_bytes.get(item, 0)
+    return bool(places and length_bytes) and not any(data[start : start + length_bytes])
 
 
 def _decoded_pixels(items: Items, item: int, known: dict[int, int], source: str, *, depth: int) -> int:

@@ -26,15 +26,18 @@ class Size(NamedTuple):
 class Items(NamedTuple):
     """The images of a file, by the numbers of their items. primary: the image that is decoded.
 
-    parts: the tiles or layers that an image is made of, and its alpha channel. ends: where the last bytes of an item
-    end in the file. described: the boxes that link an image to its metadata.
+    parts: the tiles or layers that an image is made of, and its alpha channel.
+    places: where the bytes of an item lie in the file, as (start, end).
+    length_bytes: of the number before each piece of an image in HEVC.
+    described: the boxes that link an image to its metadata.
     """
 
     primary: int
     kinds: dict[int, bytes]
     sizes: dict[int, Size]
     parts: dict[int, list[int]]
-    ends: dict[int, int]
+    places: dict[int, list[tuple[int, int]]]
+    length_bytes: dict[int, int]
     described: list[Box]
 
 
@@ -59,8 +62,9 @@ class _Reader:
 
     def __init__(self, data: bytes, source: str) -> None:
         self._data, self._source = data, source
-        self._items = Items(0, {}, {}, {}, {}, [])
-        self._properties: list[Size | bytes | None] = []  # a size, the name of an auxiliary image, or another one
+        self._items = Items(0, {}, {}, {}, {}, {}, [])
+        # A size, the name of an auxiliary image, the length_bytes of HEVC, or another one.
+        self._properties: list[Size | bytes | int | None] = []
         self._auxiliary: dict[int, bytes] = {}
         self._linked = self._at = 0
 
@@ -113,9 +117,10 @@ class _Reader:
             check_count(pieces, "pieces of its items", self._source)
             for _ in range(extents):
                 self._next(index_bytes)
-                end = base + self._next(offset_bytes) + self._next(length_bytes)
+                start = base + self._next(offset_bytes)
+                end = start + self._next(length_bytes)
                 if in_file:
-                    self._items.ends[item] = max(end, self._items.ends.get(item, 0))
+                    self._items.places.setdefault(item, []).append((start, end))
 
     def _next(self, byte_count: int) -> int:
         """The next number of a box without fixed places."""
@@ -135,10 +140,15 @@ class _Reader:
         for box in of_items:
             self._read_owners(box)
 
-    def _property(self, box: Box) -> Size | bytes | None:
-        if box.kind == b"ispe":
-            return Size(*self._numbers(box.body + 4, True, 2))
-        return self._data[box.body + 4 : box.end].partition(b"\0")[0] if box.kind == b"auxC" else None
+    def _property(self, box: Box) -> Size | bytes | int | None:
+        match box.kind:
+            case b"ispe":
+                return Size(*self._numbers(box.body + 4, True, 2))
+            case b"auxC":
+                return self._data[box.body + 4 : box.end].partition(b"\0")[0]
+            case b"hvcC":
+                return 1 + (self._data[box.body + 21] & 3)
+        return None
 
     def _read_owners(self, owners: Box) -> None:
         wide_item, wide_index = self._wide(owners, from_version=1), self._data[owners.body + 3] & 1
@@ -157,6 +167,8 @@ class _Reader:
                         self._items.sizes[item] = size
                     case bytes() as name:
                         self._auxiliary[item] = name
+                    case int() as length_bytes:
+                        self._items.length_bytes[item] = length_bytes
 
     def _read_links(self, links: Box) -> None:
         wide = self._wide(links, from_version=1)
