@@ -15,6 +15,7 @@ from PIL import Image
 from gmixer.errors import ImageError
 from gmixer.images.exif import orientation_of, upright
 from gmixer.images.frames import MAX_GIF_STEPS, has_more_frames, says_more_frames
+from gmixer.images.metadata import without_metadata
 from gmixer.images.modes import fix_transparency, to_rgb
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.structure_limits import check_pieces
@@ -46,6 +47,7 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
     A file over the limits is refused here, before anything is decoded. With settings.reduce_to_px, a JPEG is opened so
     that it will be decoded at a fraction of its size.
     """
+    data = without_metadata(data, image_format)
     check_pieces(data, image_format, source=source, max_pixels=settings.max_pixels)
     if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, and reads comments and the like
         _check_frames(has_more_frames(data, image_format, settings.max_frames), settings, source)
