@@ -167,11 +167,11 @@ def _may_harm(data: bytes, tag: TiffTag) -> bool:
     if tag.number == _XMP:
         return tag.kind not in {_BYTES, _UNDEFINED}  # Pillow fails at other types
     if tag.number in _RESOLUTIONS:
-        return tag.count != 1 or tag.kind == _TEXT
+        return tag.values != 1 or tag.kind == _TEXT
     if tag.number in TIFF_FOLDERS:
         folder = tiff_value(data, tag)
-        return tag.count != 1 or folder > len(data) or tiff_excess(data, folder) is not None
-    return tag.count > _FEW_NUMBERS and tag.kind not in {_BYTES, _TEXT, _UNDEFINED}
+        return tag.values != 1 or folder > len(data) or tiff_excess(data, folder) is not None
+    return tag.values > _FEW_NUMBERS and tag.kind not in {_BYTES, _TEXT, _UNDEFINED}
 
 
 def _in_avif(data: bytes) -> list[Change]:

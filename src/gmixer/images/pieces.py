@@ -52,12 +52,12 @@ class TiffTag(NamedTuple):
     at: int  # where the entry is
     number: int
     kind: int  # its type, a key of TIFF_SIZES
-    count: int
+    values: int  # how many
     start: int  # where its values are: in the entry, or elsewhere in the file
 
     def byte_count(self) -> int:
         """0 for an unknown type, which Pillow and libtiff ignore."""
-        return TIFF_SIZES.get(self.kind, 0) * self.count
+        return TIFF_SIZES.get(self.kind, 0) * self.values
 
 
 def tiff_number(data: bytes, at: int, size: int) -> int:

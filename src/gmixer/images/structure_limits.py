@@ -40,6 +40,11 @@ PPM_HEADER = re.compile(rb"P(?:[14](?:(?:\s|#[^\r\n]*+[\r\n])*+\d++){2}|[2356](?
 _TIFF_NUMBERS = {3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16}  # types that become Python's numbers, one by one
 _TIFF_FRACTIONS = {5, 10}
 TIFF_FOLDERS = {34665, 34853, 40965}  # EXIF, GPS, interoperability
+MAX_JPEG_SIDE, MAX_AVIF_SIDE = 65_500, 32_768  # of libjpeg and of libavif, which call a longer one damaged
+
+_MAX_SIDES = {"JPEG": MAX_JPEG_SIDE, "AVIF": MAX_AVIF_SIDE}
+_AVIF_SIZES = re.compile(rb"ispe\0{4}(.{8})", re.DOTALL)
+_AVIF_HEADER_BYTES = 2**16  # where a file says what images it has
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
@@ -61,6 +66,20 @@ def check_pieces(data: bytes, image_format: str, *, source: str, max_pixels: int
             excess = None
     if excess:
         raise ImageError("too_large", f"holds {excess}, far more than an image needs: save it again", source)
+
+
+def check_side(side_px: int, image_format: str, *, source: str) -> None:
+    """Raises ImageError "too_large" for an image that is longer or wider than the decoder of its format reads."""
+    most = _MAX_SIDES.get(image_format)
+    if most is not None and side_px > most:
+        reason = f"has a side of {side_px:,} pixels; the decoder of {image_format} reads at most {most:,}"
+        raise ImageError("too_large", f"{reason}: make the image smaller", source)
+
+
+def stated_side(data: bytes, image_format: str) -> int:
+    """The longest side that the header of an AVIF states, in pixels; 0 for another format, whose decoder tells it."""
+    sizes = _AVIF_SIZES.findall(data[:_AVIF_HEADER_BYTES]) if image_format == "AVIF" else []
+    return max((max(unpack_from(">II", size)) for size in sizes), default=0)
 
 
 def _of_jpeg(data: bytes) -> str | None:
@@ -125,8 +144,8 @@ def tiff_excess(data: bytes, folder: int) -> str | None:
         for tag in tiff_tags(data, folder):
             if tag.kind not in _TIFF_NUMBERS or not 0 < tag.byte_count() <= len(data):
                 continue  # Pillow also skips a tag that claims more than the file
-            numbers += tag.count
-            fractions += tag.count if tag.kind in _TIFF_FRACTIONS else 0
+            numbers += tag.values
+            fractions += tag.values if tag.kind in _TIFF_FRACTIONS else 0
             if tag.number in TIFF_FOLDERS:
                 folders.append(tiff_value(data, tag))
         if numbers > MAX_TIFF_NUMBERS:
