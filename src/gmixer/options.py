@@ -32,7 +32,7 @@ class Limits:
 
     With Reading.isolate, and for JPEG XL:
     max_seconds: from a file's bytes to its pixels; more is a "timeout".
-    max_memory_bytes: of a decoding process; more is "corrupt": only a damaged file asks for it. Enforced on Linux.
+    max_memory_bytes: of a decoding process; more is "too_large". Enforced on Linux.
 
     Raises InputError unless max_seconds is a number above 0, at most 86,400, and the others whole numbers above 0.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.splits import split_word, splits_of
-from gmixer.errors import InputError, require
+from gmixer.errors import InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,4 +135,4 @@ def _library() -> Any:
 
 
 def _message_of(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return words_of(error, "the library datasets cannot read it")

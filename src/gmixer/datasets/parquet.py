@@ -16,7 +16,7 @@ from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.splits import by_column, split_word_in, splits_of
-from gmixer.errors import ImageError, InputError, require
+from gmixer.errors import ImageError, InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -254,4 +254,4 @@ def _parquet_file(file: str, metadata: Any = None) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return " ".join(str(error).splitlines()[0].split())[:200] if str(error) else type(error).__name__
+    return words_of(error, "it is cut short or damaged")

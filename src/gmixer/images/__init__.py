@@ -10,6 +10,8 @@ jxl.py               JPEG XL by pillow-jxl-plugin
 jxl_header.py        the header of a JPEG XL, read first
 boxes.py             the boxes that both of these are made of
 jpeg.py              a JPEG's pixels by a faster decoder, if they equal Pillow's
+metadata.py          removes metadata that no pixel needs, before a decoder reads it
+pieces.py            the segments of a JPEG, the chunks of a PNG, the tags of a TIFF
 structure_limits.py  refuses files of very many very small pieces before a decoder reads them
 frames.py            how many frames a file holds
 modes.py             Pillow's modes → RGB, with the table

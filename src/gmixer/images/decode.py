@@ -14,9 +14,10 @@ from PIL import Image, features
 from gmixer.checks import whole
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
-from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
+from gmixer.images.decoders import check_pixels, open_image, upright_rgb
 from gmixer.images.jpeg import plain_pixels
 from gmixer.images.pixels import Pixels, to_pixels
+from gmixer.images.reasons import as_image_error
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.silence import silence_libtiff, silence_pillow
 from gmixer.options import DEFAULT_READING, Reading

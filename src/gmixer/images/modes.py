@@ -25,7 +25,6 @@ from typing import cast
 from PIL import Image
 
 from gmixer.errors import ImageError
-from gmixer.images.pillow_bugs import refuse_misread
 
 STRIP_PIXELS = 2**22
 
@@ -58,7 +57,6 @@ def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
 
     Raises ImageError "unsupported" with `source`.
     """
-    refuse_misread(image, source=source)
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _sixteen_bit_grey(image, source)
     if image.mode not in _BY_PILLOW | _WITH_ALPHA:

@@ -29,7 +29,7 @@ import numpy as np
 import PIL
 
 import gmixer
-from gmixer.errors import EngineError, ImageError
+from gmixer.errors import EngineError, ImageError, words_of
 from gmixer.images import extras
 from gmixer.images.pixels import Pixels
 from gmixer.images.settings import DecodeSettings
@@ -110,7 +110,7 @@ class _Worker:
                 self._process, self._requests, self._answers = _start(memory_bytes, program)
                 _running.add(self)
         except OSError as error:
-            raise _no_worker(str(error), memory_bytes) from error
+            raise _no_worker(words_of(error, "it gives no reason"), memory_bytes) from error
         self._readable = select.poll()
         self._readable.register(self._answers, select.POLLIN)
         try:
