@@ -16,7 +16,7 @@ from drawn_pixels import noise
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
 from gmixer.images.heif import MAX_DECODED_IMAGES
-from gmixer.images.modes import over_white
+from gmixer.images.transparency import over_white
 from gmixer.isolation.workers import Workers
 from gmixer.options import Limits, Reading
 from phone_files import Item, box, deep_heic, exif_of, handmade_heif, heic, opened_heic
@@ -77,7 +77,7 @@ def test_the_primary_image_is_taken() -> None:
 
 def test_alpha_lies_over_white() -> None:
     assert opened_heic(FILES["alpha"]).mode == "RGBA" and opened_heic(FILES["premultiplied alpha"]).mode == "RGBa"
-    np.testing.assert_array_equal(decode(FILES["alpha"]), np.asarray(over_white(opened_heic(FILES["alpha"]))))
+    np.testing.assert_array_equal(decode(FILES["alpha"]), np.asarray(over_white(opened_heic(FILES["alpha"]))[0]))
 
 
 @pytest.mark.parametrize("bits", [10, 12])

@@ -239,12 +239,12 @@ def test_a_decoder_can_write_to_no_file(harmed: Callable[[str], Workers], tmp_pa
 @pytest.mark.parametrize(
     "answer",
     [
-        "struct.pack('<BIIB', 1, 2**32 - 1, 2**32 - 1, 3)",
-        "struct.pack('<BIIB', 1, 60_000, 60_000, 3)",
-        "struct.pack('<BIIB', 1, 0, 5, 3)",
-        "struct.pack('<BIIB', 1, 1, 1, 4) + bytes(4)",
-        "struct.pack('<BIIB', 2, 250, 3, 0) + b'abc'",
-        "struct.pack('<BIIB', 7, 0, 0, 0)",
+        "struct.pack('<BIIBH', 1, 2**32 - 1, 2**32 - 1, 3, 0)",
+        "struct.pack('<BIIBH', 1, 60_000, 60_000, 3, 0)",
+        "struct.pack('<BIIBH', 1, 0, 5, 3, 0)",
+        "struct.pack('<BIIBH', 1, 1, 1, 4, 0) + bytes(4)",
+        "struct.pack('<BIIBH', 2, 250, 0, 0, 3) + b'abc'",
+        "struct.pack('<BIIBH', 7, 0, 0, 0, 0)",
         "b'\\x80\\x05cos\\nsystem\\n' * 9",
     ],
 )
@@ -257,7 +257,7 @@ def test_an_answer_that_is_none_is_not_believed(answer: str, harmed: Callable[[s
 
 
 def test_a_reason_cannot_command_the_terminal(harmed: Callable[[str], Workers]) -> None:
-    workers = harmed("os.write(3, struct.pack('<BIIB', 2, 0, 9, 0) + b'a\\x1b[2J\\n\\xffb\\0'); time.sleep(60)")
+    workers = harmed("os.write(3, struct.pack('<BIIBH', 2, 0, 0, 0, 9) + b'a\\x1b[2J\\n\\xffb\\0'); time.sleep(60)")
     assert error_of(PNG, workers).reason == "a[2J\ufffdb"
 
 
@@ -427,7 +427,7 @@ def test_a_worker_in_an_endless_loop_ends_although_its_parent_was_killed() -> No
         print(worker._process.pid, flush=True)
         import threading
         threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGKILL]).start()
-        settings = DecodeSettings(10**6, 10, True, 3, 0)
+        settings = DecodeSettings(10**6, 10, True, 3, 0, False)
         worker.decode(bytes.fromhex(sys.argv[1]), "PNG", source="", limits=Limits(max_seconds=1), settings=settings)
         """,
         HARMED.replace("{body}", "while True: pass"),

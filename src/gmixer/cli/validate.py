@@ -99,6 +99,7 @@ def validate(
 
 
 def _show(validated: Validated, *, per_class: bool) -> None:
+    from gmixer.evaluate.noted_images import in_words
     from gmixer.evaluate.outcomes import SHOWN
     from gmixer.rows.text import printable
 
@@ -111,7 +112,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
-    for note in validated.images.notes:
+    for note in (*validated.images.notes, *in_words(validated.notes)):
         print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} images without a label are not counted")

@@ -16,10 +16,13 @@ from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.decoders import check_pixels, open_image, upright_rgb
 from gmixer.images.jpeg import plain_pixels
-from gmixer.images.pixels import Pixels, to_pixels
+from gmixer.images.opened import Opened
+from gmixer.images.pixels import NotedPixels, noted, to_pixels
 from gmixer.images.reasons import as_image_error
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.silence import silence_libtiff, silence_pillow
+from gmixer.images.sixteen_bits import has_sixteen_bits
+from gmixer.images.stated_range import stated_by_tiff
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.address import read_path
 from gmixer.sources.entry import too_many_bytes
@@ -50,8 +53,10 @@ def decode(
     channels: int = 3,
     workers: Workers | None = None,
     reduce_to_px: int = 0,
-) -> Pixels:
+) -> NotedPixels:
     """An image → uint8 (H, W, channels), C-contiguous. Treat it as read-only: it may share the memory of `source`.
+
+    Its `.note` is a sentence on what a user may not expect of these pixels, or None.
 
     source: a path (str or os.PathLike), a file's bytes, a PIL image, or a uint8 array (H, W, 3), (H, W, 4), (H, W) or
         (H, W, 1). Of an animation the first frame is taken, of a PIL image its current frame. A path may be a member of
@@ -104,7 +109,7 @@ def default_name(source: object) -> str:
     return "source"
 
 
-def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, workers: Workers | None) -> Pixels:
+def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, workers: Workers | None) -> NotedPixels:
     match source:
         case np.ndarray():
             return from_array(source, source=name, channels=settings.channels)
@@ -122,7 +127,7 @@ def _decode(source: Any, name: str, reading: Reading, settings: DecodeSettings, 
 
 def _from_bytes(
     data: bytes, source: str, reading: Reading, settings: DecodeSettings, workers: Workers | None
-) -> Pixels:
+) -> NotedPixels:
     if not data:
         raise ImageError("empty", "is empty: it holds no bytes at all", source)
     if len(data) > reading.limits.max_bytes:
@@ -143,12 +148,13 @@ def _from_bytes(
     if image_format == "TIFF":
         silence_libtiff()
     with as_image_error(f"decoded as {image_format}", source):
-        image = open_image(data, image_format, settings, source=source)
+        opened = open_image(data, image_format, settings, source=source)
         if image_format == "JPEG" and settings.channels == 3:
-            pixels_HWC = plain_pixels(image, data, apply_exif=settings.apply_exif)
+            pixels_HWC = plain_pixels(opened.image, data, apply_exif=settings.apply_exif)
             if pixels_HWC is not None:
-                return pixels_HWC
-        return to_pixels(upright_rgb(image, settings, source=source), settings.channels)
+                return noted(pixels_HWC, None)
+        rgb, note = upright_rgb(opened, settings, source=source)
+        return noted(to_pixels(rgb, settings.channels), note)
 
 
 @cache
@@ -159,9 +165,11 @@ def _shared_workers() -> Workers:
     return Workers()
 
 
-def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> Pixels:
+def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> NotedPixels:
     if 0 in image.size:
         raise InputError(f"{source}: got a PIL image of {image.width}x{image.height}; wanted at least one pixel")
     check_pixels(image, settings, source=source)
     with _one_pil_image, as_image_error("decoded", source):  # it may be opened but not yet read
-        return to_pixels(upright_rgb(image, settings, source=source), settings.channels)
+        opened = Opened(image, has_sixteen_bits(image), stated=stated_by_tiff(image))
+        rgb, note = upright_rgb(opened, settings, source=source)
+        return noted(to_pixels(rgb, settings.channels), note)

@@ -16,11 +16,16 @@ from gmixer.errors import ImageError
 from gmixer.images.exif import orientation_of, upright
 from gmixer.images.frames import MAX_GIF_STEPS, has_more_frames, says_more_frames
 from gmixer.images.metadata import without_metadata
-from gmixer.images.modes import fix_transparency, to_rgb
+from gmixer.images.modes import to_rgb
+from gmixer.images.opened import Decoded, Opened
 from gmixer.images.pillow_bugs import refuse_misread
+from gmixer.images.raw_mode import raw_mode
 from gmixer.images.reasons import as_image_error, of_tiff
 from gmixer.images.settings import DecodeSettings
+from gmixer.images.sixteen_bits import has_sixteen_bits
+from gmixer.images.stated_range import stated_by_png, stated_by_tiff
 from gmixer.images.structure_limits import check_pieces, check_side, stated_side
+from gmixer.images.transparency import correct_transparency, keep_premultiplied
 
 # The decoder of each format is called by name. Image.open would import all decoders, try one after the other, hide
 # their reasons, and apply its own limit of pixels before gmixer reads the size.
@@ -36,13 +41,13 @@ DECODERS = {
 }
 
 
-def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
+def read_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Decoded:
     """Decodes a file of that format to RGB. Raises ImageError; every exception of a decoder becomes one."""
     with as_image_error(f"decoded as {image_format}", source):
         return upright_rgb(open_image(data, image_format, settings, source=source), settings, source=source)
 
 
-def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Image.Image:
+def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, source: str) -> Opened:
     """A file of that format, opened and not yet decoded. Raises ImageError, and the exceptions of its decoder.
 
     A file over the limits is refused here, before anything is decoded. With settings.reduce_to_px, a JPEG is opened so
@@ -54,29 +59,39 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
     if image_format in {"GIF", "TIFF"}:  # before Pillow opens it, and reads comments and the like
         _check_frames(has_more_frames(data, image_format, settings.max_frames), settings, source)
     if image_format == "JPEG XL":
-        return _open_jpeg_xl(data, settings, source=source)
+        return Opened(_open_jpeg_xl(data, settings, source=source))
     if image_format == "HEIF":
-        return _open_heif(data, settings, source=source)
-    module, decoder = DECODERS[image_format]
+        return Opened(_open_heif(data, settings, source=source))
     with of_tiff(data, source) if image_format == "TIFF" else nullcontext():
-        image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")  # reads the header only
+        image = _with_header(data, image_format)
     check_pixels(image, settings, source=source)
     check_side(max(image.size), image_format, source=source)
     if image_format not in {"GIF", "TIFF"}:
         _check_frames(says_more_frames(image, settings.max_frames), settings, source)
-    fix_transparency(image)
+    correct_transparency(image)
     if settings.reduce_to_px and image_format == "JPEG":
         _reduce(image, settings.reduce_to_px)
+    sixteen_bits = has_sixteen_bits(image)
+    stated = stated_by_png(data) if image_format == "PNG" and "16" in raw_mode(image) else stated_by_tiff(image)
+    again = _with_header(data, image_format) if sixteen_bits else None
+    return Opened(image, sixteen_bits, again, stated, premultiplied=keep_premultiplied(image))
+
+
+def _with_header(data: bytes, image_format: str) -> Image.Image:
+    module, decoder = DECODERS[image_format]
+    image: Image.Image = getattr(import_module(module), decoder)(BytesIO(data), "")
     return image
 
 
-def upright_rgb(image: Image.Image, settings: DecodeSettings, *, source: str) -> Image.Image:
+def upright_rgb(opened: Opened, settings: DecodeSettings, *, source: str) -> Decoded:
     """An opened image in RGB, decoded if it is not yet. Raises the exceptions of its decoder."""
+    image = opened.image
     refuse_misread(image, source=source)
     image.load()
     turns = settings.apply_exif and not _turned_by_decoder(image)
     orientation = orientation_of(image) if turns else 1  # before to_rgb, which may drop the EXIF
-    return upright(to_rgb(image, source=source), orientation)
+    rgb, note = to_rgb(opened, use_range=settings.use_range, source=source)
+    return Decoded(upright(rgb, orientation), note)
 
 
 class _Sized(Protocol):

@@ -31,9 +31,9 @@ import PIL
 import gmixer
 from gmixer.errors import EngineError, ImageError, words_of
 from gmixer.images import extras
-from gmixer.images.pixels import Pixels
+from gmixer.images.pixels import NotedPixels, Pixels, noted
 from gmixer.images.settings import DecodeSettings
-from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_REASON_BYTES, PIXELS, READY, REQUEST
+from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_TEXT_BYTES, PIXELS, READY, REQUEST
 from gmixer.options import Limits
 
 START_SECONDS = 60  # guessed: a worker is up in 0.1 s, from a cold network disk in some seconds
@@ -74,8 +74,8 @@ class Workers:
 
     def decode(
         self, data: bytes, image_format: str, *, source: str, limits: Limits, settings: DecodeSettings
-    ) -> Pixels:
-        """A file of that format (sniff) → Pixels of 3 channels or 1.
+    ) -> NotedPixels:
+        """A file of that format (sniff) → pixels of 3 channels or 1.
 
         limits: the time and the memory; settings has the others.
         Raises ImageError, also "timeout" and "crashed"; EngineError if no process can be started.
@@ -130,7 +130,7 @@ class _Worker:
 
     def decode(
         self, data: bytes, image_format: str, *, source: str, limits: Limits, settings: DecodeSettings
-    ) -> Pixels:
+    ) -> NotedPixels:
         """See Workers.decode. If the worker is not idle afterwards, the caller must end it."""
         self.idle = False
         deadline = time.monotonic() + limits.max_seconds
@@ -140,17 +140,17 @@ class _Worker:
             self._requests.sendall(request + data, _NO_SIGPIPE)
             answer = ANSWER.unpack(self._receive((ANSWER.size,), deadline).tobytes())
             match answer:
-                case (what, int(kind), int(byte_count), 0) if what == FAILED and kind < len(KINDS):
-                    words = self._receive((min(byte_count, MAX_REASON_BYTES),), deadline).tobytes()
+                case (what, int(kind), 0, 0, int(byte_count)) if what == FAILED and kind < len(KINDS):
+                    reason = self._receive_text(byte_count, deadline)
                     self.idle = True
-                    reason = "".join(c for c in words.decode(errors="replace") if c.isprintable())
                     raise ImageError(KINDS[kind], reason, source)
-                case (what, int(height), int(width), int(depth)) if (
+                case (what, int(height), int(width), int(depth), int(byte_count)) if (
                     what == PIXELS and 0 < height * width <= settings.max_pixels and depth == settings.channels
                 ):
+                    note = self._receive_text(byte_count, deadline)
                     pixels_HWC = self._receive((height, width, depth), deadline)
                     self.idle = True
-                    return pixels_HWC
+                    return noted(pixels_HWC, note or None)
             end = "an invalid answer"
         except TimeoutError:
             end = "SIGALRM"
@@ -195,6 +195,11 @@ class _Worker:
                 raise TimeoutError
             self._readable.poll(1000 * left)
         return array
+
+    def _receive_text(self, byte_count: int, deadline: float) -> str:
+        """A reason or a note; characters that could control a terminal are left out. Raises as `_receive` does."""
+        words = self._receive((min(byte_count, MAX_TEXT_BYTES),), deadline).tobytes()
+        return "".join(c for c in words.decode(errors="replace") if c.isprintable())
 
     def _end_of_process(self) -> str:
         """SIGSEGV, status 1, …"""

@@ -13,6 +13,7 @@ import torch
 from gmixer.datasets import UNKNOWN, described, open_split
 from gmixer.errors import ImageError, InputError, words_of
 from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate.noted_images import in_words
 from gmixer.models.saving import save_model
 from gmixer.options import Reading, WeightsSource
 from gmixer.runtimes import Engine
@@ -120,11 +121,16 @@ def _fit_head(
 ) -> tuple[Outcomes, dict[str, str]]:
     """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
     unreadable: list[ImageError] = []
-    fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable)
+    notes: dict[str, str] = {}
+    fit_probe(
+        initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable, notes=notes
+    )
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    outcomes, errors = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
+    outcomes, errors, val_notes = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
+    for line in in_words(notes | val_notes):
+        listener.message(line)
     return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
 
 
