@@ -31,9 +31,9 @@ class Limits:
     max_pixels: width × height; 89,000,000 decode to 267 MB of RGB.
     max_frames: of an animation or a TIFF of many pages, although only the first one is decoded.
 
-    With Reading.isolate only:
+    With Reading.isolate, and for JPEG XL:
     max_seconds: from a file's bytes to its pixels; more is a "timeout".
-    max_memory_bytes: of a decoding process; more is "corrupt": only a damaged file asks for it. Enforced on Linux.
+    max_memory_bytes: of a decoding process; more is "too_large". Enforced on Linux.
 
     Raises InputError unless max_seconds is a number above 0, at most 86,400, and the others whole numbers above 0.
     """
@@ -66,7 +66,8 @@ class Reading:
         16 bits. "used" is the lowest to the highest value of each image.
     allow_urls: whether an image may be an http or https URL. Only public addresses are asked.
     isolate: decode files in processes of their own, to the same pixels. A file that hangs the decoder, crashes it or
-        fills the memory then costs only its own result; limits has the time and the memory.
+        fills the memory then costs only its own result; limits has the time and the memory. JPEG XL is always decoded
+        in this way.
     fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and not timm's pixels
         (docs/images.md).
 

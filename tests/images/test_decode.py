@@ -274,7 +274,7 @@ def test_channels_are_a_whole_number_above_zero(channels: object) -> None:
 
 def test_memory_that_runs_out_while_turning_grey_is_an_image_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(np, "atleast_3d", lambda _: (_ for _ in ()).throw(MemoryError))
-    assert error_of(Image.fromarray(NOISE_HWC), channels=1).kind == "corrupt"
+    assert error_of(Image.fromarray(NOISE_HWC), channels=1).kind == "too_large"
 
 
 # --- orientation ----------------------------------------------------------------------------------------------------
@@ -361,10 +361,10 @@ def test_kinds_of_files(tmp_path: Path) -> None:
         ("", "unreadable", "folder"),
         ("pipe.jpg", "unreadable", "pipe"),
         ("n" * 300, "unreadable", "name too long"),
-        ("zero\0byte", "unreadable", "null byte"),
+        ("zero\0byte", "unreadable", "cannot exist"),
         ("empty.jpg", "empty", "no bytes"),
         ("page.jpg", "not_image", "like HTML"),
-        ("phone.jpg", "unsupported", "HEIC"),
+        ("phone.jpg", "corrupt", "table of images"),
         ("cut.png", "corrupt", "PNG"),
     ]:
         path = f"{tmp_path}/./{name}"
@@ -596,7 +596,7 @@ def test_whatever_a_decoder_raises_is_one_image_error(raised: Exception, monkeyp
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
     error = error_of(encoded(NOISE_HWC, "PNG"), name="a.png")
     assert error.source == "a.png"
-    assert error.kind == ("too_large" if isinstance(raised, Image.DecompressionBombError) else "corrupt")
+    assert error.kind == ("too_large" if isinstance(raised, (Image.DecompressionBombError, MemoryError)) else "corrupt")
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])

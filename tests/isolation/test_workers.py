@@ -192,9 +192,13 @@ def test_a_file_that_takes_too_long_is_given_up(workers: Workers) -> None:
     assert np.array_equal(decode(PNG, workers=workers), NOISE_HWC)
 
 
-def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> None:
+def test_a_file_that_asks_for_too_much_memory_is_too_large(workers: Workers) -> None:
     error = error_of(HEAVY, workers, max_memory_bytes=150 * 2**20)  # 256 MB of pixels
-    assert (error.kind, error.reason) == ("corrupt", "cannot be decoded as PNG: it asks for more memory than there is")
+    assert error.kind == "too_large"
+    assert error.reason == (
+        "cannot be decoded as PNG: it needs more memory than there is (--isolate sets a limit, "
+        "Limits.max_memory_bytes): raise it, or make the image smaller"
+    )
     (pid,) = pids(workers)
     assert np.array_equal(
         decode(PNG, workers=workers, reading=Reading(limits=Limits(max_memory_bytes=150 * 2**20))), NOISE_HWC
@@ -209,7 +213,7 @@ def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> No
         ("os.abort()", "crashed", "SIGABRT"),
         ("os._exit(3)", "crashed", "status 3"),
         ("os.kill(os.getpid(), 40)", "crashed", "signal 40"),
-        ("bytearray(2**40)", "corrupt", "more memory than there is"),
+        ("bytearray(2**40)", "too_large", "more memory than there is"),
         ("time.sleep(60)", "timeout", "1 s"),
     ],
 )
@@ -468,7 +472,7 @@ def test_a_worker_is_light_and_knows_nothing_of_the_user(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("SECRET", "token")
-    body = f"bad = [m for m in {heavy} if m in sys.modules]; raise ValueError([bad, dict(os.environ), os.getcwd()])"
+    body = f"bad = [m for m in {heavy} if m in sys.modules]; raise OSError(str([bad, dict(os.environ), os.getcwd()]))"
     reason = error_of(PNG, harmed(f"import sys; {body}")).reason
     assert "[[], {" in reason and "SECRET" not in reason and "PYTHONPATH" not in reason and "'/']" in reason
 

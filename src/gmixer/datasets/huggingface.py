@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.splits import named_splits, splits_of
-from gmixer.errors import InputError, require
+from gmixer.errors import InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,4 +139,4 @@ def _library() -> Any:
 
 
 def _message_of(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return words_of(error, "the library datasets cannot read it")

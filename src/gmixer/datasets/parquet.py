@@ -17,7 +17,7 @@ from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.label_values import Labels
 from gmixer.datasets.splits import by_column, splits_of, words_of_files
-from gmixer.errors import ImageError, InputError, require
+from gmixer.errors import ImageError, InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -278,4 +278,4 @@ def _parquet_file(file: str, metadata: Any = None) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return " ".join(str(error).splitlines()[0].split())[:200] if str(error) else type(error).__name__
+    return words_of(error, "it is cut short or damaged")

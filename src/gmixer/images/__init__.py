@@ -4,7 +4,15 @@ decode.py            decode: the only entry point; every failure inside a decode
 settings.py          DecodeSettings: what decoding needs to know of a Reading
 decoders.py          a file's bytes → an image in RGB: Pillow's decoders, and the code that catches their errors
 opened.py            Opened and Decoded: an image between the steps of decoding
+extras.py            formats whose package may be missing: HEIC and JPEG XL
+heif.py              HEIC by pillow-heif
+heif_items.py        the table of items in a HEIC, read first
+jxl.py               JPEG XL by pillow-jxl-plugin
+jxl_header.py        the header of a JPEG XL, read first
+boxes.py             the boxes that both of these are made of
 jpeg.py              a JPEG's pixels by a faster decoder, if they equal Pillow's
+metadata.py          removes metadata that no pixel needs, before a decoder reads it
+pieces.py            the segments of a JPEG, the chunks of a PNG, the tags of a TIFF
 structure_limits.py  refuses files of very many very small pieces before a decoder reads them
 frames.py            how many frames a file holds
 modes.py             Pillow's modes → RGB, with the table

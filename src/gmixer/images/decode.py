@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,10 +14,11 @@ from PIL import Image, features
 from gmixer.checks import whole
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
-from gmixer.images.decoders import as_image_error, check_pixels, open_image, upright_rgb
+from gmixer.images.decoders import check_pixels, open_image, upright_rgb
 from gmixer.images.jpeg import plain_pixels
 from gmixer.images.opened import Opened
 from gmixer.images.pixels import NotedPixels, noted, to_pixels
+from gmixer.images.reasons import as_image_error
 from gmixer.images.settings import DecodeSettings
 from gmixer.images.silence import silence_libtiff, silence_pillow
 from gmixer.images.sixteen_bits import has_sixteen_bits
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[np.uint8]
 
 _OPTIONAL = {"WEBP", "AVIF"}  # a Pillow may be built without them
+_IN_EXTRAS = {"HEIF", "JPEG XL"}
+_NEVER_HERE = {"JPEG XL"}  # its decoder changes Pillow, and knows no limits
 
 # Pillow reads an opened image when its pixels are first used. Two threads must not do this to the same image, which a
 # list may hold twice. The lock is held over a fork, so that it is free in the child.
@@ -59,11 +63,12 @@ def decode(
         a tar or zip archive: `photos.tar::cat.jpg`.
     name: the image's name in errors; None: the path as given, "<bytes>", "<image>" or "<array>".
     reading: its limits are checked before decoding. Of a PIL image only the pixels are checked, of an array nothing. A
-        TIFF is rotated by its EXIF orientation in either case, because Pillow does it while decoding.
+        TIFF, a HEIC and a JPEG XL are rotated in either case, because their decoders do it.
     channels: 3 is RGB; 1 is the grey of that RGB, as Pillow's convert("L") gives it, and grey stays as it is. For any
         other number, only a uint8 array (H, W, channels) is allowed: 4 channels are then four planes, not RGBA.
     workers: files are decoded in these processes, to the same pixels (isolation/workers.py), also if reading.isolate is
-        False. A PIL image is decoded in this process.
+        False. A PIL image is decoded in this process. None: files are too, but JPEG XL is decoded in processes that all
+        calls share.
     reduce_to_px: decode a JPEG file at a half, a quarter or an eighth of its size, if its short side keeps this many
         pixels: faster, but with other pixels than a resize gives. 0: never.
 
@@ -132,6 +137,12 @@ def _from_bytes(
         raise ImageError(*why_not(data[:HEAD_BYTES]), source)
     if image_format in _OPTIONAL and not features.check(image_format.lower()):
         raise ImageError("unsupported", f"is {image_format}, which this Pillow is built without: upgrade it", source)
+    if image_format in _IN_EXTRAS:
+        from gmixer.images.extras import check_installed  # only these need it
+
+        check_installed(image_format, source=source)
+    if workers is None and image_format in _NEVER_HERE:
+        workers = _shared_workers()
     if workers is not None:
         return workers.decode(data, image_format, source=source, limits=reading.limits, settings=settings)
     if image_format == "TIFF":
@@ -144,6 +155,14 @@ def _from_bytes(
                 return noted(pixels_HWC, None)
         rgb, note = upright_rgb(opened, settings, source=source)
         return noted(to_pixels(rgb, settings.channels), note)
+
+
+@cache
+def _shared_workers() -> Workers:
+    """They end with the program."""
+    from gmixer.isolation.workers import Workers
+
+    return Workers()
 
 
 def _from_pil(image: Image.Image, source: str, settings: DecodeSettings) -> NotedPixels:

@@ -30,7 +30,6 @@ from PIL import Image, ImageChops
 
 from gmixer.errors import ImageError
 from gmixer.images.opened import Decoded, Opened
-from gmixer.images.pillow_bugs import refuse_misread
 from gmixer.images.sixteen_bits import lower_channels, together
 from gmixer.images.transparency import HIDDEN, WITH_ALPHA, over_white
 from gmixer.images.value_range import SIXTEEN_BITS, TWELVE_BITS, Range, in_8_bits, note_on_upper_bytes
@@ -50,7 +49,6 @@ def to_rgb(opened: Opened, *, use_range: bool = False, source: str) -> Decoded:
     Raises ImageError "unsupported" with `source`.
     """
     image = opened.image
-    refuse_misread(image, source=source)
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return _wide_grey(opened, use_range=use_range, source=source)
     if image.mode not in _BY_PILLOW | WITH_ALPHA:

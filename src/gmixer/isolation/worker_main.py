@@ -15,8 +15,9 @@ from io import FileIO
 from struct import Struct
 
 from gmixer.errors import ImageError, ImageErrorKind
-from gmixer.images.decoders import as_image_error, read_image
+from gmixer.images.decoders import read_image
 from gmixer.images.modes import in_channels, strips
+from gmixer.images.reasons import as_image_error
 from gmixer.images.settings import PACKED_BYTES, DecodeSettings
 from gmixer.sources.sniff import HEAD_BYTES, sniff
 

@@ -29,7 +29,8 @@ import numpy as np
 import PIL
 
 import gmixer
-from gmixer.errors import EngineError, ImageError
+from gmixer.errors import EngineError, ImageError, words_of
+from gmixer.images import extras
 from gmixer.images.pixels import NotedPixels, Pixels, noted
 from gmixer.images.settings import DecodeSettings
 from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_TEXT_BYTES, PIXELS, READY, REQUEST
@@ -109,7 +110,7 @@ class _Worker:
                 self._process, self._requests, self._answers = _start(memory_bytes, program)
                 _running.add(self)
         except OSError as error:
-            raise _no_worker(str(error), memory_bytes) from error
+            raise _no_worker(words_of(error, "it gives no reason"), memory_bytes) from error
         self._readable = select.poll()
         self._readable.register(self._answers, select.POLLIN)
         try:
@@ -214,8 +215,9 @@ class _Worker:
 
 def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], socket.socket, FileIO]:
     """The process, the end for requests, and the end for answers. Raises OSError."""
-    # The standard library and the folders of these two packages only: no module of the current folder is imported.
+    # The standard library and the folders of these packages only: no module of the current folder is imported.
     folders = [os.path.dirname(os.path.abspath(package.__path__[0])) for package in (gmixer, PIL)]
+    folders += extras.folders()
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
     answers = FileIO(reading)
@@ -248,7 +250,7 @@ def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], so
 def _no_worker(said: str, memory_bytes: int) -> EngineError:
     return EngineError(
         f"no decoding process can be started from {sys.executable!r} with {memory_bytes:,} bytes of memory "
-        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one"
+        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one, which JPEG XL always needs"
     )
 
 

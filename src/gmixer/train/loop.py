@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gmixer.datasets.labeled_images import Subset
-from gmixer.errors import InputError, Interrupted
+from gmixer.errors import InputError, Interrupted, words_of
 from gmixer.evaluate import Outcomes
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
@@ -152,7 +152,8 @@ class Trainer:
         try:
             save_checkpoint(self.checkpoint, self.state.state_dict())
         except OSError as error:
-            self.context.listener.message(f"this checkpoint could not be written, the one before it stays: {error}")
+            why = words_of(error, "the disk refused it")
+            self.context.listener.message(f"this checkpoint could not be written, the one before it stays: {why}")
 
     def _check_loss(self, result: StepResult) -> None:
         if not result.sums[0].isfinite():

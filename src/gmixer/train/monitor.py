@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from gmixer.errors import ImageError
+from gmixer.errors import ImageError, words_of
 from gmixer.evaluate import Outcomes, top
 from gmixer.evaluate.noted_images import NotedImages, number_in_words
 from gmixer.train.log import Log, Progress, Validation, Window
@@ -101,5 +101,7 @@ class Monitor:
         try:
             self._log.write(row)
         except OSError as error:
-            self._listener.message(f"this row of the log could not be written: {error}")
+            self._listener.message(
+                f"this row of the log could not be written: {words_of(error, 'the disk refused it')}"
+            )
         return True

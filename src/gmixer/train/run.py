@@ -12,7 +12,7 @@ import torch
 
 from gmixer.datasets import UNKNOWN, described, open_split
 from gmixer.datasets.run_data import MODEL
-from gmixer.errors import ImageError, InputError
+from gmixer.errors import ImageError, InputError, words_of
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.evaluate.noted_images import in_words
 from gmixer.models.saving import save_model
@@ -154,5 +154,5 @@ def _write_summary(summary: RunSummary, listener: Listener) -> Path | None:
             write_curves(summary.folder)
         report = write_report(summary)
     except Exception as error:
-        listener.message(f"the model is saved, but its report is incomplete: {type(error).__name__}: {error}")
+        listener.message(f"the model is saved, but its report is incomplete: {words_of(error, type(error).__name__)}")
     return report
