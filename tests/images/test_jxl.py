@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from drawn_pixels import noise
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
+from gmixer.images.jxl import open_jxl
 from gmixer.images.jxl_header import MAX_EXTRA_CHANNELS, read_header
 from gmixer.isolation.workers import Workers
 from gmixer.options import Limits, Reading
@@ -66,6 +67,15 @@ def test_pixels_are_those_of_the_package(what: str) -> None:
     for given_workers in (None, workers):
         np.testing.assert_array_equal(decode(FILES[what], workers=given_workers), wanted_HWC)
     np.testing.assert_array_equal(decode(FILES[what], channels=1), decode(own, channels=1))
+
+
+def test_colours_multiplied_by_their_alpha_are_not_multiplied_again() -> None:
+    """The plugin cannot write such a file, so the header says it of another one."""
+    data = FILES["alpha"]
+    header = read_header(data, source="")._replace(premultiplied=True)
+    image = open_jxl(data, header, source="")
+    image.load()
+    assert image.mode == "RGBa" and image.tobytes() == opened_jxl(data).tobytes()
 
 
 def test_sixteen_bits_are_scaled() -> None:
