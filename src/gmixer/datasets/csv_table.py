@@ -11,7 +11,7 @@ from gmixer.datasets.class_index import numbered
 from gmixer.datasets.dataset_base import Splits
 from gmixer.datasets.image_files import files_at
 from gmixer.datasets.splits import by_column
-from gmixer.errors import InputError, words_of
+from gmixer.errors import InputError
 
 DELIMITERS = ",;\t|"
 
@@ -59,9 +59,7 @@ def _table(file: str) -> tuple[list[str], list[list[str]]]:
                 if row:
                     rows.append(row)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise InputError(
-            f"{file} cannot be read as a table: {words_of(error, 'it is no text in UTF-8')}; wanted CSV in UTF-8"
-        ) from None
+        raise InputError(f"{file} cannot be read as a table: {error}; wanted CSV in UTF-8") from None
     if not rows:
         raise InputError(f"{file} has no rows; wanted a header row with path and label, and an image in each row")
     return header, rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,14 @@ def open_parquet(files: Sequence[str], source: str) -> Splits:
     Raises InputError for damaged files and for columns that are missing or do not fit; MissingExtraError.
     """
     splits, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
-    if "whole" not in splits:
-        return {split: _opened(of_split, source, notes)[0] for split, of_split in splits.items()}
-    return by_column(*_opened(files, source, ()), source)
+    try:
+        if "whole" not in splits:
+            return {split: _opened(of_split, source, notes)[0] for split, of_split in splits.items()}
+        return by_column(*_opened(files, source, ()), source)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # Arrow's errors are of these
+        raise InputError(f"{source} cannot be read: {_first_line(error)}; wanted complete Parquet files") from None
 
 
 class ImageColumn:
@@ -73,7 +79,8 @@ class ImageColumn:
         """Unpacks everything now, if it is kept."""
         if self.is_held:
             for group in range(len(self._groups)):
-                self._unpacked(group)
+                with suppress(OSError, ValueError):  # a damaged one costs its images, when they are read
+                    self._unpacked(group)
 
     def place(self, row: int) -> tuple[str, int]:
         """The file, and the row in it."""

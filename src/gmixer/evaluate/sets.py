@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets import UNKNOWN, LabeledImages, open_held_out
-from gmixer.errors import InputError, words_of
+from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.labels.imagenet import Label, imagenet_1k
@@ -92,7 +92,7 @@ def _real(images: LabeledImages, path: Path, num_classes: int) -> list[list[int]
     try:
         by_number = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as real.json: {words_of(error, 'it is no text in UTF-8')}") from error
+        raise InputError(f"{path} cannot be read as real.json: {error}") from error
     fits = isinstance(by_number, list) and all(
         isinstance(row, list) and all(isinstance(c, int) and 0 <= c < num_classes for c in row) for row in by_number
     )

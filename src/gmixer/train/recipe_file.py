@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gmixer.checks import one_of
-from gmixer.errors import InputError, words_of
+from gmixer.errors import InputError
 from gmixer.train.recipe import KINDS, Recipe, TrainRecipe, check_keys
 
 _AT_THE_TOP = ("about", "method", "seed")  # keys outside of all tables
@@ -92,9 +92,7 @@ def _text_of(name: str | os.PathLike[str]) -> tuple[str, str]:
         try:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path}: cannot be read as a recipe: {words_of(error, 'it is no text in UTF-8')}"
-            ) from error
+            raise InputError(f"{path}: cannot be read as a recipe: {error}") from error
     if str(name) not in recipe_names():
         raise InputError(
             f"no recipe is called {str(name)!r}; there are {', '.join(recipe_names())}, or pass a .toml file"
