@@ -12,7 +12,8 @@ _WORDS = re.compile(
     r"|\b(?:Key|Value|Type|Index|Attribute|Assertion|Overflow|ZeroDivision|UnicodeDecode|OS|Runtime|Syntax)Error\b"
     r"|\bErrno\b|Traceback|struct\.error|<class '|object at 0x|\bb['\"]"
 )
-_EMPTY = re.compile(r"\(\)|: ?;|;\s*;|: *$|(?:as \w+|read|unpacked): (?:'[^']*'|\d+)\s*(?:;|$)")  # a reason that is missing, or a bare key
+# A reason that is missing, or a bare key.
+_EMPTY = re.compile(r"\(\)|: ?;|;\s*;|: *$|(?:as \w+|read|unpacked): (?:'[^']*'|\d+)\s*(?:;|$)")
 
 
 def assert_plain(message: str) -> None:

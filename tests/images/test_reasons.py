@@ -18,7 +18,6 @@ from gmixer.images.decode import decode
 from gmixer.images.reasons import own_sentence
 from gmixer.options import Limits, Reading
 from handmade import LONG, SHORT, Tags, chunk, encoded, png, segment, tiff
-from hostile_files import hostile
 from pythons_words import assert_plain
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8))
@@ -85,12 +84,7 @@ def test_every_form_of_tiff() -> None:
         assert error is None or error.kind == "unsupported", (count, bits, colours, separate, error)
 
 
-def test_the_hostile_files() -> None:
-    reasons = [reason_of(data) for _, data in hostile(120)]
-    assert sum(error is not None for error in reasons) > 90
-
-
-@settings(deadline=None, max_examples=1_000, derandomize=True)
+@settings(deadline=None, max_examples=500, derandomize=True)
 @given(
     st.sampled_from(sorted(SOUND)),
     st.lists(st.tuples(st.integers(0, 400), st.sampled_from([0, 1, 2, 6, 32, 48, 127, 128, 255])), max_size=6),
