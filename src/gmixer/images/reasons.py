@@ -71,6 +71,8 @@ def of_tiff(data: bytes, source: str) -> Iterator[None]:
 
 def own_sentence(error: Exception) -> str:
     """What Pillow wrote about the file, on one line; "" where only Python speaks."""
+    if isinstance(error, SyntaxError) and isinstance(error.msg, Exception):  # Pillow puts Python's errors into its own
+        error = error.msg
     sentence = " ".join(str(error).split())
     if not isinstance(error, (OSError, SyntaxError, EOFError)) and not _BY_PILLOW.match(sentence):
         return ""

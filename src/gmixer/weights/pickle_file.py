@@ -90,7 +90,7 @@ def _check_zip(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{path}: cannot be read: {words_of(error, 'its list of entries is damaged')}") from error
+        raise WeightsError(f"{path}: cannot be read: {words_of(error, 'it is cut short or damaged')}") from error
     unpacked = sum(entry.file_size for entry in entries)
     if any(entry.compress_type for entry in entries) or unpacked > path.stat().st_size:
         raise WeightsError(
@@ -137,14 +137,13 @@ def _header(path: Path, name: str, tensor: torch.Tensor) -> TensorHeader:
 
 def _reason(error: Exception) -> str:
     """torch's message, without its advice to retry with weights_only=False."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror}"
-    paragraphs = [" ".join(part.split()) for part in str(error).split("\n\n")] if words_of(error, "") else []
+    paragraphs = [" ".join(part.split()) for part in str(error).split("\n\n")]
     said = next((p for p in paragraphs if p and not p.startswith(("Weights only load failed", "Check the doc"))), "")
     if blocked := re.search(r"GLOBAL (\S+)", said):
         return (
             f"was refused: it asks for {blocked[1]}, which weights do not need, and which may run any code; take the "
             f"weights as .safetensors, from an author you trust"
         )
-    said = f" ({said[:200].rstrip('. ')})" if said else ""
-    return f"is no checkpoint that torch can read safely{said}; take a .safetensors file"
+    return (
+        f"is no checkpoint that torch can read safely ({type(error).__name__}: {said[:200]}); take a .safetensors file"
+    )

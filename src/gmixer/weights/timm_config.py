@@ -14,7 +14,7 @@ from typing import Any
 
 from gmixer.catalogue import find_model
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig
-from gmixer.errors import GmixerError, InputError, WeightsError, words_of
+from gmixer.errors import GmixerError, InputError, WeightsError
 from gmixer.weights.architecture import variants_of
 
 MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each take 3 MB
@@ -48,7 +48,7 @@ def read_timm_config(path: Path) -> TimmConfig:
             f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors: {way_out}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, GmixerError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else words_of(error, "is no configuration in JSON")
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WeightsError(f"{path}: {what}; wanted timm's config.json of a Mixer") from error
 
 
