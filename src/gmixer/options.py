@@ -67,7 +67,7 @@ class Reading:
     fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and not timm's pixels
         (docs/images.md).
 
-    Raises InputError for an orientation that does not exist.
+    Raises InputError for an orientation that does not exist, and for limits that are no Limits.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -77,6 +77,8 @@ class Reading:
     fast_decode: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.limits, Limits):
+            raise InputError(f"limits is {self.limits!r}; wanted gmixer.Limits(…), such as Limits(max_pixels=1_000_000)")
         one_of("orientation", self.orientation, get_args(Orientation))
 
 
@@ -91,12 +93,18 @@ class WeightsSource:
     allow_pickle: read a `.pth` file too (extra `gmixer[torch]`), with weights_only=True.
     cache_dir: the Hub's cache; None: the user's own.
     fetch: fetch from the Hub what its cache lacks; otherwise the network is never touched.
+
+    Raises InputError for a name that is no string.
     """
 
     name: str | None = None
     allow_pickle: bool = False
     cache_dir: str | os.PathLike[str] | None = None
     fetch: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str | None):
+            raise InputError(f"name is {self.name!r}; wanted the name of a pretrained model, or None")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

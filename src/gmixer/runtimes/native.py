@@ -19,7 +19,7 @@ from gmixer.isa import check_isa
 from gmixer.options import FP32, Native, NativePrecision
 from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
 from gmixer.runtimes.threads import check_threads
-from gmixer.weights.state_dict import read_state_dict
+from gmixer.weights.state_dict import read_state_dict, unwrapped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,10 +95,9 @@ class Engine:
 
         Raises WeightsError if the core cannot run the model, EngineError if the two disagree.
         """
-        for wrapper in ("_orig_mod", "module"):  # torch.compile, DistributedDataParallel
-            model = getattr(model, wrapper, model)
+        model, state = unwrapped(model)
         source = f"this {type(model).__name__}"
-        config, tensors = read_state_dict(model.state_dict(), source=source)
+        config, tensors = read_state_dict(state, source=source)
         engine = cls(config, tensors, threads=threads, isa=isa, source=source)
         if check:
             engine._check_against(model, source)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from gmixer.errors import InputError, WeightsError
+from gmixer.weights.reaching import why_unreachable
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -72,11 +74,17 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
 def fetch(repo: Repo, filename: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Fetches the Hub's current file into the cache, and returns its path.
 
-    If the Hub cannot be reached, the cached file is returned. Raises WeightsError, with one sentence.
+    If the Hub cannot be reached, the cached file is returned, with a UserWarning. Raises WeightsError, with one
+    sentence.
     """
     from huggingface_hub import hf_hub_download
 
     folder = cache_folder(cache_dir)
+    if why := why_unreachable():
+        if path := cached(repo, filename, cache_dir=folder):
+            warnings.warn(f"{repo}: not compared with the Hub, the cached files were taken: {why}", stacklevel=4)
+            return path
+        raise WeightsError(f"{repo}: {filename} could not be fetched: {why}")
     try:
         path = Path(hf_hub_download(repo.id, filename, revision=repo.revision, cache_dir=folder))
     except Exception as error:  # from the library, its HTTP client or the file system
@@ -93,6 +101,8 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
     from huggingface_hub import HfApi, errors
 
     hub = HfApi(token=token)
+    if why := why_unreachable():
+        raise WeightsError(f"{repo}: nothing was uploaded: {why}")
     try:
         address = hub.create_repo(repo.id, private=private, exist_ok=True)
         hub.upload_folder(repo_id=repo.id, folder_path=folder, revision=repo.revision, commit_message=message)
