@@ -35,7 +35,10 @@ def test_options_reach_the_runtime() -> None:
         ({"runtime": "onnx"}, r"runtime is 'onnx'; wanted 'native' or 'torch'"),
         ({"runtime": "torch", "threads": 2}, r"threads=2 is for runtime='native', not 'torch'"),
         ({"runtime": "torch", "isa": "avx2"}, r"isa='avx2' is for runtime='native', not 'torch'"),
-        ({"device": "cpu"}, r"device='cpu' is for runtime='torch', not 'native': leave it out, or change runtime"),
+        (
+            {"device": "cpu"},
+            r"device='cpu' is for runtime='torch', not 'native': leave it out, or pass runtime='torch' .--runtime torch.",
+        ),
         ({"compile": True}, r"compile=True is for runtime='torch', not 'native'"),
         ({"precision": "bf16"}, r"the native engine computes in fp32: leave it out, or pass runtime='torch'"),
         ({"precision": "int4"}, r"precision is 'int4'; the native engine computes in fp32"),

@@ -78,7 +78,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
-            raise InputError(f"limits is {self.limits!r}; wanted gmixer.Limits(…), such as Limits(max_pixels=1_000_000)")
+            raise InputError(f"limits is {self.limits!r}; wanted a gmixer.Limits, such as Limits(max_pixels=10**6)")
         one_of("orientation", self.orientation, get_args(Orientation))
 
 
@@ -128,7 +128,8 @@ class Native:
             others = [precision for precision in get_args(TorchPrecision) if precision not in offered]
             raise InputError(
                 f"precision is {self.precision!r}; the native engine computes in {', '.join(offered)}: leave it out, "
-                f"or pass runtime='torch', which also computes in {' and '.join(others)}"
+                f"or pass runtime='torch' (--runtime torch), which also computes in "
+                f"{' and '.join(others)}"
             )
 
 
@@ -168,7 +169,8 @@ def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:
         if option not in own:
             (other,) = (name for name, kind in _RUNTIMES.items() if option in [field.name for field in fields(kind)])
             raise InputError(
-                f"{option}={value!r} is for runtime={other!r}, not {runtime!r}: leave it out, or change runtime"
+                f"{option}={value!r} is for runtime={other!r}, not {runtime!r}: leave it out, or pass "
+                f"runtime={other!r} (--runtime {other})"
             )
     return _RUNTIMES[runtime](**given)
 

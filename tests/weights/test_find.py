@@ -111,7 +111,7 @@ def test_timm_folder_with_its_own_classes_channels_and_size(tmp_path: Path) -> N
         ({"model_args": {"num_blocks": 10**9}}, "a model of 1,000,000,000 blocks .* wanted at most 1,000 blocks"),
         ({"model_args": {"img_size": 2**40}}, "wanted at most .* parameters"),
         ({"num_classes": 10**12, "model_args": {}}, "wanted at most .* parameters"),
-        ({"label_names": "x" * 1000}, "label_names is a str, not a list of strings"),
+        ({"label_names": "x" * 1000}, "label_names is of type str; wanted a list of strings"),
         ({"label_names": list(range(1000))}, "label_names is not a list of strings"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model.safetensors: no such file"):
         find_checkpoint(folder)
-    with pytest.raises(InputError, match=r"--name\) says which model a bare weights file is; leave it out: .* has a config.json"):
+    with pytest.raises(InputError, match=r"which model a bare weights file is; leave it out: .* has a config.json"):
         find_checkpoint(folder, WeightsSource(name="gmixer_12_224"))
 
 

@@ -102,6 +102,7 @@ def train(
     # 12 images a second instead of 18, on two shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+    from gmixer.cli.opening import plain_warnings
     from gmixer.cli.terminal import own_stderr
     from gmixer.cli.watch import listener
     from gmixer.errors import Interrupted, require
@@ -129,6 +130,7 @@ def train(
         with (
             require("gmixer train", "train", EXTRA_PACKAGES),
             own_stderr(),
+            plain_warnings(),
             listener(is_shown=os.environ.get("RANK", "0") == "0") as watch,
         ):
             trained = train_on(

@@ -175,4 +175,4 @@ class Engine:
 
 
 def _no_threads(threads: int, error: RuntimeError) -> EngineError:
-    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=")
+    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads= (--threads)")

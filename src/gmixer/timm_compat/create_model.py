@@ -202,7 +202,7 @@ def _find_weights(cfg: PretrainedCfg, weights: WeightsSource) -> Checkpoint:
     elif cfg.hf_hub_id:
         path = find_in_repo(Repo.of(cfg.hf_hub_id), cfg.hf_hub_filename or WEIGHTS_FILE, weights)
     else:
-        raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
+        raise WeightsError(f"{cfg.architecture} was never published with weights; pass pretrained=False")
     return find_checkpoint(path.absolute(), replace(weights, name=cfg.architecture))
 
 

@@ -16,6 +16,8 @@ from gmixer.errors import InputError
 NAMES_KEYS = ("label_names", "labels", "id2label")  # timm's, timm's older one, and transformers'
 DESCRIPTIONS_KEY = "label_descriptions"
 
+_INDEX = re.compile(r"[0-9]{1,9}")
+
 
 def class_names_in(config: Mapping[str, Any], num_classes: int, *, source: str) -> tuple[str, ...] | None:
     """One name per class from a pretrained_cfg, or from a config.json as one dict; None if it holds no names.
@@ -50,7 +52,9 @@ def names_of_classes(names: object, num_classes: int, *, what: str) -> tuple[str
         _check_strings(by_index.values(), what)
         return tuple(by_index.get(index, f"class {index}") for index in range(num_classes))
     if not isinstance(names, Sequence) or isinstance(names, str | bytes):
-        raise InputError(f"{what} is a {type(names).__name__}, not a list of strings, nor a dict from index to string")
+        raise InputError(
+            f"{what} is of type {type(names).__name__}; wanted a list of strings, or a dict from index to string"
+        )
     _check_strings(names, what)
     if len(names) != num_classes:
         raise InputError(f"{what} holds {len(names):,} names for {num_classes:,} classes; wanted one per class")
@@ -58,11 +62,11 @@ def names_of_classes(names: object, num_classes: int, *, what: str) -> tuple[str
 
 
 def are_of_this_head(pretrained_cfg: Mapping[str, Any], num_classes: int) -> bool:
-    """Whether its names are for num_classes. A model with a new head keeps the pretrained_cfg of the earlier head."""
+    """Whether its names fit num_classes. A model with a new head keeps the pretrained_cfg of the earlier head."""
     names = next((pretrained_cfg[key] for key in NAMES_KEYS if _is_given(pretrained_cfg.get(key))), None)
-    if isinstance(names, list | tuple):
-        return len(names) == num_classes
-    return pretrained_cfg.get("num_classes") in (None, num_classes)
+    if isinstance(names, Mapping):  # it may have gaps
+        return all(_INDEX.fullmatch(str(key)) and int(key) < num_classes for key in names)
+    return not isinstance(names, list | tuple) or len(names) == num_classes
 
 
 def _is_given(value: object) -> bool:
@@ -78,7 +82,7 @@ def _check_strings(names: Any, what: str) -> None:
 
 def _index(key: object, num_classes: int, what: str) -> int:
     """JSON has only strings as keys."""
-    if isinstance(key, str) and re.fullmatch(r"[0-9]{1,9}", key):
+    if isinstance(key, str) and _INDEX.fullmatch(key):
         key = int(key)
     if not isinstance(key, int) or isinstance(key, bool):
         raise InputError(f"{what} has the key {key!r}; wanted a list of names, or a dict from index to name")
@@ -88,7 +92,7 @@ def _index(key: object, num_classes: int, what: str) -> int:
 
 
 def _has_index_keys(described: object) -> bool:
-    return isinstance(described, Mapping) and all(re.fullmatch(r"[0-9]{1,9}", str(key)) for key in described)
+    return isinstance(described, Mapping) and all(_INDEX.fullmatch(str(key)) for key in described)
 
 
 def _with_descriptions(names: tuple[str, ...], described: object, source: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from gmixer.errors import InputError, WeightsError
 from gmixer.options import WeightsSource
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
-from gmixer.weights.foreign_files import why_foreign
+from gmixer.weights.foreign_files import FOREIGN_SUFFIXES, why_foreign
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, cache_folder, cached, fetch
 from gmixer.weights.pickle_file import PICKLE_SUFFIXES, PickleFile, is_pickle
 from gmixer.weights.tensor_file import TensorFile
@@ -102,9 +102,10 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
     Raises UnknownModelError, WeightsError, InputError, MissingExtraError. Never takes other weights instead.
     """
     if not isinstance(source, str | os.PathLike):
+        is_torch = "; for a torch model: gmixer.save_model(model, folder), or gmixer.Engine.from_torch(model)"
         raise InputError(
             f"model is a {type(source).__name__}; wanted a model's name, hf-hub:organization/model, or the path of a "
-            f"file or folder; for a torch model: gmixer.save_model(model, folder), or gmixer.Engine.from_torch(model)"
+            f"file or folder{is_torch if hasattr(source, 'state_dict') else ''}"
         )
     text = os.fsdecode(source)
     repo = Repo.parse(text)
@@ -114,7 +115,7 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
             raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
         if not repo and not path.is_dir():
             return _from_file(path, weights)
-        _refuse_name(weights, f"{text} has a config.json")
+        refuse_name(weights, f"{text} has a config.json")
         if names_a_model(text):
             warnings.warn(
                 f"{text} is a folder in the working directory, and was taken; for the pretrained model of this name "
@@ -129,7 +130,7 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
             stacklevel=4,
         )
     full_name = find_model(text)[0]
-    _refuse_name(weights, f"{full_name} is a model of the table")
+    refuse_name(weights, f"{full_name} is a model of the table")
     return find_pretrained(full_name, weights)
 
 
@@ -153,7 +154,8 @@ def find_pretrained(name: str, weights: WeightsSource = WeightsSource()) -> Chec
     )
 
 
-def _refuse_name(weights: WeightsSource, why: str) -> None:
+def refuse_name(weights: WeightsSource, why: str) -> None:
+    """Raises InputError if weights.name is set, for a source that needs none."""
     if weights.name is not None:
         raise InputError(
             f"name={weights.name!r} (on the command line --name) says which model a bare weights file is; leave it "
@@ -192,7 +194,7 @@ def is_path(text: str) -> bool:
     A folder in the working directory goes before a model of its name, if it holds a config.json.
     """
     prefixed = text.lower().startswith(LOCAL_PREFIX)
-    if prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES)):
+    if prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)):
         return True
     return os.path.isfile(os.path.join(text, CONFIG_FILE)) if names_a_model(text) else os.path.exists(text)
 

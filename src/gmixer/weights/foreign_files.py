@@ -19,6 +19,7 @@ _BY_SUFFIX = {
     ".json": "is no weights file; pass the folder that holds it, or the .safetensors file",
     ".toml": "is no weights file; wanted a model's folder, or a .safetensors file",
 }
+FOREIGN_SUFFIXES = (".npz", ".npy", ".pt2", *_BY_SUFFIX)
 _TORCHSCRIPT = (
     "is a TorchScript program, not weights alone; take them out of it in Python: "
     "safetensors.torch.save_file(torch.jit.load(path).state_dict(), 'model.safetensors')"

@@ -30,7 +30,10 @@ def read_state_dict(
 
 
 def tensors_in(loaded: object, *, source: str) -> dict[str, Tensor]:
-    """Every tensor in nested dicts: `KEY/KEY/NAME` → tensor. Each dict is visited once. Raises WeightsError for none."""
+    """Every tensor in nested dicts: `KEY/KEY/NAME` → tensor. Each dict is visited once.
+
+    Raises WeightsError if there is none.
+    """
     import torch
 
     found: dict[str, Tensor] = {}

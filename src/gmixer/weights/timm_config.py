@@ -188,9 +188,7 @@ def _text(config: Mapping[str, Any], key: str) -> str:
 
 def _data_keys(config: Mapping[str, Any], pretrained_cfg: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """How images are fed to the model. timm reads these keys in pretrained_cfg; people also write them at the top."""
-    top, own = (
-        {key: part[key] for key in DATA_KEYS if part.get(key) is not None} for part in (config, pretrained_cfg)
-    )
+    top, own = ({key: part[key] for key in DATA_KEYS if part.get(key) is not None} for part in (config, pretrained_cfg))
     if differ := [key for key in top if key in own and own[key] != top[key]]:
         warnings.warn(
             f"{path}: {', '.join(differ)} at the top differs from the one in pretrained_cfg, which was taken, as in "
