@@ -37,7 +37,7 @@ def test_options_reach_the_runtime() -> None:
         ({"runtime": "torch", "isa": "avx2"}, r"isa='avx2' is for runtime='native', not 'torch'"),
         (
             {"device": "cpu"},
-            r"device='cpu' is for runtime='torch', not 'native': leave it out, or pass runtime='torch' .--runtime torch.",
+            r"device='cpu' is for runtime='torch', not 'native': leave it out, or pass runtime='torch'",
         ),
         ({"compile": True}, r"compile=True is for runtime='torch', not 'native'"),
         ({"precision": "bf16"}, r"the native engine computes in fp32: leave it out, or pass runtime='torch'"),

@@ -93,7 +93,7 @@ def test_a_command_may_have_another_default() -> None:
     [
         (
             "--device cuda",
-            "device='cuda' is for runtime='torch', not 'native': leave it out, or pass runtime='torch' (--runtime torch)",
+            "device='cuda' is for runtime='torch', not 'native': leave it out, or pass runtime='torch'",
         ),
         ("--runtime torch --threads 2", "threads=2 is for runtime='native', not 'torch'"),
         ("--runtime torch --precision int3", "precision is 'int3'"),
