@@ -25,8 +25,9 @@ from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, variants_of
-from gmixer.weights.find import LOCAL_PREFIX, find_in_repo, open_weights
+from gmixer.weights.find import LOCAL_PREFIX, find_in_repo
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
+from gmixer.weights.local_files import open_weights
 from gmixer.weights.state_dict import read_state_dict
 from gmixer.weights.timm_config import TimmConfig, read_timm_config
 
