@@ -3,10 +3,12 @@
 Every kind of file and every torch module goes through `model_in`. A name is `KEY/KEY/module.module.tensor`: the keys of
 nested dicts, then the names of modules. Writers put these around a Mixer's own names:
 
-    timm            state_dict/…, state_dict_ema/…, model_ema/…, module.…
-    PyTorch         _orig_mod.… (compile), module.… (DistributedDataParallel, AveragedModel), and FSDP's names inside
-    Lightning       state_dict/model.…, or another attribute of the LightningModule
-    DeepSpeed, MMEngine, fastai, transformers    module/…, state_dict/backbone.…, model/0.model.…, timm_model.…
+    timm                  state_dict/…, state_dict_ema/…, model_ema/…, module.…
+    PyTorch               _orig_mod.… (compile), module.… (DistributedDataParallel, AveragedModel)
+    PyTorch's FSDP        _fsdp_wrapped_module.…, also inside the names
+    Lightning             state_dict/model.…, or another attribute of the LightningModule
+    DeepSpeed, MMEngine   module/…, state_dict/backbone.…
+    fastai, transformers  model/0.model.…, timm_model.…
 
 The stem shows where the model is, so the prefix may have any name. Averaged weights go before others, as in timm.
 """
