@@ -51,7 +51,7 @@ def plain_warnings() -> Iterator[None]:
             else:
                 others(message, category, filename, *rest)
 
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment] # the rest goes on as it came
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from gmixer.catalogue import EMBEDDED_MODEL, find_model
 from gmixer.errors import InputError
 from gmixer.options import WeightsSource
@@ -22,10 +24,10 @@ def pull(source: str, weights: WeightsSource = WeightsSource()) -> Checkpoint:
         fetch(Repo(repo.id, config.parent.name), WEIGHTS_FILE, cache_dir=cache_dir)
         return find_checkpoint(source, weights)
     if not names_a_model(source) and is_path(source):
-        raise InputError(
-            f"{source!r} is neither a model's name nor hf-hub:organization/model; for the repository on the Hub say "
-            f"hf-hub:{source}; a file or folder needs no pull"
-        )
+        way_out = "a file or folder needs no pull"
+        if not os.path.exists(source):
+            way_out = f"for the repository on the Hub say hf-hub:{source}; {way_out}"
+        raise InputError(f"{source!r} is neither a model's name nor hf-hub:organization/model; {way_out}")
     full_name, _, pretrained = find_model(source)
     if pretrained and full_name != EMBEDDED_MODEL:
         fetch(hub_repo(full_name), WEIGHTS_FILE, cache_dir=cache_dir)

@@ -17,7 +17,7 @@ _reached: set[str] = set()  # endpoints that answered in this process: they are 
 def why_unreachable() -> str | None:
     """One sentence; None for a Hub that answers, however it answers, and in offline mode."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined] # its older place, which all have
 
     endpoint = constants.ENDPOINT
     if constants.is_offline_mode() or endpoint in _reached:

@@ -118,7 +118,7 @@ def _parse(content: Any, path: Path) -> TimmConfig:
     row = variant.pretrained.get(tag or str(pretrained_cfg.get("tag")), default)
     data = DataConfig.from_timm((row or variant).data.to_timm() | _data_keys(config, pretrained_cfg, path))
 
-    arguments = {"global_pool": config.get("global_pool")} | dict(_part(config, "model_args"))
+    arguments: dict[str, Any] = {"global_pool": config.get("global_pool")} | dict(_part(config, "model_args"))
     arguments = {key: value for key, value in arguments.items() if value is not None}  # timm's None: not given
     if (pool := arguments.pop("global_pool", "avg")) != "avg":
         raise InputError(f"global_pool is {pool!r}; gmixer pools by the mean ('avg')")
