@@ -16,7 +16,7 @@ from gmixer.errors import ImageError
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.mixer import Mixer
 from gmixer.options import FP32, Precision
-from gmixer.runtimes import Output
+from gmixer.runtimes import Output, checked_output
 from gmixer.train.distributed import World
 from gmixer.train.run_context import TrainData
 
@@ -39,6 +39,9 @@ class ModelInTraining:
     def __init__(self, model: Mixer, device: torch.device) -> None:
         self._model, self._device = model, device
 
+    def __repr__(self) -> str:
+        return f"<ModelInTraining: torch on {self._device}, {self.precision}>"
+
     @property
     def config(self) -> ModelConfig:
         return self._model.config
@@ -48,7 +51,8 @@ class ModelInTraining:
         model = self._model.eval()
         tokens_BNC = model.forward_features(torch.from_numpy(x_BCHW).to(self._device))
         features_BC, logits_BK = model.forward_head(tokens_BNC, pre_logits=True), model.forward_head(tokens_BNC)
-        return Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+        output = Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+        return checked_output(output, x_BCHW, self)
 
 
 def _as_array(x: Tensor) -> NDArray[np.float32]:
