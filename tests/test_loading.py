@@ -151,6 +151,7 @@ def test_a_wrong_value_is_not_taken_for_a_missing_one(given: dict[str, Any], err
         (None, {}, "model is a NoneType; wanted a model's name, hf-hub:organization/model, or the path of a file or"),
         (5, {}, "model is a int; wanted"),
         (b"x.safetensors", {}, "model is a bytes; wanted"),
+        ("a\0b.pth", {}, r"model is 'a\\x00b.pth', with a zero byte; wanted"),
         ("gmixer_8_64", {"limits": 5}, "limits is 5; wanted a gmixer.Limits"),
         ("gmixer_8_64", {"limits": 0}, "limits is 0; wanted a gmixer.Limits"),
         ("gmixer_8_64", {"name": 5}, "name is 5; wanted the name of a pretrained model, or None"),

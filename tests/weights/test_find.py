@@ -274,6 +274,12 @@ def test_a_folder_of_anything_else_does_not_hide_a_model(in_folder: Path) -> Non
         find_checkpoint("flowers")
 
 
+def test_a_name_that_is_too_long_for_a_file() -> None:
+    for suffix in (".safetensors", ".pth", "/model"):
+        with pytest.raises(WeightsError):
+            find_checkpoint("x" * 5000 + suffix, WeightsSource(allow_pickle=True))
+
+
 def test_a_name_is_for_a_bare_file() -> None:
     for source in (EMBEDDED, "gmixer_24_224"):
         with pytest.raises(InputError, match=r"says which model a bare weights file is; leave it out: .* of the table"):

@@ -84,6 +84,8 @@ def create_model(
     """
     if unknown:
         _refuse(next(iter(unknown)))
+    if not isinstance(model_name, str):
+        raise InputError(f"model_name is a {type(model_name).__name__}; wanted the name of a model, as a str")
     weights = WeightsSource(allow_pickle=allow_pickle, cache_dir=cache_dir, fetch=True)
     if model_name.lower().startswith(LOCAL_PREFIX) or Repo.parse(model_name):
         if pretrained_cfg is not None:

@@ -103,12 +103,14 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
             f"file or folder{is_torch if hasattr(source, 'state_dict') else ''}"
         )
     text = os.fsdecode(source)
+    if "\0" in text:
+        raise InputError(f"model is {text!r}, with a zero byte; wanted a model's name, or the path of a file or folder")
     repo = Repo.parse(text)
     if repo or is_path(text):
         path = Path(text[len(LOCAL_PREFIX) :] if text.lower().startswith(LOCAL_PREFIX) else text)
-        if not repo and not path.exists() and _REPO_ID.fullmatch(text):
+        if not repo and not os.path.exists(path) and _REPO_ID.fullmatch(text):
             raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
-        if not repo and not path.is_dir():
+        if not repo and not os.path.isdir(path):  # pathlib's raises for a long name
             return _from_file(path, weights)
         refuse_name(weights, f"{text} has a config.json")
         if names_a_model(text):

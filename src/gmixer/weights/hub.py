@@ -39,6 +39,8 @@ class Repo:
     @classmethod
     def of(cls, repo_id: str) -> Repo:
         """`organization/model[@revision]`. Raises InputError for anything else."""
+        if not isinstance(repo_id, str):
+            raise InputError(f"the repository is a {type(repo_id).__name__}; wanted organization/model, as a str")
         name, at, revision = repo_id.partition("@")
         parts = name.split("/")
         sound = len(parts) == 2 and all(re.fullmatch(r"[\w-][\w.-]*", part, re.ASCII) for part in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from gmixer.errors import WeightsError
@@ -30,7 +31,7 @@ def open_weights(path: Path, weights: WeightsSource) -> WeightsFile:
         raise WeightsError(f"{path}: {foreign}")
     if not is_pickle(path):
         return TensorFile(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise WeightsError(f"{path}: no such file")
     if not weights.allow_pickle:
         raise WeightsError(

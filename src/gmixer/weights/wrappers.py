@@ -27,7 +27,7 @@ KEY_END = "/"  # of a dict's key; modules end with a dot
 
 # PyTorch puts these anywhere in a name, such as blocks.0._orig_mod.norm1.weight
 _TRANSPARENT = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
-_AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?)(_|$)", re.IGNORECASE)
+_AVERAGED = re.compile(r"(^|[_-])(ema|swa|averaged?)([_-]|$)", re.IGNORECASE)
 _USUAL = (  # in the order of preference, after averaged weights: timm's order, then other writers'
     *("state_dict_ema", "model_ema", "state_dict", "model"),
     *("model_state_dict", "module", "net", "network", "weights", "params"),
@@ -80,7 +80,7 @@ def model_in(stored_names: Collection[str], *, source: str) -> ModelNames:
     if left_out := [name for name in left_out if name != _COUNTER]:
         some = ", ".join(left_out[:3]) + (f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else "")
         warnings.warn(
-            f"{source}: the model is under {prefix.rstrip('.') or 'no name'}; left out what stands beside it: {some}",
+            f"{source}: the model is under {prefix.rstrip('.')}; left out what stands beside it: {some}",
             stacklevel=5,
         )
     part = _title(keys, prefix if len(around) > 1 else "")
