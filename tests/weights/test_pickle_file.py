@@ -239,3 +239,10 @@ def test_an_older_torch_is_not_trusted_with_pickles(state: Any, tmp_path: Path, 
 def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"absent.pth: no such file"):
         gmixer.load(tmp_path / "absent.pth", allow_pickle=True)
+
+
+@pytest.mark.parametrize("names", [{"classes": ["a", "b", "c"]}, {"class_to_idx": {"a": 0, "b": 1, "c": 2}}])
+def test_class_names_in_a_checkpoint_are_said(names: Any, state: Any, tmp_path: Path) -> None:
+    torch.save({"model": state} | names, tmp_path / "x.pth")
+    with pytest.warns(UserWarning, match=r"class names under 'class\w+' are not read from a checkpoint; .*save_model"):
+        assert_holds(tmp_path / "x.pth", state)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gmixer.errors import InputError, WeightsError
-from gmixer.weights.reaching import why_unreachable
+from gmixer.weights.reaching import why_no_connection, why_unreachable
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -115,8 +115,8 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
         words = _status_words(status)
         raise WeightsError(f"{repo}: {hub.endpoint} answered {words}, and nothing was uploaded; {way_out}") from error
     except Exception as error:  # from the library, its HTTP client or the file system
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"{repo}: not uploaded to {hub.endpoint} ({words}); check the connection") from error
+        words = why_no_connection(error) or f"{type(error).__name__} in the Hub's client"
+        raise WeightsError(f"{repo}: not uploaded to {hub.endpoint}: {words}; check the connection") from error
     return str(address)
 
 
@@ -174,8 +174,8 @@ def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> st
             return (
                 f"{filename} could not be stored: {error.strerror}; the cache is {cache}, set HF_HUB_CACHE to another"
             )
-    words = " ".join(str(error).split()) or type(error).__name__
-    return f"{filename} could not be fetched from {hub} ({words}); check the connection and try again"
+    words = why_no_connection(error) or f"{type(error).__name__} in the Hub's client"
+    return f"{filename} could not be fetched from {hub}: {words}; check the connection and try again"
 
 
 def _status_words(status: int) -> str:

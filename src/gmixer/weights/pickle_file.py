@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
 
 _SAFE_TORCH = (2, 10)  # GHSA-63cw-57p8-fm3p
+_NAMES_KEYS = ("class_names", "classes", "label_names", "class_to_idx", "idx_to_class", "categories")
 _SAFETENSORS_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
@@ -48,7 +49,14 @@ class PickleFile(WeightsFile):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        stored = tensors_in(_load(path), source=str(path))
+        loaded = _load(path)
+        stored = tensors_in(loaded, source=str(path))
+        if named := next((key for key in _NAMES_KEYS if isinstance(loaded.get(key), list | tuple | dict)), None):
+            warnings.warn(  # checkpoints have no common key or form for them
+                f"{path}: class names under {named!r} are not read from a checkpoint; gmixer.save_model(model, folder, "
+                f"class_names=…) keeps them with the weights",
+                stacklevel=5,
+            )
         names = model_in(stored, source=str(path))
         self.part = names.part
         self._state = {own: stored[name] for name, own in names.own_names.items()}
@@ -93,8 +101,10 @@ def _check_zip(path: Path) -> None:
             return  # torch's older format, or a file that torch.load refuses
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{path}: is a damaged archive; fetch or copy it again") from error
     unpacked = sum(entry.file_size for entry in entries)
     if any(entry.compress_type for entry in entries) or unpacked > path.stat().st_size:
         raise WeightsError(
