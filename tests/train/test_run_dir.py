@@ -12,10 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gmixer.datasets import SoftLabels
+from gmixer.datasets.run_data import DATA, MODEL, RECIPE
 from gmixer.errors import InputError
 from gmixer.options import Limits, Reading
 from gmixer.train import ProbeRecipe, TrainRecipe, read_recipe
-from gmixer.train.run_dir import CHECKPOINT, DATA, MODEL, RECIPE, bind_run_dir
+from gmixer.train.run_dir import CHECKPOINT, bind_run_dir
 from training import Drawn
 
 ITS_RECIPE = TrainRecipe().changed({"model.name": "drawn", "optimizer.lr": 1e-3})

@@ -71,6 +71,14 @@ ImageSize = Annotated[
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads for the network. Default: all that this process may use.")
 ]
+ValFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--val-folder",
+        metavar="NAME",
+        help="The folder in DATA that holds the validation images, if its name does not say so (docs/datasets.md).",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
 
 READING = "Reading images"

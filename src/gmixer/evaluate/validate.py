@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from gmixer.datasets import LabeledImages
+from gmixer.datasets import LabeledImages, run_of
 from gmixer.errors import ImageError
 from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
 from gmixer.evaluate.outcomes import Outcomes, score_images
@@ -101,15 +101,28 @@ def validate(
     of: SetName | None = None,
     *,
     real_labels: str | os.PathLike[str] | None = None,
+    val_folder: str | None = None,
+    all_images: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Validated:
     """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
 
+    val_folder: see open_images.
+    all_images: of the very data that the model was trained on, measure all images, not only the held-out ones.
     on_progress: called with how many images are done, and with their total number.
-    Raises InputError if data and model do not fit. Images that cannot be read are listed, and do not count.
+    Raises InputError if data and model do not fit, or the model learned from all of the images. Images that cannot be
+    read are listed, and do not count.
     """
     predictor.require_classes()
-    test = open_set(source, predictor.labels, of, real_labels=real_labels, reading=predictor.preprocess.reading)
+    test = open_set(
+        source,
+        predictor.labels,
+        of,
+        real_labels=real_labels,
+        reading=predictor.preprocess.reading,
+        val_folder=val_folder,
+        run=None if all_images else run_of(predictor.checkpoint.path),
+    )
     outcomes, unreadable = score_images(
         predictor.runtime,
         test.images,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gmixer.datasets import UNKNOWN, described, open_split
+from gmixer.datasets.run_data import MODEL
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Outcomes, score_images
 from gmixer.models.saving import save_model
@@ -23,7 +24,7 @@ from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
 from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
 from gmixer.train.run_context import RunContext, TrainData
-from gmixer.train.run_dir import MODEL, bind_run_dir
+from gmixer.train.run_dir import bind_run_dir
 from gmixer.train.run_options import RunOptions
 from gmixer.train.run_summary import RunSummary
 from gmixer.train.teacher import open_teacher
@@ -68,7 +69,13 @@ def train(
     if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
         raise InputError(f"{folder} lies inside the data, {os.fspath(data)}; choose another folder (-o)")
     torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
-    parts = open_split(data, reading, val_fraction=recipe.data.val_fraction)
+    parts = open_split(
+        data,
+        reading,
+        val_fraction=recipe.data.val_fraction,
+        num_classes=recipe.model.num_classes or None,
+        val_folder=recipe.data.val_folder or None,
+    )
     for line in described(parts.train, parts.val):
         listener.message(line)
     initial = make_initial_model(recipe, parts.train, parts.val, weights)

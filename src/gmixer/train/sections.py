@@ -107,7 +107,7 @@ class ModelSection(Section):
     table = "model"
     name: str = setting("", text)  # variant, variant.tag, hf-hub:…, or a folder
     pretrained: bool = setting(True, true_or_false)  # false: start from random weights
-    num_classes: int = setting(0, whole, least=0)  # for data without class names; 0: the highest label + 1
+    num_classes: int = setting(0, whole, least=0)  # for labels that are class indices; 0: as the data says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,7 @@ class TrainModelSection(ModelSection):
 class DataSection(Section):
     table = "data"
     val_fraction: float = setting(0.2, number, least=0.01, most=0.9)  # held out, where the data has no val part
+    val_folder: str = setting("", text)  # the folder in the data that is held out; "": the names of the folders tell
 
 
 @dataclass(frozen=True, kw_only=True)
