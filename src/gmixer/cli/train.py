@@ -50,7 +50,9 @@ def train(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", help="The model to start from: a name or a folder. Default: from the recipe."),
+        typer.Option(
+            "-m", "--model", help="The model to start from: a name, a folder or a file. Default: from the recipe."
+        ),
     ] = None,
     scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
     epochs: Annotated[
