@@ -9,14 +9,14 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.config import DataConfig, ModelConfig
-from gmixer.data import Preprocess
+from gmixer.data.preprocess import ModelInput, Preprocess
 from gmixer.errors import ImageError, InputError
 from gmixer.images.decode import ImageLike
 from gmixer.labels import Label, labels_for
@@ -28,7 +28,14 @@ from gmixer.sources.fetching import Fetch, fetch_ahead
 from gmixer.weights import Checkpoint
 
 OnError = Literal["raise", "return"]
-FeaturesAndLogits = tuple[NDArray[np.float32], NDArray[np.float32]]  # (C,), (K,) of one image
+
+
+class ImageOutput(NamedTuple):
+    """The network's output for one image. note: what the caller may not expect of the image as read, or None."""
+
+    features_C: NDArray[np.float32]
+    logits_K: NDArray[np.float32]
+    note: str | None
 
 
 class Predictor:
@@ -111,11 +118,14 @@ class Predictor:
         """Features: float32 (C,) of one image, (B, C) of a list. Raises ImageError for the first bad image."""
         as_list, many = _as_list(images)
         vectors_BC = np.empty((len(as_list), self.model.channels), np.float32)
-        for row_C, outcome in zip(vectors_BC, self.outputs(as_list), strict=True):
+        notes: list[str] = []
+        for i, outcome in enumerate(self.outputs(as_list)):
             if isinstance(outcome, ImageError):
                 raise outcome
-            row_C[:], _ = outcome
-        return Embedding(vectors_BC if many else vectors_BC[0], self.name)
+            vectors_BC[i] = outcome.features_C
+            if outcome.note:
+                notes.append(f"image {i}: {outcome.note}" if many else outcome.note)
+        return Embedding(vectors_BC if many else vectors_BC[0], self.name, "; ".join(notes) or None)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -177,23 +187,24 @@ class Predictor:
         self.answer.check(ask)
         with closing(self.outputs(images)) as outputs:
             for outcome in outputs:
-                yield outcome if isinstance(outcome, ImageError) else self.answer(*outcome, ask)
+                if isinstance(outcome, ImageError):
+                    yield outcome
+                else:
+                    yield self.answer(outcome.features_C, outcome.logits_K, ask, note=outcome.note)
 
-    def outputs(
-        self, images: Iterable[ImageLike | ImageError]
-    ) -> Generator[FeaturesAndLogits | ImageError, None, None]:
-        """The features (C,) and logits (K,) of each image, or its ImageError, in order: `stream` without classes."""
+    def outputs(self, images: Iterable[ImageLike | ImageError]) -> Generator[ImageOutput | ImageError, None, None]:
+        """The features and logits of each image, or its ImageError, in order: `stream` without classes."""
         _check_many(images)
         with (
             fetch_ahead(images, self.preprocess.reading) as fetched,
             closing(self._prepare.batches(fetched, size=self.runtime.batch_hint)) as batches,
         ):
             for batch in batches:
-                tensors = [prepared for prepared in batch if not isinstance(prepared, ImageError)]
+                tensors = [prepared.x_CSS for prepared in batch if not isinstance(prepared, ImageError)]
                 output = run(self.runtime, tensors) if tensors else None
                 rows = zip(output.features, output.logits, strict=True) if output else iter(())
                 for prepared in batch:
-                    yield prepared if isinstance(prepared, ImageError) else next(rows)
+                    yield prepared if isinstance(prepared, ImageError) else ImageOutput(*next(rows), prepared.note)
 
     def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
         """The exact tensor that the model sees: float32 (in_chans, image_px, image_px); for a list (B, in_chans, …)."""
@@ -215,12 +226,12 @@ class Predictor:
 
     @cached_property
     def _prepare(self) -> Preparer[ImageLike | Fetch]:
-        return Preparer(self._tensor_of)
+        return Preparer(self._model_input)
 
-    def _tensor_of(self, image: ImageLike | Fetch) -> NDArray[np.float32]:
+    def _model_input(self, image: ImageLike | Fetch) -> ModelInput:
         if isinstance(image, Fetch):
-            return self.preprocess(image.read(), name=image.url)
-        return self.preprocess(image)
+            return self.preprocess.with_note(image.read(), name=image.url)
+        return self.preprocess.with_note(image)
 
 
 def _check_many(images: object) -> None:

@@ -140,3 +140,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(
     finished = run("train", folder, "-o", tmp_path / "run", *options)
     assert finished.returncode == 2 and said in finished.stderr, finished.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_sparse_numbers_are_the_names_of_classes_for_every_command(folder: Path, tmp_path: Path) -> None:
+    """90,211 classes made a probe that did not end."""
+    data = tmp_path / "set [2024]"
+    data.mkdir()
+    rows = [f"{path},{10_001 * (1 + int(path.parent.name[-1]))}.0" for path in sorted(folder.glob("*/*.png"))]
+    (data / "a {1..2}.csv").write_text("\n".join(["path,label", *rows]) + "\n", encoding="utf-16")
+    finished = run("train", data / "a {1..2}.csv", "-o", tmp_path / "run", "--probe")
+    assert finished.returncode == 0, finished.stderr
+    assert "3 numbers from 10001 to 30003, so each is the name of a class" in finished.stderr
+    measured = run("validate", tmp_path / "run" / "model", data / "a {1..2}.csv", "--all")
+    assert measured.stdout.count(" of 12") + measured.stdout.count(" of 11") == 3
+    assert all(name in measured.stdout for name in ("10001", "20002", "30003"))

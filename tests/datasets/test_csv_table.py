@@ -143,6 +143,11 @@ def test_excel_names_its_delimiter_in_a_line_and_pads_the_end(tmp_path: Path) ->
     assert open_images(file).classes == ("a,b", "c")
 
 
+def test_a_header_may_hold_other_delimiters(tmp_path: Path) -> None:
+    file = table(tmp_path, 'path;label;"width, height, depth"\nin/0.png;a;"4,4"\nin/1.png;b;"4,4"\n')
+    assert open_images(file).classes == ("a", "b")
+
+
 def test_a_cell_of_any_length_beside_them(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     file = table(tmp_path, f"path,label,polygon\nin/0.png,a,{'x' * 200_000}\nin/1.png,b,\n")

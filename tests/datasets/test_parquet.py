@@ -208,6 +208,16 @@ def test_a_column_of_paths_starts_from_the_file(tmp_path: Path) -> None:
     assert contents(open_images(tmp_path / "a.parquet")) == [image(1), image(0)]
 
 
+def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
+    write(tmp_path, {"in/0.png": image(0), "in/1.png": image(1)})
+    paths = ["in\\1.png", "in\\0.png"]
+    cells = {"paths": paths, "categories": pa.array(paths).dictionary_encode()}
+    cells["structs"] = [{"bytes": None, "path": path} for path in paths]
+    for name, column in cells.items():
+        pq.write_table(pa.table({"image": column, "label": ["x", "y"]}), tmp_path / f"{name}.parquet")
+        assert contents(open_images(tmp_path / f"{name}.parquet")) == [image(1), image(0)]
+
+
 def test_a_teacher_s_answers_lie_beside_the_images(tmp_path: Path) -> None:
     file = table(
         tmp_path / "a.parquet",

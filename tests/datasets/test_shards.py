@@ -65,6 +65,8 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
         ("mute.png", image(7)),
         ("odd.png", image(8)),
         ("odd.json", b'{"label": '),
+        ("deep.png", image(10)),
+        ("deep.json", b"[" * 100_000),
         ("null.png", image(9)),
         ("null.json", b'{"label": null}'),
         ("bad.jpg", b"no image"),
@@ -76,11 +78,12 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
         "a.tar::001.png",
         "a.tar::mute.png",
         "a.tar::odd.png",
+        "a.tar::deep.png",
         "a.tar::null.png",
         "a.tar::bad.jpg",
     ]
-    assert images.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, 1]
-    assert images.read(5) == b"no image"
+    assert images.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 1]
+    assert images.read(6) == b"no image"
     said = " ".join(images.notes)
     for words in ("1 samples hold more than one", "::two", "1 samples hold no image", "::none", "::mute", "::odd"):
         assert words in said

@@ -91,6 +91,11 @@ class Orientation(StrEnum):
     ignore = "ignore"
 
 
+class ValueRange(StrEnum):
+    full = "full"
+    used = "used"
+
+
 class RuntimeChoice(StrEnum):
     native = "native"
     torch = "torch"
@@ -105,6 +110,15 @@ def fold_reading(
             rich_help_panel=READING,
         ),
     ] = Orientation.apply,
+    range_: Annotated[
+        ValueRange,
+        typer.Option(
+            "--range",
+            help="For images with more than 8 bits that do not state their range. full takes 0 to 65535 for 16 bits. "
+            "used takes the lowest to the highest value of each image (docs/images.md).",
+            rich_help_panel=READING,
+        ),
+    ] = ValueRange.full,
     isolate: Annotated[
         bool,
         typer.Option(
@@ -148,6 +162,7 @@ def fold_reading(
     return Reading(
         limits=Limits(**{name: value for name, value in given.items() if value is not None}),
         orientation=orientation.value,
+        range=range_.value,
         isolate=isolate,
         fast_decode=fast_decode,
     )

@@ -95,7 +95,7 @@ def validate(
 
     if output:
         check_output(output)
-    predictor = open_model(model, weights, reading, runtime, image_size, chatty=True)
+    predictor = open_model(model, weights, reading, runtime, image_size)
     set_name = of.value if of else None
     with own_stderr(), progress_bar("images") as bar:
         validated = validate_on(
@@ -117,6 +117,7 @@ def validate(
 
 
 def _show(validated: Validated, *, per_class: bool) -> None:
+    from gmixer.evaluate.noted_images import in_words
     from gmixer.evaluate.outcomes import SHOWN
     from gmixer.rows.text import printable
 
@@ -129,7 +130,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
-    for note in validated.images.notes:
+    for note in (*validated.images.notes, *in_words(validated.notes)):
         print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} images without a label are not counted")

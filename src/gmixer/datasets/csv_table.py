@@ -51,13 +51,13 @@ def labelled_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, path:
 def table_in(file: str) -> tuple[list[str], list[list[str]]]:
     """The header, and the rows that are not empty. Raises InputError."""
     text = read_text(file)
-    first, _, rest = text.partition("\n")
+    first = io.StringIO(text, newline="").readline()
     skipped = first.lower().startswith(DELIMITER_LINE)
-    if skipped:
-        delimiter, text = first.strip()[len(DELIMITER_LINE) :] or ",", rest
-    else:
-        delimiter = max(DELIMITERS, key=first.count)
     with _cells_of_any_length(len(text)):
+        if skipped:
+            text, delimiter = text[len(first) :], first.rstrip("\r\n")[len(DELIMITER_LINE) :][:1] or ","
+        else:
+            delimiter = _delimiter_of(first)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
             header = [cell.strip() for cell in next(reader, [])]
@@ -79,6 +79,15 @@ def table_in(file: str) -> tuple[list[str], list[list[str]]]:
     if not rows:
         raise InputError(f"{file} has no rows; wanted a header row with path and label, and an image in each row")
     return header, rows
+
+
+def _delimiter_of(first: str) -> str:
+    """The one that gives a column of paths and one of labels; else the commonest in the line."""
+    for delimiter in DELIMITERS:
+        header = next(csv.reader([first], delimiter=delimiter), [])
+        if columns.find(columns.PATH, header) and columns.find(columns.LABEL, header):
+            return delimiter
+    return max(DELIMITERS, key=first.count)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.label_values import Labels
 from gmixer.datasets.splits import by_column, splits_of, words_of_files
-from gmixer.errors import ImageError, InputError, require
+from gmixer.errors import ImageError, InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,7 +82,8 @@ class ImageColumn:
         """Unpacks everything now, if it is kept."""
         if self.is_held:
             for group in range(len(self._groups)):
-                self._unpacked(group)
+                with suppress(OSError, ValueError):  # a damaged one costs its images, when they are read
+                    self._unpacked(group)
 
     def place(self, row: int) -> tuple[str, int]:
         """The file, and the row in it."""
@@ -150,6 +152,15 @@ class Rows(DatasetBase):
 
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, str | None, list[Any]]:
     """The rows of the files; a column that may tell the split and its cells, if there is one."""
+    try:
+        return _rows(files, source, notes)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # Arrow's errors are of these
+        raise InputError(f"{source} cannot be read: {_first_line(error)}; wanted complete Parquet files") from None
+
+
+def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, str | None, list[Any]]:
     import pyarrow as pa
 
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
@@ -278,4 +289,4 @@ def _parquet_file(file: str, metadata: Any = None) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return " ".join(str(error).splitlines()[0].split())[:200] if str(error) else type(error).__name__
+    return words_of(error, "it is cut short or damaged")

@@ -168,7 +168,7 @@ def _add(index: _Index, number: int, file: str) -> None:
                     data = os.pread(tar.fileno(), min(place.size, MAX_LABEL_BYTES), place.offset)
                 try:
                     value = _label(end, data)
-                except (InputError, ValueError):
+                except (InputError, ValueError, RecursionError):  # json has no limit of its own for [[[[…
                     index.strange_label.append(name)
             index.values.append(value)
 

@@ -21,6 +21,7 @@ COLUMNS: dict[str, Any] = {
     "top5": list[int],  # class indices
     "error_kind": str,
     "error_message": str,
+    "note": str,
 }
 BATCH = 65_536  # rows in memory at a time: one row group of a Parquet file
 
@@ -33,12 +34,14 @@ def write_predictions(validated: Validated, path: Path) -> None:
 
 
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:
-    """By COLUMNS. An image that could not be read has only a path and an error."""
+    """By COLUMNS. An image that could not be read has only a path and an error. Only an image with a note has it."""
     outcomes, names = validated.outcomes, [label.name for label in validated.labels]
     for n, i in enumerate(outcomes.image.tolist()):
         label, predicted = int(outcomes.label[n]), int(outcomes.predicted[n])
+        name = validated.images.name(i)
+        note = validated.notes.get(name)
         yield {
-            "path": validated.images.name(i),
+            "path": name,
             "label": label,
             "label_name": names[label],
             "predicted": predicted,
@@ -48,7 +51,7 @@ def rows(validated: Validated) -> Iterator[dict[str, Any]]:
             "top5": outcomes.best[n].tolist(),
             "error_kind": None,
             "error_message": None,
-        }
+        } | ({"note": note} if note else {})
     for error in validated.unreadable:
-        failed = {"path": error.source, "error_kind": error.kind, "error_message": error.reason}
-        yield dict.fromkeys(COLUMNS) | failed
+        empty = {column: None for column in COLUMNS if column != "note"}
+        yield empty | {"path": error.source, "error_kind": error.kind, "error_message": error.reason}

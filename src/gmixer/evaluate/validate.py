@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -24,7 +24,7 @@ NAMED = 3  # images in the error where none can be read
 class Validated:
     """pipeline: how the images were read and the network was run, in words. uncounted: images without a label.
 
-    calibration_error: 0…1, see metrics.calibration.
+    notes: of single images, name → note. calibration_error: 0…1, see metrics.calibration.
     """
 
     model: str
@@ -35,6 +35,7 @@ class Validated:
     labels: Sequence[Label]
     outcomes: Outcomes
     unreadable: Sequence[ImageError]
+    notes: Mapping[str, str]
     uncounted: int
     top1: Share
     top5: Share
@@ -66,6 +67,7 @@ class Validated:
             "unlabelled": self.uncounted,
             "notes": list(self.images.notes),
             "unreadable": [{"path": e.source, "kind": e.kind, "message": e.reason} for e in self.unreadable],
+            "image_notes": [{"path": name, "note": note} for name, note in self.notes.items()],
             "published": [
                 {"what": c.what, "expected": c.expected, "difference": c.difference, "inside_interval": c.inside}
                 for c in self.compared()
@@ -125,7 +127,7 @@ def validate(
         val_folder=val_folder,
         run=None if all_images else run_of(predictor.checkpoint.path),
     )
-    outcomes, unreadable = score_images(
+    outcomes, unreadable, notes = score_images(
         predictor.runtime,
         test.images,
         test.numbers,
@@ -146,6 +148,7 @@ def validate(
         labels=predictor.labels,
         outcomes=outcomes,
         unreadable=unreadable,
+        notes=notes,
         uncounted=len(test.images) - len(test.numbers),
         top1=top(outcomes, 1),
         top5=top(outcomes, 5),
@@ -170,10 +173,11 @@ def _nothing_measured(source: str, unreadable: Sequence[ImageError]) -> InputErr
 def _pipeline(predictor: Predictor) -> str:
     data, reading = predictor.data, predictor.preprocess.reading
     turned = "EXIF orientation ignored" if reading.orientation == "ignore" else "turned as EXIF says"
+    values = "" if reading.range == "full" else "; values over the range that they use"
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))
-    return f"{turned}; alpha over white; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
+    return f"{turned}; alpha over white{values}; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
 
 
 def _listed(numbers: Sequence[float]) -> str:

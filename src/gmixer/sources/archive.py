@@ -23,7 +23,7 @@ from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
-from gmixer.errors import ImageError, ImageErrorKind
+from gmixer.errors import ImageError, ImageErrorKind, words_of
 from gmixer.sources.entry import MEMBER_MARK, Opened
 from gmixer.sources.local import LocalFile, open_regular
 from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format
@@ -490,10 +490,9 @@ def _as_corrupt(source: str) -> Iterator[None]:
     except ImageError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(
-            "corrupt", f"cannot be unpacked: {words}; the archive is cut short or damaged", source
-        ) from None
+        words = words_of(error, "")
+        words = f"{words}; " if words else ""
+        raise ImageError("corrupt", f"cannot be unpacked: {words}the archive is cut short or damaged", source) from None
 
 
 def _join(path: str, name: str) -> str:

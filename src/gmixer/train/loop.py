@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gmixer.datasets.labeled_images import Subset
-from gmixer.errors import InputError, Interrupted
+from gmixer.errors import InputError, Interrupted, words_of
 from gmixer.evaluate import Outcomes
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
@@ -86,6 +86,7 @@ class Trainer:
             self._save()  # before the validation, which a user may interrupt
             known = len(self.state.unreadable)
             outcomes = outcomes or self._validate(monitor)
+            monitor.count_notes()
             if len(self.state.unreadable) > known:
                 self._save()
             return outcomes
@@ -103,6 +104,7 @@ class Trainer:
             while state.step < steps:
                 result = self.stepper.step(batches, signals)
                 monitor.unreadable(result.unreadable)
+                monitor.notes(result.notes)
                 self._check_loss(result)
                 monitor.add(result.sums)
                 learned += float(result.sums[2])
@@ -133,8 +135,9 @@ class Trainer:
         return math.floor(step / every) > math.floor((step - 1) / every)
 
     def _validate(self, monitor: Monitor) -> Outcomes:
-        outcomes, errors = validate(self.state.result, self.data, self.context.world)
+        outcomes, errors, notes = validate(self.state.result, self.data, self.context.world)
         monitor.unreadable(errors)
+        monitor.notes(notes)
         monitor.validation(outcomes)
         return outcomes
 
@@ -149,7 +152,8 @@ class Trainer:
         try:
             save_checkpoint(self.checkpoint, self.state.state_dict())
         except OSError as error:
-            self.context.listener.message(f"this checkpoint could not be written, the one before it stays: {error}")
+            why = words_of(error, "the disk refused it")
+            self.context.listener.message(f"this checkpoint could not be written, the one before it stays: {why}")
 
     def _check_loss(self, result: StepResult) -> None:
         if not result.sums[0].isfinite():

@@ -49,12 +49,13 @@ def fit_probe(
     *,
     seed: int,
     unreadable: list[ImageError] | None = None,
+    notes: dict[str, str] | None = None,
 ) -> Head:
-    """Sets the model's head, and returns it. unreadable: gets the errors of images that cannot be read.
+    """Sets the model's head, and returns it. unreadable, notes: get the errors and the notes of images (Scored).
 
     Raises InputError if fewer than two classes have readable images.
     """
-    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable)
+    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable, notes=notes)
     if (classes := len(np.unique(labels_N))) < 2:
         found = "1 class" if classes == 1 else "0 classes"
         raise InputError(f"{images.source} has readable images of {found}; wanted two or more")
@@ -73,6 +74,7 @@ def embed_all(
     listener: Listener,
     *,
     unreadable: list[ImageError] | None = None,
+    notes: dict[str, str] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
     engine = Engine.from_torch(model)
@@ -83,15 +85,17 @@ def embed_all(
     done = 0
     with closing(prepare_numbered(images, labelled, preprocess, size=engine.batch_hint)) as batches:
         for batch in batches:
-            tensors = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
+            inputs = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
             for error in batch:
                 if isinstance(error, ImageError):
                     listener.message(f"left out, since it cannot be read: {error}")
                     if unreadable is not None:
                         unreadable.append(error)
-            if tensors:
-                features.append(run(engine, list(tensors.values())).features)
-                labels.append(images.labels[list(tensors)])
+            if notes is not None:
+                notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
+            if inputs:
+                features.append(run(engine, [x.x_CSS for x in inputs.values()]).features)
+                labels.append(images.labels[list(inputs)])
             done += len(batch)
             listener.embedded(done)
     return np.concatenate(features), np.concatenate(labels)

@@ -13,8 +13,9 @@ import torch
 
 from gmixer.datasets import UNKNOWN, described, open_split
 from gmixer.datasets.run_data import MODEL
-from gmixer.errors import ImageError, InputError
+from gmixer.errors import ImageError, InputError, words_of
 from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate.noted_images import in_words
 from gmixer.models.saving import save_model
 from gmixer.options import Reading, WeightsSource
 from gmixer.runtimes import Engine
@@ -132,11 +133,16 @@ def _fit_head(
 ) -> tuple[Outcomes, dict[str, str]]:
     """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
     unreadable: list[ImageError] = []
-    fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable)
+    notes: dict[str, str] = {}
+    fit_probe(
+        initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable, notes=notes
+    )
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    outcomes, errors = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
+    outcomes, errors, val_notes = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
+    for line in in_words(notes | val_notes):
+        listener.message(line)
     return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
 
 
@@ -153,5 +159,5 @@ def _write_summary(summary: RunSummary, listener: Listener) -> Path | None:
             write_curves(summary.folder)
         report = write_report(summary)
     except Exception as error:
-        listener.message(f"the model is saved, but its report is incomplete: {type(error).__name__}: {error}")
+        listener.message(f"the model is saved, but its report is incomplete: {words_of(error, type(error).__name__)}")
     return report

@@ -17,7 +17,7 @@ from typing import Any
 
 from gmixer.datasets import LabeledImages
 from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity
-from gmixer.errors import InputError
+from gmixer.errors import InputError, words_of
 from gmixer.files import atomic_write
 from gmixer.options import Reading
 from gmixer.train.recipe import Recipe
@@ -47,7 +47,8 @@ def bind_run_dir(
             raise
         except (OSError, ValueError, LookupError, TypeError) as error:  # a file is missing, or has other content
             raise InputError(
-                f"{folder} holds a model or a checkpoint, but its {RECIPE} and {DATA} cannot be read ({error}); "
+                f"{folder} holds a model or a checkpoint, but its {RECIPE} and {DATA} cannot be read "
+                f"({words_of(error, 'they hold something else')}); "
                 "restore these files, or choose another folder (-o)"
             ) from error
         if differing:

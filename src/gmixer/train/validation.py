@@ -12,8 +12,7 @@ from torch import Tensor
 
 from gmixer.config import ModelConfig
 from gmixer.datasets.labeled_images import UNKNOWN
-from gmixer.errors import ImageError
-from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate import Outcomes, Scored, score_images
 from gmixer.models.mixer import Mixer
 from gmixer.options import FP32, Precision
 from gmixer.runtimes import Output, checked_output
@@ -21,13 +20,16 @@ from gmixer.train.distributed import World
 from gmixer.train.run_context import TrainData
 
 
-def validate(model: Mixer, data: TrainData, world: World) -> tuple[Outcomes, list[ImageError]]:
-    """The outcomes of the labelled images, and the errors of unreadable images; the same in all processes."""
+def validate(model: Mixer, data: TrainData, world: World) -> Scored:
+    """The outcomes, errors and notes of the labelled images; the same in all processes."""
     mine = np.flatnonzero(data.val.labels != UNKNOWN)[world.rank :: world.size]
     runtime = ModelInTraining(model, world.device)
     shares = world.gathered(score_images(runtime, data.val, mine, data.preprocess()))
-    outcomes = Outcomes.joined([outcomes for outcomes, _ in shares])
-    return outcomes, [error for _, errors in shares for error in errors]
+    return Scored(
+        Outcomes.joined([share.outcomes for share in shares]),
+        [error for share in shares for error in share.unreadable],
+        {name: note for share in shares for name, note in share.notes.items()},
+    )
 
 
 class ModelInTraining:
