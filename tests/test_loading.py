@@ -35,7 +35,10 @@ def test_options_reach_the_runtime() -> None:
         ({"runtime": "onnx"}, r"runtime is 'onnx'; wanted 'native' or 'torch'"),
         ({"runtime": "torch", "threads": 2}, r"threads=2 is for runtime='native', not 'torch'"),
         ({"runtime": "torch", "isa": "avx2"}, r"isa='avx2' is for runtime='native', not 'torch'"),
-        ({"device": "cpu"}, r"device='cpu' is for runtime='torch', not 'native': leave it out, or change runtime"),
+        (
+            {"device": "cpu"},
+            r"device='cpu' is for runtime='torch', not 'native': leave it out, or pass runtime='torch'",
+        ),
         ({"compile": True}, r"compile=True is for runtime='torch', not 'native'"),
         ({"precision": "bf16"}, r"the native engine computes in fp32: leave it out, or pass runtime='torch'"),
         ({"precision": "int4"}, r"precision is 'int4'; the native engine computes in fp32"),
@@ -140,3 +143,26 @@ def test_the_native_runtime_imports_no_torch() -> None:
 def test_a_wrong_value_is_not_taken_for_a_missing_one(given: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         gmixer.load("gmixer_8_64", **given)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (None, {}, "model is a NoneType; wanted a model's name, hf-hub:organization/model, or the path of a file or"),
+        (5, {}, "model is a int; wanted"),
+        (b"x.safetensors", {}, "model is a bytes; wanted"),
+        ("a\0b.pth", {}, r"model is 'a\\x00b.pth', with a zero byte; wanted"),
+        ("gmixer_8_64", {"limits": 5}, "limits is 5; wanted a gmixer.Limits"),
+        ("gmixer_8_64", {"limits": 0}, "limits is 0; wanted a gmixer.Limits"),
+        ("gmixer_8_64", {"name": 5}, "name is 5; wanted the name of a pretrained model, or None"),
+    ],
+)
+def test_arguments_of_another_type_are_refused_in_words(model: Any, options: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        gmixer.load(model, **options)
+
+
+def test_a_torch_model_has_its_own_ways_in() -> None:
+    model = gmixer.create_model("gmixer_8_64")
+    with pytest.raises(InputError, match=r"model is a Mixer; .* gmixer.save_model\(.*, or gmixer.Engine.from_torch"):
+        gmixer.load(model)  # type: ignore[arg-type]

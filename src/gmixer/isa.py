@@ -24,7 +24,10 @@ def check_isa(isa: str | None = None, precision: Precision = FP32) -> str:
     """
     isas = available_isas(precision)
     if not isas:
-        raise EngineError(f"precision={precision!r} has no kernels on this CPU; leave it out, or pass runtime='torch'")
+        raise EngineError(
+            f"precision={precision!r} has no kernels on this CPU; leave it out, or pass runtime='torch' "
+            f"(--runtime torch)"
+        )
     wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
     if wanted not in isas:
         source = "isa" if isa is not None else "GMIXER_ISA"

@@ -72,7 +72,7 @@ def load(
     runtime_options = options_of(runtime, threads=threads, isa=isa, device=device, precision=precision, compile=compile)
     weights = WeightsSource(name=name, allow_pickle=allow_pickle, fetch=True)
     reading = Reading(
-        limits=limits or Limits(),
+        limits=Limits() if limits is None else limits,
         orientation=orientation,
         range=range,
         allow_urls=allow_urls,

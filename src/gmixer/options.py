@@ -71,7 +71,7 @@ class Reading:
     fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and not timm's pixels
         (docs/images.md).
 
-    Raises InputError for an orientation or a range that does not exist.
+    Raises InputError for an orientation or a range that does not exist, and for limits that are no Limits.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -82,6 +82,8 @@ class Reading:
     fast_decode: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.limits, Limits):
+            raise InputError(f"limits is {self.limits!r}; wanted a gmixer.Limits, such as Limits(max_pixels=10**6)")
         one_of("orientation", self.orientation, get_args(Orientation))
         one_of("range", self.range, get_args(ValueRange))
 
@@ -97,12 +99,18 @@ class WeightsSource:
     allow_pickle: read a `.pth` file too (extra `gmixer[torch]`), with weights_only=True.
     cache_dir: the Hub's cache; None: the user's own.
     fetch: fetch from the Hub what its cache lacks; otherwise the network is never touched.
+
+    Raises InputError for a name that is no string.
     """
 
     name: str | None = None
     allow_pickle: bool = False
     cache_dir: str | os.PathLike[str] | None = None
     fetch: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str | None):
+            raise InputError(f"name is {self.name!r}; wanted the name of a pretrained model, or None")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +134,8 @@ class Native:
             others = [precision for precision in get_args(TorchPrecision) if precision not in offered]
             raise InputError(
                 f"precision is {self.precision!r}; the native engine computes in {', '.join(offered)}: leave it out, "
-                f"or pass runtime='torch', which also computes in {' and '.join(others)}"
+                f"or pass runtime='torch' (--runtime torch), which also computes in "
+                f"{' and '.join(others)}"
             )
 
 
@@ -166,7 +175,8 @@ def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:
         if option not in own:
             (other,) = (name for name, kind in _RUNTIMES.items() if option in [field.name for field in fields(kind)])
             raise InputError(
-                f"{option}={value!r} is for runtime={other!r}, not {runtime!r}: leave it out, or change runtime"
+                f"{option}={value!r} is for runtime={other!r}, not {runtime!r}: leave it out, or pass "
+                f"runtime={other!r} (--runtime {other})"
             )
     return _RUNTIMES[runtime](**given)
 

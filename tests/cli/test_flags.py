@@ -91,7 +91,10 @@ def test_a_command_may_have_another_default() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--device cuda", "device='cuda' is for runtime='torch', not 'native': leave it out, or change runtime"),
+        (
+            "--device cuda",
+            "device='cuda' is for runtime='torch', not 'native': leave it out, or pass runtime='torch'",
+        ),
         ("--runtime torch --threads 2", "threads=2 is for runtime='native', not 'torch'"),
         ("--runtime torch --precision int3", "precision is 'int3'"),
     ],

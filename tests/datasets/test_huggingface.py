@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import datasets
-from gmixer.datasets import UNKNOWN, open_images, open_split
+from gmixer.datasets import UNKNOWN, huggingface, open_images, open_split
 from gmixer.errors import ImageError, InputError, MissingExtraError
 from labelled import folders, image
 
@@ -18,7 +18,7 @@ from labelled import folders, image
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
 
 def data(numbers: range) -> Any:
@@ -126,6 +126,17 @@ def test_images_without_a_label(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_had() -> None:
     with pytest.raises(InputError, match=r"hf:no-such-org/no-such-name: .*; wanted a data set"):
         open_images("hf:no-such-org/no-such-name")
+
+
+def test_a_hub_that_cannot_be_reached_costs_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library's tries, which take half a minute; its cache counts."""
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface, "why_unreachable", lambda: "the Hub cannot be reached: its name does not resolve")
+    with pytest.raises(InputError, match=r"^hf:no-such-org/no-such-name: the Hub cannot be reached: its name does not"):
+        open_images("hf:no-such-org/no-such-name")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments: data(range(4)))
+    assert len(open_images("hf:org/name")) == 4
+    assert datasets.config.HF_HUB_OFFLINE is False
 
 
 def test_a_folder_that_is_no_longer_whole(tmp_path: Path) -> None:

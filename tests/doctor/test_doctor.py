@@ -637,7 +637,7 @@ def test_a_hub_that_refuses_or_hangs(online: Hub, monkeypatch: pytest.MonkeyPatc
     for finding in (hanging, refusing):
         assert finding.status == "warning" and finding.fact.startswith(f"{endpoint} cannot be reached: ")
         assert "models on this machine work" in finding.remedy
-    assert "timed out" in hanging.fact
+    assert "no answer in time" in hanging.fact and "the connection is refused" in refusing.fact
 
 
 def test_a_dns_look_up_that_hangs_is_ended(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -645,5 +645,5 @@ def test_a_dns_look_up_that_hangs_is_ended(online: Hub, monkeypatch: pytest.Monk
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: time.sleep(60))
     started = time.monotonic()
     finding = look("Hub")
-    assert finding.status == "warning" and "no answer within 0.4 s" in finding.fact
+    assert finding.status == "warning" and "no answer in time" in finding.fact
     assert time.monotonic() - started < 5

@@ -90,7 +90,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         save_model(torch.nn.Linear(2, 2), tmp_path)
     with pytest.raises(InputError, match=r"3 blocks of 256 channels are no variant, so config.json cannot name it"):
         save_model(drawn_mixer(replace(VARIANTS["gmixer_8_64"].model, blocks=3)), tmp_path)
-    with pytest.raises(InputError, match=r"class_names holds 2 names; wanted 1000"):
+    with pytest.raises(InputError, match=r"class_names holds 2 names for 1,000 classes"):
         save_model(drawn_mixer(VARIANTS["gmixer_8_64"].model), tmp_path, class_names=["a", "b"])
     assert list(tmp_path.iterdir()) == []
 

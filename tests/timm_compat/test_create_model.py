@@ -40,6 +40,11 @@ def same_tensors(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
         assert torch.equal(mine[name], tensor), name
 
 
+def test_a_name_of_another_type_is_refused() -> None:
+    with pytest.raises(InputError, match="model_name is a NoneType; wanted the name of a model"):
+        create_model(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("options", [{}, {"num_classes": 42, "in_chans": 4}, {"num_classes": 0, "in_chans": 1}])
 @pytest.mark.parametrize("name", ["gmixer_12_224", "mixer_s16_224"])
 def test_the_same_seed_gives_timms_model(name: str, options: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def test_no_mixer(tmp_path: Path) -> None:
         ({"head__weight": None, "head__bias": None}, "lacks head.weight, head.bias; wanted"),
         ({"extra": np.zeros(1, np.float32)}, "holds the unknown extra; wanted"),
         ({"norm__bias": None, "extra": np.zeros(1, np.float32)}, "lacks norm.bias and holds the unknown extra"),
-        ({"norm__bias": np.zeros(255, np.float32)}, "norm.bias is 255, .* wants 256; load the checkpoint's own"),
+        ({"norm__bias": np.zeros(255, np.float32)}, "norm.bias is 255, .* wants 256; load it by its own name"),
         (
             {"head__weight": np.zeros((10, 256), np.float32), "head__bias": np.zeros(10, np.float32)},
             "head.weight is 10×256, .* wants 1000×256; set num_classes to 10|head.bias is 10, .* wants 1000; set",

@@ -17,12 +17,14 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 import gmixer
+from gmixer.bench.target import open_target
 from gmixer.catalogue import VARIANTS
 from gmixer.config import IMAGENET_MEAN
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.options import WeightsSource
+from gmixer.weights import pull
 from gmixer.weights.find import EMBEDDED_WEIGHTS, find_checkpoint
-from mixers import drawn_mixer
+from mixers import drawn_mixer, write_timm_folder
 
 EMBEDDED = "gmixer_8_64.distill_in1k"
 RECORD = json.loads(EMBEDDED_WEIGHTS.with_suffix(".json").read_text())
@@ -111,7 +113,7 @@ def test_timm_folder_with_its_own_classes_channels_and_size(tmp_path: Path) -> N
         ({"model_args": {"num_blocks": 10**9}}, "a model of 1,000,000,000 blocks .* wanted at most 1,000 blocks"),
         ({"model_args": {"img_size": 2**40}}, "wanted at most .* parameters"),
         ({"num_classes": 10**12, "model_args": {}}, "wanted at most .* parameters"),
-        ({"label_names": "x" * 1000}, "label_names is not a list of strings"),
+        ({"label_names": "x" * 1000}, "label_names is of type str; wanted a list of strings"),
         ({"label_names": list(range(1000))}, "label_names is not a list of strings"),
     ],
 )
@@ -142,7 +144,7 @@ def test_a_damaged_folder(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"model.safetensors: no such file"):
         find_checkpoint(folder)
-    with pytest.raises(InputError, match=r"is for a bare .safetensors file"):
+    with pytest.raises(InputError, match=r"which model a bare weights file is; leave it out: .* has a config.json"):
         find_checkpoint(folder, WeightsSource(name="gmixer_12_224"))
 
 
@@ -242,3 +244,43 @@ def test_a_folders_licence_is_kept(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     edit(folder, pretrained_cfg=config["pretrained_cfg"] | {"license": "cc-by-nc-4.0"})
     assert find_checkpoint(folder).license == "cc-by-nc-4.0"
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_named_like_a_model_is_taken_and_said(in_folder: Path) -> None:
+    write_timm_folder(in_folder / "gmixer_8_64", "gmixer_8_64", replace(VARIANTS["gmixer_8_64"].model, num_classes=3))
+    with pytest.warns(UserWarning, match="gmixer_8_64 is a folder in the working directory, and was taken"):
+        assert find_checkpoint("gmixer_8_64").model.num_classes == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_checkpoint(EMBEDDED).name == EMBEDDED, "the full name is no folder"
+        assert find_checkpoint("./gmixer_8_64").model.num_classes == 3, "a path is clear"
+    assert pull("gmixer_8_64").name == EMBEDDED, "pull takes no folder"
+    with pytest.warns(UserWarning, match="was taken"), open_target("gmixer_8_64") as target:
+        assert not target.drawn and target.config.num_classes == 3
+
+
+def test_a_folder_of_anything_else_does_not_hide_a_model(in_folder: Path) -> None:
+    (in_folder / "gmixer_8_64" / "model").mkdir(parents=True)  # a training run
+    with pytest.warns(UserWarning, match=r"gmixer_8_64 is the pretrained model, and was taken; the folder .* holds no"):
+        assert find_checkpoint("gmixer_8_64").name == EMBEDDED
+    (in_folder / "flowers").mkdir()
+    with pytest.raises(WeightsError, match=r"flowers: holds no config.json"):
+        find_checkpoint("flowers")
+
+
+def test_a_name_that_is_too_long_for_a_file() -> None:
+    for suffix in (".safetensors", ".pth", "/model"):
+        with pytest.raises(WeightsError):
+            find_checkpoint("x" * 5000 + suffix, WeightsSource(allow_pickle=True))
+
+
+def test_a_name_is_for_a_bare_file() -> None:
+    for source in (EMBEDDED, "gmixer_24_224"):
+        with pytest.raises(InputError, match=r"says which model a bare weights file is; leave it out: .* of the table"):
+            find_checkpoint(source, WeightsSource(name="gmixer_8_64"))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gmixer.bench.workload import Workload
 from gmixer.catalogue import VARIANTS, find_model
 from gmixer.config import ModelConfig
-from gmixer.options import Native
-from gmixer.weights import find_checkpoint
+from gmixer.options import Native, WeightsSource
+from gmixer.weights import find_checkpoint, is_path
 from gmixer.weights.drawn import drawn_tensors
+from gmixer.weights.find import refuse_name
 
 SEED = 0
 
@@ -26,27 +27,44 @@ class Target:
     variant: str | None  # with this name=
     drawn: bool
     scratch: Path  # a folder that exists as long as the target is measured
+    allow_pickle: bool = False
 
     def workload(self, *, batch: int = 1, native: Native = Native(threads=1), seconds: float = 0) -> Workload:
-        return Workload(self.source, self.variant, batch=batch, native=native, seconds=seconds)
+        return Workload(
+            self.source,
+            self.variant,
+            batch=batch,
+            native=native,
+            seconds=seconds,
+            allow_pickle=self.allow_pickle,
+        )
 
 
 @contextmanager
-def open_target(model: str) -> Iterator[Target]:
+def open_target(model: str, weights: WeightsSource = WeightsSource()) -> Iterator[Target]:
     """model: a bare variant gets drawn weights (drawn_tensors); a variant with its tag, a folder or a file has its own.
 
-    Raises UnknownModelError, WeightsError. Never touches the network.
+    Raises UnknownModelError, WeightsError, InputError. Never touches the network.
     """
     with TemporaryDirectory(prefix="gmixer-bench-") as folder:
         scratch = Path(folder)
-        if model in VARIANTS:
+        if model in VARIANTS and not is_path(model):
+            refuse_name(weights, f"{model} is a model of the table")
             config = find_model(model)[1].model
             path = scratch / "drawn.safetensors"
             _draw(config, path)
             yield Target(model, config, str(path), model, drawn=True, scratch=scratch)
         else:
-            checkpoint = find_checkpoint(model)
-            yield Target(checkpoint.name, checkpoint.model, model, None, drawn=False, scratch=scratch)
+            checkpoint = find_checkpoint(model, replace(weights, fetch=False))
+            yield Target(
+                checkpoint.name,
+                checkpoint.model,
+                model,
+                weights.name,
+                drawn=False,
+                scratch=scratch,
+                allow_pickle=weights.allow_pickle,
+            )
 
 
 def _draw(config: ModelConfig, path: Path) -> None:

@@ -35,6 +35,7 @@ class Workload:
     batch: int
     native: Native
     seconds: float
+    allow_pickle: bool = False
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Workload:
@@ -52,12 +53,16 @@ class Workload:
         return check_isa(self.native.isa, self.native.precision)
 
     def checkpoint(self) -> Checkpoint:
-        return find_checkpoint(self.source, WeightsSource(name=self.variant))
+        return find_checkpoint(self.source, self._weights)
 
     def load_predictor(self) -> Predictor:
         from gmixer.loading import open_predictor
 
-        return open_predictor(self.source, WeightsSource(name=self.variant), Reading(), self.native)
+        return open_predictor(self.source, self._weights, Reading(), self.native)
+
+    @property
+    def _weights(self) -> WeightsSource:
+        return WeightsSource(name=self.variant, allow_pickle=self.allow_pickle)
 
     def load_engine(self) -> Engine:
         return native_engine(self.load_predictor())

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gmixer.cli import flags
 from gmixer.cli.signals import exit_on_sigterm
+
+if TYPE_CHECKING:
+    from gmixer.options import WeightsSource
 
 MAX_IMAGES = 4096  # in a batch: 2.5 GB of 224 px
 
@@ -37,7 +40,9 @@ PlotFile = Annotated[
 ]
 
 
+@flags.shared_flags()
 def bench(
+    *,
     model: Model = "gmixer_24_224",
     batch: Annotated[
         list[str] | None, typer.Option(help="Batch sizes, such as 1,4 or 1-4. Default: 1,4,16,64.")
@@ -50,6 +55,7 @@ def bench(
     seconds: Seconds = 2.0,
     as_json: AsJson = False,
     plot: PlotFile = None,
+    weights: WeightsSource,
     debug: flags.Debug = False,
 ) -> None:
     """Measure the arithmetic ceiling of this machine, and how much of it the network reaches.
@@ -66,6 +72,7 @@ def bench(
     from gmixer.bench.plot import check_plot, plot_forward
     from gmixer.bench.tables import measure, open_report
     from gmixer.bench.target import open_target
+    from gmixer.cli.opening import plain_warnings
     from gmixer.isa import available_isas, check_isa
     from gmixer.runtimes import default_threads
     from gmixer.runtimes.threads import MAX_THREADS
@@ -82,7 +89,7 @@ def bench(
     exit_on_sigterm()
     machine = this_machine()
     report = open_report(as_json=as_json)
-    with open_target(model) as target:
+    with plain_warnings(), open_target(model, weights) as target:
         report.begin(machine, target)
         rows = measure(plan_steps(target, plan), report)
     if plot:

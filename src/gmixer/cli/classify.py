@@ -60,7 +60,7 @@ def classify(
         raise typer.BadParameter("take one of --json and --csv")
     chatty = not (as_json or as_csv)
     source, reading = best_model(model, chatty=chatty), replace(reading, allow_urls=True)
-    predictor = open_model(source, weights, reading, runtime, image_size, chatty=chatty)
+    predictor = open_model(source, weights, reading, runtime, image_size)
     predictor.require_classes()
     if rollup and rollup_at is None:
         rollup_at = ROLLUP_AT

@@ -59,7 +59,7 @@ def embed(
 
     check_output(output, (FORMAT,))
     source, reading = best_model(model, chatty=True), replace(reading, allow_urls=True)
-    predictor = open_model(source, weights, reading, runtime, image_size, chatty=True)
+    predictor = open_model(source, weights, reading, runtime, image_size)
     inputs = Inputs(paths, reading)
     failures: list[tuple[str, ImageError]] = []
     about: dict[str, str | int] = {"model": predictor.name, "image_px": predictor.model.image_px}

@@ -37,15 +37,16 @@ def info(
     """Show what a model is, where its weights are, and which instruction set this machine runs it on."""
     from dataclasses import replace
 
-    from gmixer.cli.opening import best_model
+    from gmixer.cli.opening import best_model, plain_warnings
     from gmixer.rows.facts import Fact
     from gmixer.rows.view import open_view
 
     name, weights = best_model(model, chatty=False), replace(weights, fetch=False)
-    if cite:
-        print(_to_cite(name, weights))
-        return
-    facts = [*_of_name(name, weights), *_of_machine()]
+    with plain_warnings():
+        if cite:
+            print(_to_cite(name, weights))
+            return
+        facts = [*_of_name(name, weights), *_of_machine()]
     name_columns = max(len(heading) for heading, _ in facts)
     view = open_view()
     for heading, fact in facts:

@@ -1,12 +1,13 @@
-"""What commands open: the model, and a progress bar for the images of a command line."""
+"""What commands open: the model, its warnings in plain lines, and a progress bar for the images."""
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -34,33 +35,43 @@ def best_model(model: str, *, chatty: bool) -> str:
     return name
 
 
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """While it is open, each of gmixer's warnings is one line on stderr, without Python's file and line."""
+    from gmixer.rows.text import printable
+
+    package = os.path.dirname(os.path.dirname(__file__))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=UserWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], filename: str, *rest: Any) -> None:
+            if category is UserWarning and filename.startswith(package):
+                typer.secho(printable(str(message)), err=True, dim=True)  # it may quote a hostile file
+            else:
+                others(message, category, filename, *rest)
+
+        warnings.showwarning = show  # type: ignore[assignment] # the rest goes on as it came
+        yield
+
+
 def open_model(
-    model: str,
-    weights: WeightsSource,
-    reading: Reading,
-    runtime: Native | Torch,
-    image_px: int | None,
-    *,
-    chatty: bool,
+    model: str, weights: WeightsSource, reading: Reading, runtime: Native | Torch, image_px: int | None
 ) -> Predictor:
-    """chatty: print on stderr what loading warns of.
+    """Prints on stderr what loading warns of.
 
     Raises what gmixer.load raises, and InputError for a model that takes neither grey nor RGB images.
     """
     from gmixer import loading
     from gmixer.errors import InputError
 
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
+    with plain_warnings():
         predictor = loading.open_predictor(model, weights, reading, runtime, image_px=image_px)
     if predictor.model.in_chans not in (1, 3):
         raise InputError(
             f"{predictor.name} takes {predictor.model.in_chans} channels; image files have 1 or 3: in Python, pass "
             f"uint8 arrays (height, width, {predictor.model.in_chans}) to gmixer.load(...)"
         )
-    if chatty:
-        for warning in warned:
-            typer.secho(str(warning.message), err=True, dim=True)
     return predictor
 
 

@@ -29,9 +29,11 @@ def pull(
     HF_HUB_OFFLINE=1 forbids fetching.
     """
     from gmixer.catalogue import EMBEDDED_MODEL
+    from gmixer.cli.opening import plain_warnings
     from gmixer.weights import pull
 
-    checkpoint = pull(model)
+    with plain_warnings():
+        checkpoint = pull(model)
     if checkpoint.name == EMBEDDED_MODEL:
         typer.echo(f"{checkpoint.name} is in this package; there is nothing to fetch")
         return

@@ -50,7 +50,9 @@ def train(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", help="The model to start from: a name or a folder. Default: from the recipe."),
+        typer.Option(
+            "-m", "--model", help="The model to start from: a name, a folder or a file. Default: from the recipe."
+        ),
     ] = None,
     scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
     epochs: Annotated[
@@ -103,6 +105,7 @@ def train(
     # 12 images a second instead of 18, on two shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+    from gmixer.cli.opening import plain_warnings
     from gmixer.cli.terminal import own_stderr
     from gmixer.cli.watch import listener
     from gmixer.errors import Interrupted, require
@@ -131,6 +134,7 @@ def train(
         with (
             require("gmixer train", "train", EXTRA_PACKAGES),
             own_stderr(),
+            plain_warnings(),
             listener(is_shown=os.environ.get("RANK", "0") == "0") as watch,
         ):
             trained = train_on(

@@ -94,7 +94,7 @@ def validate(
 
     if output:
         check_output(output)
-    predictor = open_model(model, weights, reading, runtime, image_size, chatty=True)
+    predictor = open_model(model, weights, reading, runtime, image_size)
     set_name = of.value if of else None
     with own_stderr(), progress_bar("images") as bar:
         validated = validate_on(

@@ -14,6 +14,7 @@ from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.splits import named_splits, splits_of
 from gmixer.errors import InputError, require, words_of
+from gmixer.weights.reaching import why_unreachable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,16 +23,21 @@ if TYPE_CHECKING:
 def open_name(name: str, source: str) -> Splits:
     """name: `organization/name`, `organization/name:config`, or another name that datasets.load_dataset takes.
 
+    Where the Hub cannot be reached, the library takes its cache at once. Its own tries would take half a minute.
     Raises InputError with the library's message if it cannot be loaded, MissingExtraError.
     """
     repository, _, config = name.partition(":")
     library = _library()
+    offline = library.config.HF_HUB_OFFLINE
+    unreachable = None if offline or os.path.exists(repository) else why_unreachable()
+    library.config.HF_HUB_OFFLINE = offline or unreachable is not None
     try:
         loaded = library.load_dataset(repository, config or None)
     except Exception as error:  # of many types: the library's own, the Hub's, the network's, the builders'
-        raise InputError(
-            f"{source}: {_message_of(error)}; wanted a data set of images, as in hf:org/name:config"
-        ) from error
+        why = unreachable or f"{_message_of(error)}; wanted a data set of images, as in hf:org/name:config"
+        raise InputError(f"{source}: {why}") from error
+    finally:
+        library.config.HF_HUB_OFFLINE = offline
     return _splits(loaded, source)
 
 

@@ -132,7 +132,7 @@ def same_bits() -> Outcome:
             wrong[isa] = str(death)
     if wrong:
         fact = "; ".join(f"{isa}: {why}" for isa, why in wrong.items())
-        return failed(fact, "use --threads 1, and report it, with `gmixer info`")
+        return failed(fact, "use --threads 1 (in Python threads=1), and report it, with `gmixer info`")
     return ok(f"{', '.join(isas)}: 1 and {threads} threads, single images and batches give the same bits")
 
 

@@ -22,7 +22,7 @@ def push_to_hub(
     repo_id: str,
     *,
     data: DataConfig | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[int, str] | None = None,
     license: str | None = None,
     summary: str = "",
     trained_on: str = "",

@@ -13,7 +13,9 @@ from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import InputError
 from gmixer.files import atomic_write
 from gmixer.weights.architecture import infer_architecture, variants_of
+from gmixer.weights.class_names import are_of_this_head, class_names_in, names_of_classes
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE
+from gmixer.weights.state_dict import unwrapped
 from gmixer.weights.timm_config import TimmConfig, data_of_pretrained_cfg, timm_config_json
 
 if TYPE_CHECKING:
@@ -25,35 +27,36 @@ def save_model(
     folder: str | os.PathLike[str],
     *,
     data: DataConfig | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Mapping[int, str] | None = None,
     license: str | None = None,
 ) -> Path:
     """Writes the folder, and returns its path. Each file is written whole, or not at all.
 
-    model: gmixer's Mixer or timm's MlpMixer of one of the variants, with any number of classes, channels or pixels.
+    model: gmixer's Mixer or timm's MlpMixer of one of the variants, with any number of classes, channels or pixels. It
+        may be compiled or wrapped.
     data: how images are fed to it. None takes its `pretrained_cfg`, else the variant's row in the table.
-    class_names: one name per class, in the order of the logits. config.json keeps them as timm's label_names. None
-        takes the names in the model's `pretrained_cfg`, if their number is the model's number of classes.
+    class_names: one name per class, in the order of the logits, or a dict from index to name. config.json keeps them
+        as timm's label_names. None takes the names in the model's `pretrained_cfg`, if they are of its head.
 
     Raises WeightsError for another network. Raises InputError for a network that is no variant, and for names that do
     not fit. Raises OSError if the disk is full or cannot be written to; the older files are then unchanged.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    config = infer_architecture(shapes, source=f"this {type(model).__name__}")
+    source = f"this {type(model).__name__}"
+    model, tensors = unwrapped(model)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    config = infer_architecture({name: tuple(tensor.shape) for name, tensor in state.items()}, source=source)
     variant = _variant_of(config)
     pretrained_cfg: Mapping[str, Any] = getattr(model, "pretrained_cfg", None) or {}
-    if class_names is None:
-        own_names = pretrained_cfg.get("label_names") or ()
-        class_names = own_names if len(own_names) == config.num_classes else None
-    elif len(class_names) != config.num_classes:
-        raise InputError(f"class_names holds {len(class_names)} names; wanted {config.num_classes}, one per class")
+    if class_names is not None:
+        class_names = names_of_classes(class_names, config.num_classes, what="class_names")
+    elif are_of_this_head(pretrained_cfg, config.num_classes):
+        class_names = class_names_in(pretrained_cfg, config.num_classes, source="the model's pretrained_cfg")
     if data is None:
         data = data_of_pretrained_cfg(pretrained_cfg) if pretrained_cfg else variant.data
     described = TimmConfig(
         model=config,
         data=data.adapted(image_px=config.image_px, in_chans=config.in_chans),
-        class_names=None if class_names is None else tuple(class_names),
+        class_names=class_names,
         license=license,
     )
     content = timm_config_json(described, global_pool=str(getattr(model, "global_pool", "avg")))

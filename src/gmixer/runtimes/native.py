@@ -27,7 +27,7 @@ from gmixer.runtimes.protocol import (
     not_finite,
 )
 from gmixer.runtimes.threads import check_threads
-from gmixer.weights.state_dict import read_state_dict
+from gmixer.weights.state_dict import read_state_dict, unwrapped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -99,10 +99,9 @@ class Engine:
 
         Raises WeightsError if the core cannot run the model, EngineError if the two disagree.
         """
-        for wrapper in ("_orig_mod", "module"):  # torch.compile, DistributedDataParallel
-            model = getattr(model, wrapper, model)
+        model, state = unwrapped(model)
         source = f"this {type(model).__name__}"
-        config, tensors = read_state_dict(model.state_dict(), source=source)
+        config, tensors = read_state_dict(state, source=source)
         engine = cls(config, tensors, threads=threads, isa=isa, source=source)
         if check:
             engine._check_against(model, source)
@@ -183,4 +182,4 @@ class Engine:
 
 
 def _no_threads(threads: int, error: RuntimeError) -> EngineError:
-    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads=")
+    return EngineError(f"{threads} threads cannot be started ({error}); ask for fewer with threads= (--threads)")

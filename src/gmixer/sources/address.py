@@ -20,7 +20,9 @@ def read_path(path: str | os.PathLike[str], *, source: str, reading: Reading) ->
     Raises ImageError, "refused" for a URL that reading.allow_urls does not allow.
     """
     if is_url(path) and not reading.allow_urls:
-        reason = "is a URL, and gmixer.load fetches none by default: pass allow_urls=True to gmixer.load"
+        reason = (
+            "is a URL, and none is fetched here: download the file, or in Python pass allow_urls=True to gmixer.load"
+        )
         raise ImageError("refused", reason, source)
     return read(entry_at(path, source=source), reading.limits, source=source)
 

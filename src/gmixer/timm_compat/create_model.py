@@ -25,8 +25,9 @@ from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, variants_of
-from gmixer.weights.find import LOCAL_PREFIX, find_in_repo, open_weights
+from gmixer.weights.find import LOCAL_PREFIX, find_in_repo
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
+from gmixer.weights.local_files import open_weights
 from gmixer.weights.state_dict import read_state_dict
 from gmixer.weights.timm_config import TimmConfig, read_timm_config
 
@@ -83,6 +84,8 @@ def create_model(
     """
     if unknown:
         _refuse(next(iter(unknown)))
+    if not isinstance(model_name, str):
+        raise InputError(f"model_name is a {type(model_name).__name__}; wanted the name of a model, as a str")
     weights = WeightsSource(allow_pickle=allow_pickle, cache_dir=cache_dir, fetch=True)
     if model_name.lower().startswith(LOCAL_PREFIX) or Repo.parse(model_name):
         if pretrained_cfg is not None:
@@ -202,7 +205,7 @@ def _find_weights(cfg: PretrainedCfg, weights: WeightsSource) -> Checkpoint:
     elif cfg.hf_hub_id:
         path = find_in_repo(Repo.of(cfg.hf_hub_id), cfg.hf_hub_filename or WEIGHTS_FILE, weights)
     else:
-        raise WeightsError(f"{cfg.architecture} was never published with weights; leave out pretrained=True")
+        raise WeightsError(f"{cfg.architecture} was never published with weights; pass pretrained=False")
     return find_checkpoint(path.absolute(), replace(weights, name=cfg.architecture))
 
 

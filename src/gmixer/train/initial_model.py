@@ -19,7 +19,7 @@ from gmixer.options import WeightsSource
 from gmixer.train.recipe import Recipe, TrainRecipe
 from gmixer.weights import find_checkpoint
 from gmixer.weights.architecture import variants_of
-from gmixer.weights.find import Checkpoint
+from gmixer.weights.find import Checkpoint, refuse_name
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def make_initial_model(
     _check_teacher(recipe, train)
     K = _num_classes(recipe, train, val)
     if not recipe.model.pretrained:
+        refuse_name(weights, "the run starts from random weights")
         full_name, variant, _ = find_model(recipe.model.name)
         model = Mixer(replace(variant.model, num_classes=K))
         name = full_name.partition(".")[0]  # without the tag, which names weights

@@ -17,6 +17,7 @@ from gmixer.errors import InputError
 from gmixer.timm_compat.create_model import create_model
 from gmixer.train.initial_model import InitialModel, known_classes
 from gmixer.weights import is_path
+from gmixer.weights.class_names import are_of_this_head, class_names_in
 
 
 def open_teacher(name: str, student: InitialModel, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -62,8 +63,9 @@ def _class_names(config: Mapping[str, Any] | None, num_classes: int) -> Sequence
     """
     if not config:
         return None
-    names = config.get("label_names") or ()
-    return known_classes(num_classes, names if len(names) == num_classes else None)
+    of_head = are_of_this_head(config, num_classes)
+    names = class_names_in(config, num_classes, source="the teacher's pretrained_cfg") if of_head else None
+    return known_classes(num_classes, names)
 
 
 def _numbers(names: Sequence[str] | None) -> Sequence[str] | None:
@@ -94,7 +96,7 @@ class _Renormalise(nn.Module):
 
 
 def _from_gmixer(name: str) -> nn.Module:
-    return create_model(f"local-dir:{name}" if Path(name).is_dir() else name, pretrained=True)
+    return create_model(f"local-dir:{name}" if is_path(name) and Path(name).is_dir() else name, pretrained=True)
 
 
 def _from_function(name: str) -> nn.Module:

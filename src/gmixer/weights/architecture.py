@@ -11,6 +11,8 @@ from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.weights.weights_file import WeightsFile
 
+_OWN_ARCHITECTURE = "load it by its own name, or pass a folder with its own config.json"
+
 
 def infer_architecture(shapes: Mapping[str, tuple[int, ...]], *, source: str) -> ModelConfig:
     """The ModelConfig of tensors with these names and shapes.
@@ -66,13 +68,13 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
         parts = [_listed("lacks", missing), _listed("holds the unknown", unknown)]
         raise WeightsError(
             f"{file.path}: {' and '.join(part for part in parts if part)}; wanted the {len(shapes)} tensors of "
-            f"{_describe(wanted)}; load the checkpoint's own architecture, or give its config.json beside it"
+            f"{_describe(wanted)}; {_OWN_ARCHITECTURE}"
         )
     for name, header in file.headers.items():
         if header.shape != shapes[name]:
-            way_out = "load the checkpoint's own architecture, or give its config.json beside it"
+            way_out = _OWN_ARCHITECTURE
             if name.startswith("head."):
-                way_out = f"set num_classes to {header.shape[0]} in config.json, or load another checkpoint"
+                way_out = f"set num_classes to {header.shape[0]} in config.json, or in create_model"
             raise WeightsError(
                 f"{file.path}: {name} is {_shape(header.shape)}, {_describe(wanted)} wants {_shape(shapes[name])}; "
                 f"{way_out}"

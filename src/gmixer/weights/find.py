@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.catalogue import EMBEDDED_MODEL, VARIANTS, Pretrained, find_model
+from gmixer.catalogue import DEPRECATED, EMBEDDED_MODEL, VARIANTS, Pretrained, find_model
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import InputError, WeightsError
 from gmixer.options import WeightsSource
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
+from gmixer.weights.foreign_files import FOREIGN_SUFFIXES
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, cache_folder, cached, fetch
-from gmixer.weights.pickle_file import PICKLE_SUFFIXES, PickleFile, is_pickle
+from gmixer.weights.local_files import INDEX_FILE, open_weights, weights_in
+from gmixer.weights.pickle_file import PICKLE_SUFFIXES
 from gmixer.weights.tensor_file import TensorFile
 from gmixer.weights.timm_config import read_timm_config
 from gmixer.weights.weights_file import WeightsFile
@@ -30,8 +32,6 @@ MAX_PATCHES = 64 * 64
 
 # `--model auto` takes this model if its weights are on this machine, and the embedded model otherwise.
 PREFERRED_MODEL = "gmixer_24_224.ra3_in1k"
-
-PICKLED_WEIGHTS_FILE = "pytorch_model.bin"  # timm writes it beside model.safetensors, or instead of it
 
 LOCAL_PREFIX = "local-dir:"  # timm's prefix, in upper or lower case
 _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # organization/model
@@ -96,20 +96,47 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
 
     Raises UnknownModelError, WeightsError, InputError, MissingExtraError. Never takes other weights instead.
     """
-    text = os.fspath(source)
+    if not isinstance(source, str | os.PathLike):
+        is_torch = "; for a torch model: gmixer.save_model(model, folder), or gmixer.Engine.from_torch(model)"
+        raise InputError(
+            f"model is a {type(source).__name__}; wanted a model's name, hf-hub:organization/model, or the path of a "
+            f"file or folder{is_torch if hasattr(source, 'state_dict') else ''}"
+        )
+    text = os.fsdecode(source)
+    if "\0" in text:
+        raise InputError(f"model is {text!r}, with a zero byte; wanted a model's name, or the path of a file or folder")
     repo = Repo.parse(text)
     if repo or is_path(text):
         path = Path(text[len(LOCAL_PREFIX) :] if text.lower().startswith(LOCAL_PREFIX) else text)
-        if not repo and not path.exists() and _REPO_ID.fullmatch(text):
+        if not repo and not os.path.exists(path) and _REPO_ID.fullmatch(text):
             raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
-        if not repo and not path.is_dir():
+        if not repo and not os.path.isdir(path):  # pathlib's raises for a long name
             return _from_file(path, weights)
-        if weights.name is not None:
-            raise InputError(
-                f"name={weights.name!r} is for a bare .safetensors file; leave it out: {text} has a config.json"
+        refuse_name(weights, f"{text} has a config.json")
+        if names_a_model(text):
+            warnings.warn(
+                f"{text} is a folder in the working directory, and was taken; for the pretrained model of this name "
+                f"run in another directory, or rename the folder",
+                stacklevel=4,
             )
         return _from_repo(repo, weights) if repo else _from_folder(path, _name_of(path), weights)
-    full_name, variant, pretrained = find_model(text)
+    if os.path.isdir(text):
+        warnings.warn(
+            f"{text} is the pretrained model, and was taken; the folder {text} in the working directory holds no "
+            f"config.json",
+            stacklevel=4,
+        )
+    full_name = find_model(text)[0]
+    refuse_name(weights, f"{full_name} is a model of the table")
+    return find_pretrained(full_name, weights)
+
+
+def find_pretrained(name: str, weights: WeightsSource = WeightsSource()) -> Checkpoint:
+    """The checkpoint of a model of the table. A folder of that name does not count.
+
+    Raises UnknownModelError, WeightsError.
+    """
+    full_name, variant, pretrained = find_model(name)
     if pretrained is None:
         raise WeightsError(f"{full_name} was never published with weights; train it, and load the folder or file")
     embedded = full_name == EMBEDDED_MODEL
@@ -122,6 +149,15 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
         pretrained=pretrained,
         license=pretrained.license,
     )
+
+
+def refuse_name(weights: WeightsSource, why: str) -> None:
+    """Raises InputError if weights.name is set, for a source that needs none."""
+    if weights.name is not None:
+        raise InputError(
+            f"name={weights.name!r} (on the command line --name) says which model a bare weights file is; leave it "
+            f"out: {why}"
+        )
 
 
 def preferred_model() -> str:
@@ -150,9 +186,20 @@ def find_in_repo(repo: Repo, filename: str, weights: WeightsSource) -> Path:
 
 
 def is_path(text: str) -> bool:
-    """Whether this text means a file or a folder, and not the name of a model."""
+    """Whether this text means a file or a folder, and not the name of a model.
+
+    A folder in the working directory goes before a model of its name, if it holds a config.json.
+    """
     prefixed = text.lower().startswith(LOCAL_PREFIX)
-    return prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES)) or os.path.isdir(text)
+    if prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)):
+        return True
+    return os.path.isfile(os.path.join(text, CONFIG_FILE)) if names_a_model(text) else os.path.exists(text)
+
+
+def names_a_model(text: str) -> bool:
+    """Whether the table has this variant. Its tag may be unknown."""
+    base = text.partition(".")[0]
+    return base in VARIANTS or base in DEPRECATED
 
 
 def _name_of(folder: Path) -> str:
@@ -161,24 +208,18 @@ def _name_of(folder: Path) -> str:
     return folder.parent.name if folder.name == "model" else folder.name
 
 
-def open_weights(path: Path, weights: WeightsSource) -> WeightsFile:
-    """A `.safetensors` file, or a pickle if weights.allow_pickle is set. Raises WeightsError, MissingExtraError."""
-    if not is_pickle(path):
-        return TensorFile(path)
-    if not path.exists():
-        raise WeightsError(f"{path}: no such file")
-    if not weights.allow_pickle:
-        raise WeightsError(
-            f"{path}: is a pickle, which may run code when it is read; take the weights as .safetensors. If you trust "
-            f"the author of the file, pass allow_pickle=True (on the command line --allow-pickle)"
-        )
-    return PickleFile(path)
-
-
 def _from_file(path: Path, weights: WeightsSource) -> Checkpoint:
     """The tensors give the architecture. The table's row of that architecture says how images are fed."""
     file = open_weights(path, weights)
+    if re.search(r"-\d+-of-\d+\.", path.name) and (path.parent / INDEX_FILE).exists():
+        raise WeightsError(f"{path}: is one of several files of a model; pass the folder, or its {INDEX_FILE}")
     model = infer_architecture(file.shapes, source=str(path))
+    if weights.name is None and (path.parent / CONFIG_FILE).exists():
+        warnings.warn(
+            f"{path} is read without the config.json beside it; for its class names and normalisation, pass the "
+            f"folder {path.parent}",
+            stacklevel=5,
+        )
     if weights.name is not None:
         full_name, variant, row = find_model(weights.name)
         of_the_file = {key: getattr(model, key) for key in ("num_classes", "in_chans", "image_px")}
@@ -228,10 +269,9 @@ def _from_repo(repo: Repo, weights: WeightsSource) -> Checkpoint:
 def _from_folder(folder: Path, name: str, weights: WeightsSource) -> Checkpoint:
     """config.json gives the architecture. The weights beside it are checked against it."""
     config = read_timm_config(folder / CONFIG_FILE)
-    pickled = not (folder / WEIGHTS_FILE).exists() and (folder / PICKLED_WEIGHTS_FILE).exists()
     return Checkpoint(
         name=name,
-        file=open_weights(folder / (PICKLED_WEIGHTS_FILE if pickled else WEIGHTS_FILE), weights),
+        file=open_weights(weights_in(folder), weights),
         model=config.model,
         data=config.data,
         class_names=config.class_names,

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from gmixer.errors import InputError, WeightsError, words_of
+from gmixer.errors import InputError, WeightsError
+from gmixer.weights.reaching import why_no_connection, why_unreachable
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -37,6 +39,8 @@ class Repo:
     @classmethod
     def of(cls, repo_id: str) -> Repo:
         """`organization/model[@revision]`. Raises InputError for anything else."""
+        if not isinstance(repo_id, str):
+            raise InputError(f"the repository is a {type(repo_id).__name__}; wanted organization/model, as a str")
         name, at, revision = repo_id.partition("@")
         parts = name.split("/")
         sound = len(parts) == 2 and all(re.fullmatch(r"[\w-][\w.-]*", part, re.ASCII) for part in parts)
@@ -72,11 +76,17 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
 def fetch(repo: Repo, filename: str, *, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Fetches the Hub's current file into the cache, and returns its path.
 
-    If the Hub cannot be reached, the cached file is returned. Raises WeightsError, with one sentence.
+    If the Hub cannot be reached, the cached file is returned, with a UserWarning. Raises WeightsError, with one
+    sentence.
     """
     from huggingface_hub import hf_hub_download
 
     folder = cache_folder(cache_dir)
+    if why := why_unreachable():
+        if path := cached(repo, filename, cache_dir=folder):
+            warnings.warn(f"{repo}: not compared with the Hub, the cached files were taken: {why}", stacklevel=4)
+            return path
+        raise WeightsError(f"{repo}: {filename} could not be fetched: {why}")
     try:
         path = Path(hf_hub_download(repo.id, filename, revision=repo.revision, cache_dir=folder))
     except Exception as error:  # from the library, its HTTP client or the file system
@@ -93,6 +103,8 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
     from huggingface_hub import HfApi, errors
 
     hub = HfApi(token=token)
+    if why := why_unreachable():
+        raise WeightsError(f"{repo}: nothing was uploaded: {why}")
     try:
         address = hub.create_repo(repo.id, private=private, exist_ok=True)
         hub.upload_folder(repo_id=repo.id, folder_path=folder, revision=repo.revision, commit_message=message)
@@ -103,8 +115,8 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
         words = _status_words(status)
         raise WeightsError(f"{repo}: {hub.endpoint} answered {words}, and nothing was uploaded; {way_out}") from error
     except Exception as error:  # from the library, its HTTP client or the file system
-        words = words_of(error, "it gives no reason")
-        raise WeightsError(f"{repo}: not uploaded to {hub.endpoint} ({words}); check the connection") from error
+        words = why_no_connection(error) or f"{type(error).__name__} in the Hub's client"
+        raise WeightsError(f"{repo}: not uploaded to {hub.endpoint}: {words}; check the connection") from error
     return str(address)
 
 
@@ -162,8 +174,8 @@ def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> st
             return (
                 f"{filename} could not be stored: {error.strerror}; the cache is {cache}, set HF_HUB_CACHE to another"
             )
-    words = words_of(error, "it gives no reason")
-    return f"{filename} could not be fetched from {hub} ({words}); check the connection and try again"
+    words = why_no_connection(error) or f"{type(error).__name__} in the Hub's client"
+    return f"{filename} could not be fetched from {hub}: {words}; check the connection and try again"
 
 
 def _status_words(status: int) -> str:

@@ -7,17 +7,20 @@ safetensors does. Sizes are checked before and after reading, because the ZIP ar
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.errors import WeightsError, require_torch, words_of
+from gmixer.errors import WeightsError, require_torch
+from gmixer.weights.state_dict import tensors_in
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
+from gmixer.weights.wrappers import model_in
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +28,7 @@ if TYPE_CHECKING:
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
 
 _SAFE_TORCH = (2, 10)  # GHSA-63cw-57p8-fm3p
-_PARTS = ("state_dict_ema", "model_ema", "state_dict", "model")  # timm's order: the averaged weights first
-_PREFIXES = ("_orig_mod.", "module.", "_orig_mod.")  # torch.compile inside or around DistributedDataParallel
+_NAMES_KEYS = ("class_names", "classes", "label_names", "class_to_idx", "idx_to_class", "categories")
 _SAFETENSORS_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
@@ -43,11 +45,21 @@ def is_pickle(path: Path) -> bool:
 
 
 class PickleFile(WeightsFile):
-    """All tensors of the file, in memory. Raises WeightsError, MissingExtraError."""
+    """The model's tensors, in memory. Raises WeightsError, MissingExtraError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.part, self._state = _unwrapped(_load(path), path)
+        loaded = _load(path)
+        stored = tensors_in(loaded, source=str(path))
+        if named := next((key for key in _NAMES_KEYS if isinstance(loaded.get(key), list | tuple | dict)), None):
+            warnings.warn(  # checkpoints have no common key or form for them
+                f"{path}: class names under {named!r} are not read from a checkpoint; gmixer.save_model(model, folder, "
+                f"class_names=…) keeps them with the weights",
+                stacklevel=5,
+            )
+        names = model_in(stored, source=str(path))
+        self.part = names.part
+        self._state = {own: stored[name] for name, own in names.own_names.items()}
         self.headers = {name: _header(path, name, tensor) for name, tensor in self._state.items()}
         claimed = sum(tensor.numel() * tensor.element_size() for tensor in self._state.values())
         if claimed > (held := path.stat().st_size):  # with a stride of 0, four bytes can claim to be a terabyte
@@ -77,7 +89,7 @@ def _load(path: Path) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can raise errors of any type
-        raise WeightsError(f"{path}: {_reason(error)}") from error
+        raise WeightsError(f"{path}: {_reason(path, error)}") from error
 
 
 def _check_zip(path: Path) -> None:
@@ -89,40 +101,16 @@ def _check_zip(path: Path) -> None:
             return  # torch's older format, or a file that torch.load refuses
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{path}: cannot be read: {words_of(error, 'it is cut short or damaged')}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise WeightsError(f"{path}: is a damaged archive; fetch or copy it again") from error
     unpacked = sum(entry.file_size for entry in entries)
     if any(entry.compress_type for entry in entries) or unpacked > path.stat().st_size:
         raise WeightsError(
             f"{path}: is a compressed archive of {unpacked:,} bytes unpacked; wanted the uncompressed archive that "
             f"torch.save writes"
         )
-
-
-def _unwrapped(loaded: Any, path: Path) -> tuple[str | None, dict[str, torch.Tensor]]:
-    """(entry, tensors): the entry that holds the state dict, if any, and the tensors without a wrapper's prefixes."""
-    import torch
-
-    part = None
-    if isinstance(loaded, Mapping):
-        part = next((name for name in _PARTS if isinstance(loaded.get(name), Mapping)), None)
-    state = loaded[part] if part else loaded
-    if not isinstance(state, Mapping) or not state:
-        raise WeightsError(f"{path}: holds a {type(loaded).__name__}, no state dict; wanted a saved model.state_dict()")
-    tensors: dict[str, torch.Tensor] = {}
-    for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise WeightsError(
-                f"{path}: {key!r} is a {type(value).__name__}, not a tensor; wanted a state dict, or one under "
-                f"{', '.join(_PARTS)}"
-            )
-        name = key
-        for prefix in _PREFIXES:
-            name = name.removeprefix(prefix)
-        if name in tensors:
-            raise WeightsError(f"{path}: holds {name} twice, once with a prefix; save only one model")
-        tensors[name] = value
-    return part, tensors
 
 
 def _header(path: Path, name: str, tensor: torch.Tensor) -> TensorHeader:
@@ -135,15 +123,47 @@ def _header(path: Path, name: str, tensor: torch.Tensor) -> TensorHeader:
     return TensorHeader(tuple(tensor.shape), _SAFETENSORS_DTYPES.get(dtype, dtype))
 
 
-def _reason(error: Exception) -> str:
-    """torch's message, without its advice to retry with weights_only=False."""
-    paragraphs = [" ".join(part.split()) for part in str(error).split("\n\n")]
-    said = next((p for p in paragraphs if p and not p.startswith(("Weights only load failed", "Check the doc"))), "")
-    if blocked := re.search(r"GLOBAL (\S+)", said):
+def _reason(path: Path, error: Exception) -> str:
+    """Why torch refused the file, from what the file asks for. torch's own message is not shown."""
+    asked = list(_globals_of(path))
+    refused = re.search(r"GLOBAL (\S+)", str(error))
+    if any(name.startswith("torch.nn.modules.") for name in asked):
+        kind = (refused[1] if refused else asked[0]).rpartition(".")[2]
         return (
-            f"was refused: it asks for {blocked[1]}, which weights do not need, and which may run any code; take the "
+            f"holds a whole pickled model ({kind}), which is program code too, not its weights alone; in the program "
+            f"that wrote it, save the weights: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
+        )
+    if refused:
+        return (
+            f"was refused: it asks for {refused[1]}, which weights do not need, and which may run any code; take the "
             f"weights as .safetensors, from an author you trust"
         )
     return (
-        f"is no checkpoint that torch can read safely ({type(error).__name__}: {said[:200]}); take a .safetensors file"
+        "is no checkpoint that torch can read safely: it is cut short, damaged, or not written by torch.save; fetch or "
+        "copy it again, or take a .safetensors file"
     )
+
+
+def _globals_of(path: Path) -> Iterator[str]:
+    """The classes and functions that the pickle asks for, as torch.save writes them. Nothing is executed."""
+    import pickletools
+    import zipfile
+
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                entry = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+                streams = io.BytesIO(archive.read(entry))
+        else:
+            streams = io.BytesIO(path.read_bytes())  # the older form: several pickles, then the numbers
+        strings: list[str] = []
+        while True:
+            for opcode, argument, _ in pickletools.genops(streams):
+                if opcode.name == "GLOBAL":
+                    yield str(argument).replace(" ", ".")
+                elif opcode.name == "STACK_GLOBAL":  # of plain pickle; its two names stand before it
+                    yield ".".join(strings[-2:])
+                elif isinstance(argument, str):
+                    strings.append(argument)
+    except (OSError, ValueError, StopIteration, zipfile.BadZipFile):
+        return

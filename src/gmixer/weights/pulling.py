@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from gmixer.catalogue import EMBEDDED_MODEL, find_model
 from gmixer.errors import InputError
 from gmixer.options import WeightsSource
-from gmixer.weights.find import Checkpoint, find_checkpoint, hub_repo, is_path
+from gmixer.weights.find import Checkpoint, find_checkpoint, find_pretrained, hub_repo, is_path, names_a_model
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, fetch
 
 
@@ -20,13 +22,13 @@ def pull(source: str, weights: WeightsSource = WeightsSource()) -> Checkpoint:
     if repo := Repo.parse(source):
         config = fetch(repo, CONFIG_FILE, cache_dir=cache_dir)
         fetch(Repo(repo.id, config.parent.name), WEIGHTS_FILE, cache_dir=cache_dir)
-    elif is_path(source):
-        raise InputError(
-            f"{source!r} is neither a model's name nor hf-hub:organization/model; for the repository on the Hub say "
-            f"hf-hub:{source}; a file or folder needs no pull"
-        )
-    else:
-        full_name, _, pretrained = find_model(source)
-        if pretrained and full_name != EMBEDDED_MODEL:
-            fetch(hub_repo(full_name), WEIGHTS_FILE, cache_dir=cache_dir)
-    return find_checkpoint(source, weights)
+        return find_checkpoint(source, weights)
+    if not names_a_model(source) and is_path(source):
+        way_out = "a file or folder needs no pull"
+        if not os.path.exists(source):
+            way_out = f"for the repository on the Hub say hf-hub:{source}; {way_out}"
+        raise InputError(f"{source!r} is neither a model's name nor hf-hub:organization/model; {way_out}")
+    full_name, _, pretrained = find_model(source)
+    if pretrained and full_name != EMBEDDED_MODEL:
+        fetch(hub_repo(full_name), WEIGHTS_FILE, cache_dir=cache_dir)
+    return find_pretrained(full_name, weights)

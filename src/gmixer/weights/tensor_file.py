@@ -1,10 +1,13 @@
-"""A safetensors file. The header is read first: names, shapes and dtypes need no memory for tensors."""
+"""A safetensors file, or several that hold one model. The headers are read first: names, shapes and dtypes need no
+memory for tensors.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from gmixer.errors import WeightsError
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
+from gmixer.weights.wrappers import model_in
 
 # The header of a Mixer takes about 30 KB. The package allows 100 MB, and parses such a header in 17 s with 1.4 GB.
 MAX_HEADER_BYTES = 4 * 2**20
@@ -26,55 +30,79 @@ _STORED: dict[str, np.dtype[np.generic]] = {
 
 
 class TensorFile(WeightsFile):
-    """A file with its header read. Raises WeightsError if the file is missing or is not safetensors."""
+    """A model with its header read. Raises WeightsError if a file is missing or is not safetensors.
 
-    def __init__(self, path: Path) -> None:
+    path: the file, or the index of the shards. shards: the files that hold the tensors; None: the one at `path`.
+    """
+
+    def __init__(self, path: Path, shards: Sequence[Path] | None = None) -> None:
         self.path = path
-        headers: dict[str, TensorHeader] = {}
-        self._offsets_bytes: dict[str, int] = {}  # from the start of the file
-        try:
-            # safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. The offsets
-            # then follow from the sizes. Reading the tensors here avoids the memory that its memory map would keep.
-            with open(path, "rb") as file:
-                header_bytes = int.from_bytes(file.read(8), "little")
-            if MAX_HEADER_BYTES < header_bytes < os.path.getsize(path):
-                raise WeightsError(
-                    f"{path}: has a header of {header_bytes:,} bytes; wanted at most {MAX_HEADER_BYTES:,}; the header "
-                    f"of a Mixer takes a hundredth of that"
-                )
-            with safe_open(path, framework="numpy") as checked:
-                offset_bytes = 8 + header_bytes
-                for name in checked.offset_keys():
-                    part = checked.get_slice(name)
-                    header = headers[name] = TensorHeader(tuple(part.get_shape()), part.get_dtype())
-                    self._offsets_bytes[name] = offset_bytes
-                    offset_bytes += math.prod(header.shape) * _bits_per_value(header.dtype) // 8
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{path}: {_reason(path, error)}") from error
-        self.headers = headers
+        stored: dict[str, TensorHeader] = {}
+        self._places: dict[str, tuple[Path, int]] = {}  # stored name → its file, and bytes from the start of the file
+        for shard in shards or [path]:
+            headers, offsets_bytes = _read_header(shard)
+            if twice := next((name for name in headers if name in stored), None):
+                raise WeightsError(f"{path}: two shards hold {twice}; wanted each tensor once: save the model again")
+            stored |= headers
+            self._places |= {name: (shard, offset_bytes) for name, offset_bytes in offsets_bytes.items()}
+        names = model_in(stored, source=str(path))
+        self._own_names, self.part = names.own_names, names.part
+        self.headers = {own: stored[name] for name, own in names.own_names.items()}
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         largest = max((math.prod(h.shape) for h in self.headers.values()), default=0)
         stored_buffer = bytearray(largest * 4)
         widened_buffer = np.empty(largest, np.float32)
-        with open(self.path, "rb", buffering=0) as file:
-            for name, header in self.headers.items():
-                count = math.prod(header.shape)
-                stored_dtype = _STORED[header.dtype]
-                view = memoryview(stored_buffer)[: count * stored_dtype.itemsize]
-                file.seek(self._offsets_bytes[name])
-                if file.readinto(view) != len(view):
-                    raise WeightsError(f"{self.path}: ends inside {name}; the file changed while it was read")
-                stored = np.frombuffer(view, stored_dtype)
-                if header.dtype == "F32":
-                    yield name, stored.reshape(header.shape)
-                    continue
-                widened = widened_buffer[:count]
-                if header.dtype == "BF16":
-                    np.left_shift(stored, 16, out=widened.view(np.uint32), dtype=np.uint32)
-                else:
-                    widened[:] = stored
-                yield name, widened.reshape(header.shape)
+        # Stored order is shard by shard.
+        for shard, names in groupby(self._own_names, key=lambda stored_name: self._places[stored_name][0]):
+            with open(shard, "rb", buffering=0) as file:
+                for stored_name in names:
+                    name = self._own_names[stored_name]
+                    header = self.headers[name]
+                    count = math.prod(header.shape)
+                    stored_dtype = _STORED[header.dtype]
+                    view = memoryview(stored_buffer)[: count * stored_dtype.itemsize]
+                    file.seek(self._places[stored_name][1])
+                    if file.readinto(view) != len(view):
+                        raise WeightsError(f"{shard}: ends inside {name}; the file changed while it was read")
+                    stored = np.frombuffer(view, stored_dtype)
+                    if header.dtype == "F32":
+                        yield name, stored.reshape(header.shape)
+                        continue
+                    widened = widened_buffer[:count]
+                    if header.dtype == "BF16":
+                        np.left_shift(stored, 16, out=widened.view(np.uint32), dtype=np.uint32)
+                    else:
+                        widened[:] = stored
+                    yield name, widened.reshape(header.shape)
+
+
+def _read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, int]]:
+    """Name → header, and name → bytes from the start of the file.
+
+    safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. The offsets then
+    follow from the sizes. Reading the tensors here avoids the memory that its memory map would keep.
+    """
+    headers: dict[str, TensorHeader] = {}
+    offsets_bytes: dict[str, int] = {}
+    try:
+        with open(path, "rb") as file:
+            header_bytes = int.from_bytes(file.read(8), "little")
+        if MAX_HEADER_BYTES < header_bytes < os.path.getsize(path):
+            raise WeightsError(
+                f"{path}: has a header of {header_bytes:,} bytes; wanted at most {MAX_HEADER_BYTES:,}; the header "
+                f"of a Mixer takes a hundredth of that"
+            )
+        with safe_open(path, framework="numpy") as checked:
+            offset_bytes = 8 + header_bytes
+            for name in checked.offset_keys():
+                part = checked.get_slice(name)
+                header = headers[name] = TensorHeader(tuple(part.get_shape()), part.get_dtype())
+                offsets_bytes[name] = offset_bytes
+                offset_bytes += math.prod(header.shape) * _bits_per_value(header.dtype) // 8
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: {_reason(path, error)}") from error
+    return headers, offsets_bytes
 
 
 def _bits_per_value(dtype: str) -> int:
