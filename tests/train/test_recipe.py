@@ -215,3 +215,9 @@ def test_what_a_newer_recipe_says_is_a_difference() -> None:
 def test_a_recipe_without_tables_is_an_older_one() -> None:
     assert is_flat('about = ""\nway = "weights"\nmodel = "m"\nlr = 0.1\n')
     assert not any(is_flat(to_toml(recipe)) for recipe in (TrainRecipe(), ProbeRecipe()))
+
+
+def test_a_table_that_stands_twice_is_named_as_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("[augment.mixup]\n[augment.mixup]\n")
+    with pytest.raises(InputError, match=r"is not valid TOML: Cannot declare augment\.mixup twice"):
+        read_recipe(tmp_path / "a.toml")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_HELD_BYTES = 2 * 2**30  # guessed: up to this size, unpacked, all images are kept in memory
+_ARROW_ERRORS = (OSError, ValueError, NotImplementedError)  # Arrow's own errors are of these classes
 
 
 def open_parquet(files: Sequence[str], source: str) -> Splits:
@@ -82,7 +83,7 @@ class ImageColumn:
         """Unpacks everything now, if it is kept."""
         if self.is_held:
             for group in range(len(self._groups)):
-                with suppress(OSError, ValueError):  # a damaged one costs its images, when they are read
+                with suppress(*_ARROW_ERRORS):  # a damaged one costs its images, when they are read
                     self._unpacked(group)
 
     def place(self, row: int) -> tuple[str, int]:
@@ -139,7 +140,7 @@ class Rows(DatasetBase):
         name = self.name(i)
         try:
             value = self.column[int(self.rows[i])]
-        except (OSError, ValueError) as error:  # Arrow's errors are of these
+        except _ARROW_ERRORS as error:
             raise ImageError(
                 "corrupt", f"cannot be unpacked: {_first_line(error)}; the file is damaged", name
             ) from None
@@ -156,7 +157,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         return _rows(files, source, notes)
     except InputError:
         raise
-    except (OSError, ValueError) as error:  # Arrow's errors are of these
+    except _ARROW_ERRORS as error:
         raise InputError(f"{source} cannot be read: {_first_line(error)}; wanted complete Parquet files") from None
 
 
@@ -180,7 +181,7 @@ def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Ro
             raise InputError(f"{file} has no column {strange[0]}, unlike {files[0]}; wanted the same columns in all")
         try:
             tables.append(_parquet_file(file).read(columns=wanted))
-        except (OSError, ValueError) as error:
+        except _ARROW_ERRORS as error:
             raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
@@ -284,7 +285,7 @@ def _parquet_file(file: str, metadata: Any = None) -> Any:
     path = os.path.join(os.getcwd(), file)  # Arrow takes a relative path such as ~/a or s3:a for another place
     try:
         return pq.ParquetFile(path, memory_map=True, metadata=metadata)
-    except (OSError, ValueError) as error:
+    except _ARROW_ERRORS as error:
         raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
 
 

@@ -2,7 +2,9 @@
 
 decode.py            decode: the only entry point; every failure inside a decoder becomes one ImageError
 settings.py          DecodeSettings: what decoding needs to know of a Reading
-decoders.py          a file's bytes → an image in RGB: Pillow's decoders, and the code that catches their errors
+decoders.py          a file's bytes → an image in RGB, by Pillow's decoders
+reasons.py           an exception of a decoder → an ImageError in words
+tiff_forms.py        the form of a TIFF's pixels, in words
 opened.py            Opened and Decoded: an image between the steps of decoding
 extras.py            formats whose package may be missing: HEIC and JPEG XL
 heif.py              HEIC by pillow-heif

@@ -10,7 +10,6 @@ WebP, GIF and BMP stay as they are: their decoders skip metadata of any size.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable
 from itertools import islice
 from struct import pack
@@ -113,6 +112,8 @@ def _in_jpeg(data: bytes) -> list[Change]:
 
 def _in_png(data: bytes) -> list[Change]:
     """A text that may state the orientation becomes a plain one, and is kept once."""
+    import zlib  # here and below, because only a PNG needs it
+
     changes, texts = list[Change](), dict[bytes, bytes]()
     for name, start, end in islice(png_chunks(data), MAX_PIECES):
         if name in _NEEDED_CHUNKS or not name.isalpha() or end > len(data):
@@ -140,6 +141,8 @@ def _text(name: bytes, body: bytes) -> bytes:
         text = text[2:].partition(b"\0")[2].partition(b"\0")[2]
     if not packed:
         return text[:MAX_TEXT_BYTES]
+    import zlib
+
     try:
         return zlib.decompressobj().decompress(text, MAX_TEXT_BYTES)
     except zlib.error:
@@ -147,6 +150,8 @@ def _text(name: bytes, body: bytes) -> bytes:
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
+    import zlib
+
     return pack(">I", len(body)) + name + body + pack(">I", zlib.crc32(name + body))
 
 

@@ -76,7 +76,7 @@ def own_sentence(error: Exception) -> str:
     sentence = " ".join(str(error).split())
     if not isinstance(error, (OSError, SyntaxError, EOFError)) and not _BY_PILLOW.match(sentence):
         return ""
-    if sentence.startswith(_MEANINGLESS):
+    if sentence.startswith(_MEANINGLESS) or "codec can't decode" in sentence:  # pillow-heif repeats Python's words
         return ""
     return _BYTES_OF_PYTHON.sub("", _CHUNK.sub(r"\1", sentence))[:200].rstrip(". ")
 

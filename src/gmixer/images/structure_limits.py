@@ -77,7 +77,7 @@ def check_side(side_px: int, image_format: str, *, source: str) -> None:
 
 
 def stated_side(data: bytes, image_format: str) -> int:
-    """The longest side that the header of an AVIF states, in pixels; 0 for another format, whose decoder tells it."""
+    """The longest side that the header of an AVIF states, in pixels; 0 for every other format."""
     sizes = _AVIF_SIZES.findall(data[:_AVIF_HEADER_BYTES]) if image_format == "AVIF" else []
     return max((max(unpack_from(">II", size)) for size in sizes), default=0)
 

@@ -139,7 +139,7 @@ def _parse(url: str, verb: str, *, source: str) -> _Target:
         host = (parts.hostname or "").encode("idna").decode().removesuffix(".")
         port = parts.port
     except ValueError:
-        raise _refused(verb, "that cannot be read: its host or its port is none", source) from None
+        raise _refused(verb, "that cannot be read: its host or its port is not valid", source) from None
     if parts.scheme not in _PORTS:
         raise _refused(verb, f"of the scheme {parts.scheme}, which gmixer does not fetch", source)
     if "@" in parts.netloc:

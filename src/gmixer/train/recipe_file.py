@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ from gmixer.errors import InputError
 from gmixer.sources.text_file import read_text
 from gmixer.train.recipe import KINDS, Recipe, TrainRecipe, check_keys
 
+_TABLE = re.compile(r"\('[^()]*\)")  # the name of a table, as a tuple of Python
 _AT_THE_TOP = ("about", "method", "seed")  # keys outside of all tables
 
 
@@ -31,7 +33,8 @@ def read_recipe(name: str | os.PathLike[str]) -> Recipe:
     try:
         values = _flat(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is not valid TOML: {error}") from error
+        words = _TABLE.sub(lambda table: table[0].strip("(',)").replace("', '", "."), str(error))
+        raise InputError(f"{source} is not valid TOML: {words}") from error
     try:
         kind = KINDS[one_of("method", values.pop("method", TrainRecipe.method), KINDS)]
         check_keys(kind, values, source=source)
