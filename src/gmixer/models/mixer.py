@@ -126,8 +126,8 @@ class MixerBlock(nn.Module):
         self.mlp_channels = MixerMlp(C, hidden=config.channel_hidden, mlp=mlp, drop=drop, device=device, dtype=dtype)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
-        x_BCN = self.norm1(x_BNC).transpose(1, 2)
-        x_BNC = x_BNC + self.drop_path(self.mlp_tokens(x_BCN).transpose(1, 2))
+        # No name for what goes in between: it would hold memory that the next step uses again.
+        x_BNC = x_BNC + self.drop_path(self.mlp_tokens(self.norm1(x_BNC).transpose(1, 2)).transpose(1, 2))
         x_BNC = x_BNC + self.drop_path(self.mlp_channels(self.norm2(x_BNC)))
         return x_BNC
 
