@@ -35,7 +35,7 @@ def pair(**options: Any) -> tuple[nn.Module, nn.Module]:
 @pytest.mark.parametrize(
     ("feature_cls", "out_indices"),
     [
-        *product(["getter", "fx", "hook"], [None, [2, 0], [1, 1], (3, -8)]),
+        *product(["getter", "fx", "hook"], [None, [2, 0, 2], (3, -8)]),
         *product(["GETTER", FeatureGetterNet, FeatureHookNet], [2]),
     ],
 )

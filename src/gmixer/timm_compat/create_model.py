@@ -75,8 +75,8 @@ def create_model(
     checkpoint_path: a .safetensors file. It is loaded last, and must fit the model, its head included.
     cache_dir: the Hub's cache; None: the user's own.
     allow_pickle: also accept `.pth` files, which torch then reads with weights_only=True.
-    scriptable, exportable, no_jit: nothing to choose, as for timm's MlpMixer. Every model can be compiled by
-        torch.jit.script, traced and exported, and no part of it is compiled before.
+    scriptable, exportable, no_jit: they change nothing, as for timm's MlpMixer. torch.jit.script, torch.jit.trace,
+        torch.fx, torch.export and torch.onnx take every model. No part of a model is scripted.
     features_only: return maps (B, C, G, G) of the blocks at out_indices instead of logits. The default is the last
         three blocks.
     feature_cls: with features_only, timm's way to the outputs of the blocks. "getter", the default, returns maps. "fx"
