@@ -1,11 +1,14 @@
-"""Small labelled images, as files and as bytes, for the tests of the data sets' formats."""
+"""Small labelled images, as files, as bytes and in tars, for the tests of the data sets' formats."""
 
 from __future__ import annotations
 
+import tarfile
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
+
+Members = list[tuple[str, bytes]]
 
 
 def image(number: int) -> bytes:
@@ -26,3 +29,21 @@ def folders(root: Path, counts: dict[str, int]) -> Path:
     """`root/cat/0.png` …: so many images in each folder, no two alike."""
     numbers = iter(range(65_536))
     return write(root, {f"{name}/{i}.png": image(next(numbers)) for name, n in counts.items() for i in range(n)})
+
+
+def shard(path: Path, members: Members, mode: str = "w") -> Path:
+    """A tar of these members: (name, bytes)."""
+    with tarfile.open(path, mode) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, BytesIO(data))
+    return path
+
+
+def samples(numbers: range) -> Members:
+    """WebDataset's members for these images, with the label `number % 3`."""
+    members: Members = []
+    for n in numbers:
+        members += [(f"{n:03}.png", image(n)), (f"{n:03}.cls", b"%d" % (n % 3))]
+    return members

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from timm.models import save_for_hf
 
 import gmixer
 from gmixer.catalogue import VARIANTS
+from gmixer.data.preprocess import ModelInput
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Precision
 from gmixer.results import Result
@@ -201,12 +203,13 @@ def overlapping(predictor: gmixer.Predictor) -> tuple[gmixer.Predictor, threadin
             features_BC[:, 0] = x_BCHW[:, 0, 0, 0]
             return Output(features_BC, np.zeros((len(x_BCHW), config.num_classes), np.float32))
 
-    def decode(number: Any) -> NDArray[np.float32]:
+    def decode(number: Any) -> ModelInput:
         if number == BATCH:
             together.wait(20)
-        return np.full((3, config.image_px, config.image_px), number, np.float32)
+        return ModelInput(np.full((3, config.image_px, config.image_px), number, np.float32), None)
 
-    return gmixer.Predictor(predictor.checkpoint, Runtime(), decode), together  # type: ignore[arg-type]
+    preprocess = SimpleNamespace(with_note=decode)
+    return gmixer.Predictor(predictor.checkpoint, Runtime(), preprocess), together  # type: ignore[arg-type]
 
 
 def test_the_next_batch_is_decoded_while_one_runs(predictor: gmixer.Predictor) -> None:

@@ -79,6 +79,31 @@ class Interrupted(GmixerError):
     """A training run was stopped. Its checkpoint is written."""
 
 
+# Python's own exceptions, which say nothing about a file. A library writes its sentences into its own exceptions, or
+# into OSError, RuntimeError, EOFError or NotImplementedError.
+_OF_PYTHON = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError, NameError, RecursionError,
+    StopIteration, TypeError, UnicodeError,
+)  # fmt: skip
+_MOST_LETTERS = 300
+
+
+def words_of(error: BaseException, otherwise: str) -> str:
+    """What the operating system or a library says in an error, on one line; `otherwise` where only Python speaks.
+
+    Python's own text, such as "list index out of range", tells a user nothing and is never part of a message.
+    """
+    if isinstance(error, GmixerError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return str(error.strerror)  # without number and path
+    if type(error).__name__ == "JSONDecodeError":  # by name, since most starts need no json
+        return f"line {getattr(error, 'lineno', 1)} is no valid JSON"
+    if isinstance(error, _OF_PYTHON) or type(error) is ValueError or type(error).__module__ == "struct":
+        return otherwise
+    return " ".join(str(error).split())[:_MOST_LETTERS].rstrip(". ") or otherwise
+
+
 def missing_extra(what: str, package: str, extra: str | None) -> MissingExtraError:
     """The error for a missing package. what: the function or option that needs it; extra: None for no extra."""
     install = f"'gmixer[{extra}]'" if extra else package

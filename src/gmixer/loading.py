@@ -5,7 +5,18 @@ from __future__ import annotations
 import os
 
 from gmixer.data import Preprocess
-from gmixer.options import FP32, Limits, Native, Orientation, Precision, Reading, RuntimeName, Torch, WeightsSource
+from gmixer.options import (
+    FP32,
+    Limits,
+    Native,
+    Orientation,
+    Precision,
+    Reading,
+    RuntimeName,
+    Torch,
+    ValueRange,
+    WeightsSource,
+)
 from gmixer.options import runtime_options as options_of
 from gmixer.predictor import Predictor
 from gmixer.runtimes import check_offered, open_runtime
@@ -25,6 +36,7 @@ def load(
     precision: Precision = FP32,
     compile: bool = False,
     orientation: Orientation = "apply",
+    range: ValueRange = "full",
     limits: Limits | None = None,
     allow_pickle: bool = False,
     allow_urls: bool = False,
@@ -43,6 +55,8 @@ def load(
     device, precision, compile: of the torch runtime. device: None is "cpu"; else "cuda", "cuda:1", …. precision:
         "fp32", "bf16" or "fp16", of the products. compile: by torch.compile, at the first batch.
     orientation: "apply" turns images as their EXIF data says; "ignore" is timm's behaviour.
+    range: of values with more than 8 bits, where the file does not state it. "full" is that of their type; "used" is
+        the lowest to the highest value of each image (docs/images.md).
     limits: an image that holds more is refused; None: Limits().
     allow_pickle: also read a `.pth` file (extra `gmixer[torch]`), with weights_only=True. If it holds averaged weights,
         these are used.
@@ -60,6 +74,7 @@ def load(
     reading = Reading(
         limits=limits or Limits(),
         orientation=orientation,
+        range=range,
         allow_urls=allow_urls,
         isolate=isolate,
         fast_decode=fast_decode,

@@ -15,6 +15,7 @@ from gmixer.checks import number, one_of, probability, whole
 from gmixer.errors import InputError
 
 Orientation: TypeAlias = Literal["apply", "ignore"]
+ValueRange: TypeAlias = Literal["full", "used"]
 RuntimeName: TypeAlias = Literal["native", "torch"]
 NativePrecision: TypeAlias = Literal["fp32"]  # of the products; sums are float32 in each
 TorchPrecision: TypeAlias = Literal["fp32", "bf16", "fp16"]
@@ -30,9 +31,9 @@ class Limits:
     max_pixels: width × height; 89,000,000 decode to 267 MB of RGB.
     max_frames: of an animation or a TIFF of many pages, although only the first one is decoded.
 
-    With Reading.isolate only:
+    With Reading.isolate, and for JPEG XL:
     max_seconds: from a file's bytes to its pixels; more is a "timeout".
-    max_memory_bytes: of a decoding process; more is "corrupt": only a damaged file asks for it. Enforced on Linux.
+    max_memory_bytes: of a decoding process; more is "too_large". Enforced on Linux.
 
     Raises InputError unless max_seconds is a number above 0, at most 86,400, and the others whole numbers above 0.
     """
@@ -61,23 +62,28 @@ class Reading:
 
     limits: a file that holds more is refused.
     orientation: "apply" turns an image as its EXIF data says; "ignore" leaves it, which is timm's behaviour.
+    range: of values with more than 8 bits, where the file does not state it. "full" is that of their type, 0…65535 for
+        16 bits. "used" is the lowest to the highest value of each image.
     allow_urls: whether an image may be an http or https URL. Only public addresses are asked.
     isolate: decode files in processes of their own, to the same pixels. A file that hangs the decoder, crashes it or
-        fills the memory then costs only its own result; limits has the time and the memory.
+        fills the memory then costs only its own result; limits has the time and the memory. JPEG XL is always decoded
+        in this way.
     fast_decode: decode large JPEGs at a half, a quarter or an eighth of their size: faster, and not timm's pixels
         (docs/images.md).
 
-    Raises InputError for an orientation that does not exist.
+    Raises InputError for an orientation or a range that does not exist.
     """
 
     limits: Limits = DEFAULT_LIMITS
     orientation: Orientation = "apply"
+    range: ValueRange = "full"
     allow_urls: bool = False
     isolate: bool = False
     fast_decode: bool = False
 
     def __post_init__(self) -> None:
         one_of("orientation", self.orientation, get_args(Orientation))
+        one_of("range", self.range, get_args(ValueRange))
 
 
 DEFAULT_READING = Reading()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,14 @@ from gmixer.runtimes import Output, Runtime
 from gmixer.weights import Checkpoint
 
 OnError = Literal["raise", "return"]
-FeaturesAndLogits = tuple[NDArray[np.float32], NDArray[np.float32]]  # (C,), (K,) of one image
+
+
+class ImageOutput(NamedTuple):
+    """The network's output for one image. note: what the caller may not expect of the image as read, or None."""
+
+    features_C: NDArray[np.float32]
+    logits_K: NDArray[np.float32]
+    note: str | None
 
 
 class Predictor:
@@ -108,11 +115,14 @@ class Predictor:
         """Features: float32 (C,) of one image, (B, C) of a list. Raises ImageError for the first bad image."""
         as_list, many = _as_list(images)
         vectors_BC = np.empty((len(as_list), self.model.channels), np.float32)
-        for row_C, outcome in zip(vectors_BC, self.outputs(as_list), strict=True):
+        notes: list[str] = []
+        for i, outcome in enumerate(self.outputs(as_list)):
             if isinstance(outcome, ImageError):
                 raise outcome
-            row_C[:], _ = outcome
-        return Embedding(vectors_BC if many else vectors_BC[0], self.name)
+            vectors_BC[i] = outcome.features_C
+            if outcome.note:
+                notes.append(f"image {i}: {outcome.note}" if many else outcome.note)
+        return Embedding(vectors_BC if many else vectors_BC[0], self.name, "; ".join(notes) or None)
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -174,19 +184,20 @@ class Predictor:
         self.answer.check(ask)
         with closing(self.outputs(images)) as outputs:
             for outcome in outputs:
-                yield outcome if isinstance(outcome, ImageError) else self.answer(*outcome, ask)
+                if isinstance(outcome, ImageError):
+                    yield outcome
+                else:
+                    yield self.answer(outcome.features_C, outcome.logits_K, ask, note=outcome.note)
 
-    def outputs(
-        self, images: Iterable[ImageLike | ImageError]
-    ) -> Generator[FeaturesAndLogits | ImageError, None, None]:
-        """The features (C,) and logits (K,) of each image, or its ImageError, in order: `stream` without classes."""
+    def outputs(self, images: Iterable[ImageLike | ImageError]) -> Generator[ImageOutput | ImageError, None, None]:
+        """The features and logits of each image, or its ImageError, in order: `stream` without classes."""
         with closing(self._prepare.batches(images, size=self.runtime.batch_hint)) as batches:
             for batch in batches:
-                tensors = [prepared for prepared in batch if not isinstance(prepared, ImageError)]
+                tensors = [prepared.x_CSS for prepared in batch if not isinstance(prepared, ImageError)]
                 output = run(self.runtime, tensors) if tensors else None
                 rows = zip(output.features, output.logits, strict=True) if output else iter(())
                 for prepared in batch:
-                    yield prepared if isinstance(prepared, ImageError) else next(rows)
+                    yield prepared if isinstance(prepared, ImageError) else ImageOutput(*next(rows), prepared.note)
 
     def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
         """The exact tensor that the model sees: float32 (in_chans, image_px, image_px); for a list (B, in_chans, …)."""
@@ -208,7 +219,7 @@ class Predictor:
 
     @cached_property
     def _prepare(self) -> Preparer[ImageLike]:
-        return Preparer(self.preprocess)
+        return Preparer(self.preprocess.with_note)
 
 
 def _as_list(images: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:

@@ -110,7 +110,7 @@ def test_rollup_in_every_form(folder: Path, photos: list[Path], predictor: gmixe
     for line, row, want in zip(lines, cells, wanted, strict=False):
         assert line[6:] == ["rollup", *(f"{a.probability:.4f} {a.label}" for a in want.rollup)]
         assert row["rollup"] == "; ".join(f"{a.probability:.6f} {a.label}" for a in want.rollup)
-        assert list(row)[-2:] == ["probability_2", "rollup"]
+        assert list(row)[-3:] == ["probability_2", "rollup", "note"]
 
 
 def test_rollup_at_means_rollup_and_not_the_classes_own_threshold(photos: list[Path]) -> None:
@@ -267,7 +267,7 @@ def test_ctrl_c_waits_for_no_image(photos: list[Path]) -> None:
             if once.acquire(blocking=False):
                 os.kill(os.getpid(), signal.SIGINT)
             threading.Event().wait()
-        Preprocess.__call__ = hang
+        Preprocess.with_note = hang
         main()
     """
     command = [sys.executable, "-c", textwrap.dedent(program), "classify", *map(str, photos * 2)]

@@ -16,6 +16,7 @@ from gmixer.errors import IMAGE_ERROR_KINDS
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.local import LocalFile
 from hostile_files import good, hostile
+from pythons_words import assert_plain
 
 GMIXER = [sys.executable, "-m", "gmixer"]
 MAX_BYTES = 1_000_000_000
@@ -114,6 +115,8 @@ def test_classify(isolate: list[str], folders: Folders, clean_rows: dict[str, ob
     assert finished.status == 1
     assert finished.peak_bytes < MAX_BYTES
     assert not any(error["kind"] in ("timeout", "crashed") for error in failed.values())
+    for error in failed.values():
+        assert_plain(error["message"])
     kinds = Counter(error["kind"] for error in failed.values())
     assert set(kinds) == {"corrupt", "empty", "not_image", "too_large", "unsupported"} <= set(IMAGE_ERROR_KINDS)
     claims = [error["kind"] for name, error in failed.items() if " claim." in name]

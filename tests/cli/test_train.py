@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import gmixer
-from command import run, run_in_terminal
+from command import call, run, run_in_terminal
 from gmixer.train.log import read_table
+from labelled import image, write
 from training import Drawn
 
 
@@ -73,6 +76,37 @@ def test_a_run_leaves_all_there_is(folder: Path, tmp_path: Path) -> None:
     assert [label.name for label in predictor.labels] == ["class 0", "class 1", "class 2"]
 
 
+def test_the_run_s_own_data_is_measured_on_what_it_held_out(folder: Path, tmp_path: Path) -> None:
+    data, model = tmp_path / "data", tmp_path / "run/model"
+    for split in ("A", "B"):
+        shutil.copytree(folder, data / split)
+    run_folder = ("-o", tmp_path / "run", "--probe")
+    refused = call("train", data, *run_folder)
+    assert refused.returncode == 2 and "--val-folder" in refused.stderr and not (tmp_path / "run").exists()
+    trained = call("train", data / "A", *run_folder)
+    n = int(re.search(r"([\d]+) held out", trained.stderr)[1])  # type: ignore[index]
+    said = json.loads(call("validate", model, data / "A", "--json", "--orientation", "apply").stdout)
+    assert said["n"] == n and f"the {n} images of 36" in " ".join(said["notes"])
+    assert f"{said['top1']:.1%}" in trained.stdout
+    assert json.loads(call("validate", model, data / "A", "--json", "--all").stdout)["n"] == 35
+    shutil.copy(data / "A/class 0/0.png", data / "A/class 0/copy.png")
+    assert json.loads(call("validate", model, data / "A", "--json").stdout)["n"] == 36  # no longer the run's data
+
+
+def test_images_that_a_model_learned_from_measure_nothing(folder: Path, tmp_path: Path) -> None:
+    data, model = tmp_path / "data", tmp_path / "run/model"
+    for split in ("A", "B"):
+        shutil.copytree(folder, data / split)
+    assert call("train", data, "-o", tmp_path / "run", "--probe", "--val-folder", "B").returncode == 0
+    assert tomllib.loads((tmp_path / "run/recipe.toml").read_text())["data"]["val_folder"] == "B"
+    for learned in ((data / "A",), (data, "--val-folder", "A")):
+        refused = call("validate", model, *learned)
+        assert refused.returncode == 2 and "learned from these images" in refused.stderr and "--all" in refused.stderr
+        assert json.loads(call("validate", model, *learned, "--all", "--json").stdout)["n"] == 35
+    write(data / "B", {"class 0/new.png": image(7)})
+    assert json.loads(call("validate", model, data, "--val-folder", "B", "--json").stdout)["n"] == 36
+
+
 @pytest.mark.slow
 def test_under_torchrun_two_processes_train_one_model_and_one_speaks(folder: Path, tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "gmixer", "train"]
@@ -106,3 +140,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(
     finished = run("train", folder, "-o", tmp_path / "run", *options)
     assert finished.returncode == 2 and said in finished.stderr, finished.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_sparse_numbers_are_the_names_of_classes_for_every_command(folder: Path, tmp_path: Path) -> None:
+    """90,211 classes made a probe that did not end."""
+    data = tmp_path / "set [2024]"
+    data.mkdir()
+    rows = [f"{path},{10_001 * (1 + int(path.parent.name[-1]))}.0" for path in sorted(folder.glob("*/*.png"))]
+    (data / "a {1..2}.csv").write_text("\n".join(["path,label", *rows]) + "\n", encoding="utf-16")
+    finished = run("train", data / "a {1..2}.csv", "-o", tmp_path / "run", "--probe")
+    assert finished.returncode == 0, finished.stderr
+    assert "3 numbers from 10001 to 30003, so each is the name of a class" in finished.stderr
+    measured = run("validate", tmp_path / "run" / "model", data / "a {1..2}.csv", "--all")
+    assert measured.stdout.count(" of 12") + measured.stdout.count(" of 11") == 3
+    assert all(name in measured.stdout for name in ("10001", "20002", "30003"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from gmixer.datasets import open_images, open_split
+from gmixer.datasets import open_held_out, open_images, open_split
 from gmixer.errors import InputError
 from labelled import folders, image, write
 
@@ -55,6 +57,122 @@ def test_train_and_val_are_parts_and_count_the_same_classes(val: str, tmp_path: 
     assert held_out.name(0) == f"{tmp_path}/{val}/bee/0.png"
 
 
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        ("Training", "Testing"),
+        ("seg_train", "seg_test"),
+        ("TRAIN", "eval"),
+        ("train2017", "val2017"),
+        ("1 train", "dev"),
+    ],
+)
+def test_a_word_within_a_name_in_any_case_tells_a_split(train: str, val: str, tmp_path: Path) -> None:
+    """`kaggle/Training/glioma` and `kaggle/Testing/glioma`: the classes are not Training and Testing."""
+    folders(tmp_path / train, {"glioma": 3, "meningioma": 2})
+    folders(tmp_path / val, {"glioma": 1, "meningioma": 1})
+    split = open_split(tmp_path)
+    assert not split.is_drawn and (len(split.train), len(split.val)) == (5, 2)
+    assert split.train.classes == split.val.classes == ("glioma", "meningioma")
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (
+            {"A/x": 1, "A/y": 1, "B/x": 1, "B/y": 1},
+            ["A, B hold the same folders (x, y)", "--val-folder NAME", "rename"],
+        ),
+        ({"trainset/x": 1, "trainset/y": 1, "testset/X": 1, "testset/y": 1, "pred": 1}, ["testset, trainset"]),
+        ({"in/A/x": 1, "in/A/y": 1, "in/B/x": 1, "in/B/y": 1}, ["A, B hold the same folders"]),
+        ({"train/x": 1, "train/y": 1, "holdout/x": 1, "holdout/y": 1}, ["holdout", "--val-folder NAME"]),
+        ({"cat/train": 1, "cat/test": 1, "dog/train": 1, "dog/test": 1}, ["above the classes", "test/cat"]),
+        ({f"{s}/{site}/{c}": 1 for s in ("train", "val") for site in "12" for c in "xy"}, ["further down"]),
+    ],
+)
+def test_folders_that_look_like_splits_never_become_classes(
+    counts: dict[str, int], words: list[str], tmp_path: Path
+) -> None:
+    folders(tmp_path, counts)
+    for open_it in (open_split, open_held_out):
+        with pytest.raises(InputError) as error:
+            open_it(tmp_path)
+        assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"bullet train": 4, "test tube": 4, "cat": 4},  # words within the names of classes
+        {"train/2020": 4, "bus/2020": 4, "car/2021": 4},  # one folder in each class
+        {"a/images": 4, "b/images": 4, "c/images": 4},  # as in tiny-ImageNet
+        {"cat": 4, "cat/old": 1, "cat/new": 1, "dog": 4, "dog/old": 1, "dog/new": 1},  # most images are not in these
+    ],
+)
+def test_classes_that_only_look_like_splits(counts: dict[str, int], tmp_path: Path) -> None:
+    names = sorted({name.partition("/")[0] for name in counts})
+    assert open_images(folders(tmp_path, counts)).classes == tuple(names)
+
+
+@pytest.mark.parametrize("inner", ["", "archive", "archive/archive"])
+def test_a_folder_around_the_splits_and_what_macos_leaves_do_not_count(inner: str, tmp_path: Path) -> None:
+    """As Kaggle's archives unpack: `seg_train/seg_train/cat`, with unlabelled images in seg_pred."""
+    for split in ("seg_train", "seg_test"):
+        folders(tmp_path / "root" / inner / split / split, {"a": 2, "b": 1})
+    folders(tmp_path / "root" / inner, {"seg_pred/seg_pred": 2})
+    folders(tmp_path / "root", {"__MACOSX/seg_train": 1})
+    split = open_split(tmp_path / "root")
+    assert (len(split.train), len(split.val)) == (3, 3) and split.train.classes == ("a", "b")
+    assert any("seg_pred" in note and "left out" in note for note in split.train.notes)
+
+
+def test_unlabelled_test_images_are_left_out_and_named(tmp_path: Path) -> None:
+    folders(tmp_path, {"train/cat": 20, "train/dog": 20, "test1": 3})
+    split = open_split(tmp_path)
+    assert split.is_drawn and len(split.train) + len(split.val) == 40
+    assert any("test1" in note for note in split.train.notes)
+
+
+@pytest.mark.parametrize("name", ["B", "B/", "./B", "{root}/B", "café"])
+def test_the_user_tells_which_folder_is_held_out(name: str, tmp_path: Path) -> None:
+    held_out = unicodedata.normalize("NFD", "café") if name == "café" else "B"
+    folders(tmp_path, {"A/x": 3, "A/y": 3, f"{held_out}/x": 1, f"{held_out}/y": 1, "pred": 2})
+    split = open_split(tmp_path, val_folder=name.format(root=tmp_path))
+    assert not split.is_drawn and split.train.labels.tolist() == [0, 0, 0, 1, 1, 1] and len(split.val) == 2
+    assert any("pred" in note for note in split.train.notes)
+    assert len(open_held_out(tmp_path, val_folder=name.format(root=tmp_path))) == 2
+
+
+def test_of_several_folds_the_others_are_trained_on(tmp_path: Path) -> None:
+    folders(tmp_path, {f"fold{i}/{c}": i for i in (1, 2, 3) for c in "xy"})
+    split = open_split(tmp_path, val_folder="fold3")
+    assert (len(split.train), len(split.val)) == (6, 6) and split.train.classes == ("x", "y")
+    folders(tmp_path, {"train/x": 1, "train/y": 1})
+    assert len(open_split(tmp_path, val_folder="fold3").train) == 2
+
+
+def test_a_folder_to_hold_out_must_be_there(tmp_path: Path) -> None:
+    folders(tmp_path, {"A/x": 1, "A/y": 1, "B/x": 1})
+    with pytest.raises(InputError, match=r"holds no folder C; it holds A, B"):
+        open_split(tmp_path, val_folder="C")
+    write(tmp_path, {"t.csv": b"path,label\nA/x/0.png,x\nA/y/0.png,y\n"})
+    with pytest.raises(InputError, match="is no folder"):
+        open_split(tmp_path / "t.csv", val_folder="B")
+
+
+def test_the_same_name_in_two_unicode_forms_is_one_class(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "café")
+    folders(tmp_path / "train", {"café": 1, "dog": 1})
+    folders(tmp_path / "val", {apart: 2, "dog": 1})
+    split = open_split(tmp_path)
+    assert split.train.classes == split.val.classes == ("café", "dog") and split.val.labels.tolist() == [0, 0, 1]
+    whole = open_images(folders(tmp_path / "all", {"café": 1, apart: 2, "dog": 1}))
+    assert whole.classes == ("café", "dog") and np.bincount(whole.labels).tolist() == [3, 1]
+    assert [whole.read(i) for i in range(4)]
+    known_apart = open_images(tmp_path / "train", classes=["dog", apart])
+    assert known_apart.labels.tolist() == [1, 0]
+
+
 def test_test_images_are_left_out_where_there_are_val_images(tmp_path: Path) -> None:
     for part in ("train", "val", "test"):
         folders(tmp_path / part, {"a": 1, "b": 1})
@@ -79,7 +197,10 @@ def test_a_train_folder_alone_is_split(tmp_path: Path) -> None:
         ({}, ["no images", "a folder for each class"]),
         ({"cat": 3}, ["only the class cat", "two"]),
         ({"train/a": 1, "train/b": 1, "val/c": 1}, ["val split alone", "class c"]),
-        ({"train/a": 1, "train/b": 1, "val/a": 1, "extra/a": 1}, ["extra", "classes or splits"]),
+        ({"train/a": 1, "train/b": 1, "extra": 1}, ["train", "extra", "classes or splits", "--val-folder"]),
+        ({"seg_train/a": 1, "seg_train/b": 1, "seg_pred": 1}, ["seg_train", "seg_pred", "classes or splits"]),
+        ({"train": 1, "test": 1}, ["test, train", "no images in folders inside"]),
+        ({"train1/a": 1, "train2/a": 1, "test/a": 1}, ["train1 and train2", "the same split"]),
         ({"train/a": 1, "train/b": 1, "val/a": 1, "valid/a": 1}, ["val and valid"]),
     ],
 )

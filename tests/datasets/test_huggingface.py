@@ -52,6 +52,16 @@ def test_its_splits_are_the_parts(tmp_path: Path) -> None:
     assert any("extra" in note for note in split.val.notes)
 
 
+def test_the_words_of_its_splits_are_known(tmp_path: Path) -> None:
+    splits = {"training": data(range(8)), "testing": data(range(8, 12)), "train_small": data(range(2))}
+    datasets.DatasetDict({name: splits[name] for name in ("training", "testing")}).save_to_disk(tmp_path / "a")
+    assert (len(open_split(tmp_path / "a").train), len(open_split(tmp_path / "a").val)) == (8, 4)
+    splits["train"] = splits.pop("training")
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "b")
+    split = open_split(tmp_path / "b")
+    assert len(split.train) == 8 and any("train_small" in note for note in split.train.notes)
+
+
 def test_two_splits_for_one_part_are_one_too_many(tmp_path: Path) -> None:
     splits = {"train": data(range(8)), "val": data(range(4)), "validation": data(range(4))}
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")

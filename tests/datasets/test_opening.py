@@ -15,7 +15,6 @@ import pytest
 
 import datasets
 from gmixer.datasets import open_held_out, open_images, open_split
-from gmixer.datasets.opening import expanded
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Limits, Reading
 from labelled import folders, image, write
@@ -42,15 +41,6 @@ def test_files_that_hold_no_labelled_images(name: str, content: bytes, words: li
 def test_nothing_there(source: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="wanted"):
         open_images(tmp_path / source)
-
-
-def test_patterns_stand_for_files_in_order(tmp_path: Path) -> None:
-    names = [f"{a}-{i:02}.tar" for a in (1, 2) for i in (8, 9, 10)]
-    write(tmp_path, dict.fromkeys(names, b"x"))
-    assert expanded(f"{tmp_path}/{{1..2}}-{{08..10}}.tar") == [f"{tmp_path}/{name}" for name in names]
-    assert expanded(f"{tmp_path}/1-*.tar") == [f"{tmp_path}/{name}" for name in names[:3]]
-    with pytest.raises(InputError, match="matches 1,000,000,000 files"):
-        expanded("{000000000..999999999}.tar")
 
 
 def test_parts_must_be_chosen_from(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gmixer.datasets import UNKNOWN, LabeledImages, open_images, open_split, parquet
+from gmixer.datasets import UNKNOWN, LabeledImages, columns, open_images, open_split, parquet
 from gmixer.errors import ImageError, InputError
 from labelled import image, write
 
@@ -72,7 +72,14 @@ def test_a_copy_carries_no_images(tmp_path: Path) -> None:
     assert contents(copy) == contents(images)
 
 
-@pytest.mark.parametrize("names", [("train-0.parquet", "val-0.parquet"), ("x_train.parquet", "x-validation-1.parquet")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-0.parquet", "val-0.parquet"),
+        ("x_train.parquet", "x-validation-1.parquet"),
+        ("TRAINING1.parquet", "dev.parquet"),
+    ],
+)
 def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) -> None:
     table(tmp_path / names[0], range(30))
     table(tmp_path / names[1], range(30, MANY))
@@ -82,6 +89,16 @@ def test_files_are_parts_by_their_names(names: tuple[str, str], tmp_path: Path) 
     assert contents(split.train) == [image(n) for n in range(30)]
     assert contents(split.val) == [image(n) for n in range(30, MANY)]
     assert contents(open_images(f"{tmp_path}/{names[1][:-9]}*")) == contents(split.val)
+
+
+def test_their_folders_tell_the_split(tmp_path: Path) -> None:
+    """As the Hub converts data sets: `default/train/0000.parquet`."""
+    for split, numbers in (("train", range(30)), ("test", range(30, MANY))):
+        (tmp_path / "default" / split).mkdir(parents=True)
+        table(tmp_path / "default" / split / "0000.parquet", numbers)
+    split = open_split(tmp_path)
+    assert contents(split.train) == [image(n) for n in range(30)]
+    assert contents(split.val) == [image(n) for n in range(30, MANY)]
 
 
 def test_a_column_says_what_is_held_out(tmp_path: Path) -> None:
@@ -172,7 +189,7 @@ def test_every_file_names_the_same_classes(second: list[str] | None, refused: bo
         (pa.array(["b", "a", None, "b"]).dictionary_encode(), ("a", "b"), [1, 0, UNKNOWN, 1]),
         (pa.array([2, 0, None, -1], pa.int16()), None, [2, 0, UNKNOWN, UNKNOWN]),
         (pa.array([2.0, 0.0, float("nan"), None]), None, [2, 0, UNKNOWN, UNKNOWN]),
-        (pa.array([True, False, None, True]), None, [1, 0, UNKNOWN, 1]),
+        (pa.array([True, False, None, True]), ("False", "True"), [1, 0, UNKNOWN, 1]),
     ],
 )
 def test_labels_of_every_type(
@@ -191,6 +208,16 @@ def test_a_column_of_paths_starts_from_the_file(tmp_path: Path) -> None:
     assert contents(open_images(tmp_path / "a.parquet")) == [image(1), image(0)]
 
 
+def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
+    write(tmp_path, {"in/0.png": image(0), "in/1.png": image(1)})
+    paths = ["in\\1.png", "in\\0.png"]
+    cells = {"paths": paths, "categories": pa.array(paths).dictionary_encode()}
+    cells["structs"] = [{"bytes": None, "path": path} for path in paths]
+    for name, column in cells.items():
+        pq.write_table(pa.table({"image": column, "label": ["x", "y"]}), tmp_path / f"{name}.parquet")
+        assert contents(open_images(tmp_path / f"{name}.parquet")) == [image(1), image(0)]
+
+
 def test_a_teacher_s_answers_lie_beside_the_images(tmp_path: Path) -> None:
     file = table(
         tmp_path / "a.parquet",
@@ -204,6 +231,16 @@ def test_a_teacher_s_answers_lie_beside_the_images(tmp_path: Path) -> None:
     assert soft.index.tolist() == [[5, 900], [-1, -1], [7, -1]]
     assert soft.probability.tolist() == [[0.75, 0.25], [0, 0], [0.5, 0]]
     assert soft.index.dtype == np.int32 and soft.probability.dtype == np.float32
+
+
+def test_one_long_answer_of_a_teacher_does_not_cost_the_memory_of_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MAX_PADDING", 3)
+    lists = [[0]] * 9 + [list(range(11))]
+    table(tmp_path / "a.parquet", range(10), teacher_index=lists, teacher_probability=[[0.0] * len(x) for x in lists])
+    with pytest.raises(InputError, match=r"row 9 has 11 in teacher_index, and the mean row 2; wanted about"):
+        open_images(tmp_path / "a.parquet")
 
 
 def test_bytes_that_are_no_image_are_the_decoder_s_concern(tmp_path: Path) -> None:
@@ -232,7 +269,7 @@ def test_damage_costs_the_rows_it_lies_in(tmp_path: Path, monkeypatch: pytest.Mo
     [
         ({"image": [b"a"], "kind": [1]}, ["image, kind", "label"]),
         ({"pixels": [b"a"], "label": [1]}, ["pixels, label", "image or path"]),
-        ({"image": [b"a", b"b"], "label": [0.5, 1.0]}, ["double", "whole numbers"]),
+        ({"image": [b"a", b"b"], "label": [0.5, 1.0]}, ["0.5", "whole numbers"]),
         ({"image": [b"a", b"b"], "label": [-3, 1]}, ["-3"]),
         ({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int8())}, ["no rows"]),
         ({"image": [b"a", b"b"], "label": [[1], [2]]}, ["list"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gmixer.datasets.splits import abbreviate, split_word, split_word_in, splits_of
+from gmixer.datasets.splits import WORDS, abbreviate, named_splits, split_word, split_word_in, splits_of
 from gmixer.errors import InputError
 
 
@@ -15,7 +15,11 @@ from gmixer.errors import InputError
         ("imagenet1k-validation-17.tar", "val"),
         ("my_valid.csv", "val"),
         ("TEST.parquet", "test"),
+        ("train2017_04.tar", "train"),
+        ("evaluation-0.tar", "test"),
+        ("my dev.parquet", "val"),
         ("trains.parquet", None),
+        ("train-00000-of-00001-a09b74b3ef9c3b56.parquet", "train"),
         ("constraint-01.tar", None),
     ],
 )
@@ -23,7 +27,18 @@ def test_a_word_in_a_name_is_a_whole_word(file: str, word: str | None) -> None:
     assert split_word_in(file) == word
 
 
+def test_the_words_and_what_stands_between_them_are_those_of_hugging_face() -> None:
+    from datasets import data_files
+
+    theirs = {"train": data_files.Split.TRAIN, "val": data_files.Split.VALIDATION, "test": data_files.Split.TEST}
+    for word, keywords in ((word, data_files.SPLIT_KEYWORDS[split]) for word, split in theirs.items()):
+        assert {name for name, ours in WORDS.items() if ours == word} == set(keywords)
+    for mark in [*data_files.NON_WORDS_CHARS.replace("0-9", ""), "7"]:
+        assert split_word(f"a{mark}train{mark}b") == "train"
+
+
 def test_a_name_that_says_two_things() -> None:
+    assert split_word("train_val") is None
     with pytest.raises(InputError, match=r"the name of train_val\.tar holds train and val"):
         split_word_in("train_val.tar")
 
@@ -36,6 +51,19 @@ def test_words() -> None:
         None,
         None,
     ]
+
+
+def test_a_whole_name_counts_before_one_with_the_same_word() -> None:
+    assert named_splits(["train", "train_small", "Testing", "seg_val"]) == {
+        "train": "train",
+        "Testing": "test",
+        "seg_val": "val",
+    }
+
+
+def test_beside_both_splits_others_are_left_out_and_named() -> None:
+    splits, notes = splits_of({"a": "train", "b": "val", "pred": None}, "here")
+    assert splits == {"train": ["a"], "val": ["b"]} and "left out" in notes[0] and "pred" in notes[0]
 
 
 def test_test_is_held_out_where_nothing_else_is() -> None:

@@ -174,6 +174,33 @@ def test_pytorch_is_not_missed() -> None:
     assert "pip install 'gmixer[torch]'" in finding.remedy
 
 
+def test_more_formats_are_named_with_their_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+    finding = look("more formats")
+    assert finding.status == "ok" and not finding.remedy
+    assert "HEIC (pillow-heif" in finding.fact and "JPEG XL (pillow-jxl-plugin" in finding.fact
+
+    def without(*missing: str) -> None:
+        def version(name: str) -> str:
+            if name in missing:
+                raise metadata.PackageNotFoundError(name)
+            return real(name)
+
+        monkeypatch.setattr(metadata, "version", version)
+
+    without("pillow-jxl-plugin")
+    finding = look("more formats")
+    assert finding.status == "ok" and "JPEG XL needs pillow-jxl-plugin, which is not installed" in finding.fact
+    assert finding.remedy == "to read them: pip install 'gmixer[jxl]'"
+    without("pillow-jxl-plugin", "pillow-heif")
+    assert look("more formats").remedy == "to read them: pip install 'gmixer[heif,jxl]'"
+    without()
+    monkeypatch.setattr(metadata, "requires", lambda name: ['pillow-heif>=99; extra == "heif"'])
+    finding = look("more formats")
+    assert finding.status == "warning" and "wanted pillow-heif >=99" in finding.fact
+    assert finding.remedy == "pip install --upgrade 'gmixer[heif]'"
+
+
 @pytest.mark.parametrize(
     ("told", "status", "words"),
     [

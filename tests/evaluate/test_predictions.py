@@ -48,7 +48,7 @@ def read(path: Path) -> list[dict[str, Any]]:
             {
                 "path": row["path"],
                 **{name: int(row[name]) if row[name] else None for name in ("label", "predicted")},
-                **{name: row[name] or None for name in ("label_name", "predicted_name", "error")},
+                **{name: row[name] or None for name in ("label_name", "predicted_name", "error", "note")},
                 "probability": float(row["probability"]) if row["probability"] else None,
                 "right": {"True": True, "False": False, "": None}[row["right"]],
                 "top5": [int(c) for c in row["top5"].split()] or None,
@@ -65,7 +65,8 @@ def test_every_format_holds_the_same(
     check_output(path)
     write_predictions(validated, path)
     found = read(path)
-    assert found == list(rows(validated))
+    noted = {} if suffix == ".jsonl" else {"note": None}
+    assert found == [noted | row for row in rows(validated)]
     assert os.listdir(tmp_path) == [path.name]
     assert len(found) == 6 and [row["path"] for row in found if row["error"]] == [f"{folder}/{SYNSETS[0]}/1.png"]
     for row in found[:-1]:
@@ -102,7 +103,7 @@ def test_parquet_in_several_groups(validated: Validated, tmp_path: Path, monkeyp
     monkeypatch.setattr(predictions, "BATCH", 4)
     write_predictions(validated, tmp_path / "a.parquet")
     assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 2
-    assert read(tmp_path / "a.parquet") == list(rows(validated))
+    assert read(tmp_path / "a.parquet") == [{"note": None} | row for row in rows(validated)]
 
 
 def test_an_open_reader_of_the_old_file_reads_it_to_the_end(validated: Validated, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from PIL import Image
 from gmixer.errors import IMAGE_ERROR_KINDS, ImageError
 from gmixer.images import structure_limits as pieces
 from gmixer.images.decode import decode
+from gmixer.images.metadata import without_metadata
 from gmixer.images.structure_limits import check_pieces
 from gmixer.options import Limits, Reading
 from gmixer.sources.sniff import sniff
@@ -258,10 +259,8 @@ def tiled(side: int) -> bytes:
 
 
 MANY_PIECES = {
-    "JPEG, empty segments": (in_jpeg(b"\xff\xe5\0\2", 100_001), "segments"),
+    "JPEG, empty segments": (in_jpeg(b"\xff\xe5\0\2", 200_001), "segments"),
     "JPEG, bare markers": (in_jpeg(b"\xff\xd8", 100_001), "segments"),
-    "JPEG, Photoshop's resources": (in_jpeg(segment(0xED, b"Photoshop 3.0\0" + b"8BIM" * 16_000), 7), "segments"),
-    "JPEG, EXIF": (in_jpeg(segment(0xE1, b"Exif\0\0" + bytes(65_000)), 5), "bytes of EXIF"),
     "JPEG, junk": (in_jpeg(segment(0xE5) + bytes(70_000)), "bytes between"),
     "JPEG, padding": (in_jpeg(b"\xff" * 70_000), "bytes between"),
     "JPEG, padding and no end": (b"\xff\xd8" + b"\xff" * 70_000, "bytes between"),
@@ -271,28 +270,18 @@ MANY_PIECES = {
         JPEG[:-2] + segment(0xE5, b"\xff\xda") * 200_000 + JPEG[-2:],
         "segments",
     ),
-    "PNG, profiles": (in_png(chunk(b"iCCP", b"a\0\0" + bomb()), 257), "compressed texts"),
-    "PNG, nameless texts": (in_png(chunk(b"zTXt", b"\0\0" + bomb()), 257), "compressed texts"),
-    "PNG, texts in no alphabet": (
-        in_png(chunk(b"iTXt", b"k\0\1\0\0\0" + bomb(b"\xff" * (2**20 - 1))), 257),
-        "compressed texts",
-    ),
-    "PNG, private chunks": (in_png(chunk(b"prIv"), 100_001), "chunks"),
+    "PNG, private chunks": (in_png(chunk(b"prIv"), 200_001), "chunks"),
     "PNG, empty pixels": (in_png(chunk(b"IDAT"), 100_001), "chunks"),
-    "PNG, chunks behind the pixels": (PNG[:-12] + chunk(b"prIv") * 100_001 + PNG[-12:], "chunks"),
+    "PNG, chunks behind the pixels": (PNG[:-12] + chunk(b"prIv") * 200_001 + PNG[-12:], "chunks"),
     "TIFF, tags": (tiff(1, 1, [8], 1, b"a", big=True)[:16] + struct.pack("<Q", 100_001) + bytes(40), "tags"),
-    "TIFF, fractions": (tiff(1, 1, [8], 1, b"a", tags={282: (RATIONAL, [1, 2] * 70_000)}), "fractions"),
-    "TIFF, fractions in a folder": (exif_folder(70_000), "fractions"),
+    "TIFF, fractions": (tiff(1, 1, [8], 1, b"a", tags={532: (RATIONAL, [1, 2] * 70_000)}), "fractions"),
     "TIFF, strips": (tiff(1, 1, [8], 1, b"a", tags={273: (LONG, [8] * 1_100_000)}), "numbers"),
     "TIFF, tile": (tiled(2**14), "a tile of 16384x16384"),
-    "PPM, comment": (b"P6\n#" + b"a" * 70_000 + b"\n1 1\n255\nabc", "bytes of header"),
     "PPM, comments": (b"P1\n8 8\n" + b"#\n" * 1_001 + b"0 " * 64, "1,000 comments"),
     "PPM, spaces": (b"P5 1" + b" " * 70_000 + b"1 255\na", "bytes of header"),
 }
-BOMBS_OF_MEMORY = {
-    name: MANY_PIECES[name][0]
-    for name in ("TIFF, tile", "TIFF, strips", "TIFF, fractions in a folder", "PNG, private chunks")
-} | {
+BOMBS_OF_MEMORY = {name: MANY_PIECES[name][0] for name in ("TIFF, tile", "TIFF, strips", "PNG, private chunks")} | {
+    "TIFF, fractions in a folder": exif_folder(70_000),
     "PNG, one long text": in_png(chunk(b"tEXt", b"k\0" + b"a" * 2**24), 1),
     "PNG, EXIF": in_png(chunk(b"eXIf", exif((0x112, RATIONAL, 2**20, 26), after=b"\1\0\0\0\2\0\0\0" * 2**20)), 1),
 }
@@ -307,24 +296,27 @@ def test_too_many_pieces_are_refused_before_decoding(attack: str) -> None:
     assert (error.kind, words in error.reason, "save it again" in error.reason) == ("too_large", True, True)
 
 
-def almost(name: str) -> bytes:
-    """As many pieces as may be."""
-    return {
-        "segments": in_jpeg(b"\xff\xe5\0\2", 99_900),
-        "scans": with_scans(True, 85, (200, 200)),
-        "chunks": in_png(chunk(b"prIv"), 99_900),
-        "texts": in_png(chunk(b"zTXt", b"\0\0" + bomb()), 256),
-        "exif": in_jpeg(segment(0xE1, b"Exif\0\0" + bytes(65_000)), 4),
-        "strips": tiff(1, 1, [8], 1, b"a", tags={273: (LONG, [8] * 1_048_000)}),
-        "fractions": tiff(1, 1, [8], 1, b"a", tags={282: (RATIONAL, [1, 2] * 65_000)}),
-        "comment": b"P6\n#" + b"a" * 65_000 + b"\n1 1\n255\nabc" + bytes(9999),
-    }[name]
+JUST_PASSES: dict[str, Callable[[], bytes]] = {  # as many pieces as may be, and much of what is skipped
+    "segments": lambda: in_jpeg(b"\xff\xe5\0\2", 99_900),
+    "scans": lambda: with_scans(True, 85, (200, 200)),
+    "chunks": lambda: in_png(chunk(b"prIv"), 99_900),
+    "texts": lambda: in_png(chunk(b"zTXt", b"\0\0" + bomb()), 9_000),
+    "profiles": lambda: in_png(chunk(b"iCCP", b"a\0\0" + bomb()), 9_000),
+    "texts in no alphabet": lambda: in_png(chunk(b"iTXt", b"k\0\1\0\0\0" + bomb(b"\xff" * (2**20 - 1))), 9_000),
+    "texts of EXIF": lambda: in_png(chunk(b"zTXt", b"Raw profile type exif\0\0" + bomb()), 9_000),
+    "exif": lambda: in_jpeg(segment(0xE1, b"Exif\0\0" + bytes(65_000)), 900),
+    "resources": lambda: in_jpeg(segment(0xED, b"Photoshop 3.0\0" + b"8BIM" * 16_000), 900),
+    "fractions in a folder": lambda: exif_folder(4_000_000),
+    "strips": lambda: tiff(1, 1, [8], 1, b"a", tags={273: (LONG, [8] * 1_048_000)}),
+    "fractions": lambda: tiff(1, 1, [8], 1, b"a", tags={532: (RATIONAL, [1, 2] * 65_000)}),
+    "comment": lambda: b"P6\n#" + b"a" * 5_000_000 + b"\n1 1\n255\nabc" + bytes(9999),
+}
 
 
-@pytest.mark.parametrize("name", ["segments", "scans", "chunks", "texts", "exif", "strips", "fractions", "comment"])
+@pytest.mark.parametrize("name", JUST_PASSES)
 def test_what_just_passes_is_an_image_in_bounded_time(name: str) -> None:
     """Generous: each takes a tenth of it on a busy machine."""
-    data = almost(name)
+    data = JUST_PASSES[name]()
     began = time.perf_counter()
     assert decode(data).ndim == 3
     assert time.perf_counter() - began < 10
@@ -354,15 +346,14 @@ def test_counting_pieces_raises_nothing_else(sample: str, edits: list[tuple[int,
 
 
 def test_a_bad_folder_does_not_hide_a_heavy_one() -> None:
-    """GPS out of the file, EXIF heavy: both in one page."""
-    page = exif_folder(70_000)
-    assert "fractions" in error_of(page).reason
+    """GPS out of the file, EXIF heavy: both in one page. Neither costs the image, nor time."""
     tags: Tags = {34665: (LONG, [0]), 34853: (LONG, [2**31])}
-    offset = len(tiff(1, 1, [8], 1, b"a", tags=tags))
-    tags[34665] = (LONG, [offset])
-    entry = struct.pack("<HHHII", 1, 0x9205, RATIONAL, 70_000, offset + 18) + bytes(4)
-    data = tiff(1, 1, [8], 1, b"a", tags=tags) + entry + struct.pack("<II", 1, 2) * 70_000
-    assert "fractions" in error_of(data).reason
+    page = tiff(1, 1, [8], 1, b"a", tags=tags)
+    tags[34665] = (LONG, [len(page)])
+    entry = struct.pack("<HHHII", 1, 0x9205, RATIONAL, 1_000_000, len(page) + 18) + bytes(4)
+    data = tiff(1, 1, [8], 1, b"a", tags=tags) + entry + struct.pack("<II", 1, 2) * 1_000_000
+    assert decode(data).tolist() == [[[97] * 3]]
+    assert timed(lambda: decode(data)) < 1
 
 
 def test_the_usual_cost_is_small() -> None:
@@ -370,7 +361,8 @@ def test_the_usual_cost_is_small() -> None:
         data = path.read_bytes()
         if image_format := sniff(data[:32]):
             best = min(
-                timed(lambda d=data, f=image_format: check_pieces(d, f, source="", max_pixels=9)) for _ in range(5)
+                timed(lambda d=data, f=image_format: check_pieces(without_metadata(d, f), f, source="", max_pixels=9))
+                for _ in range(5)
             )
             assert best < 0.002, path
 
@@ -418,13 +410,6 @@ def test_corrupt_exif_costs_nothing(odd: str) -> None:
     assert np.array_equal(decode(in_png(chunk(b"eXIf", data), 1)), decode(PNG))
     raw = b"Raw profile type exif\0\n exif\n 9\n" + data.hex().encode()
     assert np.array_equal(decode(in_png(chunk(b"tEXt", raw), 1)), decode(PNG))
-
-
-def test_exif_that_is_too_long_costs_the_turn_only() -> None:
-    turned = exif((0x112, 3, 1, 6))
-    longest = 2 * pieces.MAX_EXIF_BYTES - len(b"Exif\0\0")  # which Pillow puts in front
-    assert decode(in_png(chunk(b"eXIf", turned.ljust(longest, b"\0")), 1)).shape == (7, 9, 3)
-    assert decode(in_png(chunk(b"eXIf", turned.ljust(longest + 1, b"\0")), 1)).shape == (9, 7, 3)
 
 
 def test_a_thumbnail_in_exif_is_not_the_image() -> None:

@@ -51,8 +51,8 @@ def by_pillow(data: bytes) -> np.ndarray:
 
 def fast(data: bytes, reduce_to_px: int = 0, *, apply_exif: bool = True) -> np.ndarray | None:
     """What simplejpeg is taken for; None where it is not."""
-    image = open_image(data, "JPEG", DecodeSettings(10**8, 10, True, 3, reduce_to_px), source="")
-    return jpeg.plain_pixels(image, data, apply_exif=apply_exif)
+    opened = open_image(data, "JPEG", DecodeSettings(10**8, 10, True, 3, reduce_to_px, False), source="")
+    return jpeg.plain_pixels(opened.image, data, apply_exif=apply_exif)
 
 
 Outcome = np.ndarray | tuple[str, str]
@@ -359,7 +359,7 @@ def test_it_lets_other_threads_run() -> None:
     """Python lets a thread keep its lock for 100 s here; only a thread that gives it away lets another one run."""
     image = PHOTO.resize((4000, 3000))
     data = saved(image)
-    opened = open_image(data, "JPEG", DecodeSettings(10**8, 1, True, 3, 0), source="")
+    opened = open_image(data, "JPEG", DecodeSettings(10**8, 1, True, 3, 0, False), source="").image
     order: list[str] = []
     begun = threading.Event()
 

@@ -13,6 +13,7 @@ from PIL import Image
 from gmixer.errors import ImageError
 from gmixer.images.decode import decode
 from gmixer.images.modes import to_rgb
+from gmixer.images.opened import Opened
 
 RNG = np.random.default_rng(0)
 COLOUR_HWC = RNG.integers(0, 256, (11, 13, 3), np.uint8)
@@ -64,7 +65,9 @@ def test_a_clear_pixel_is_white_and_an_opaque_one_itself(mode: str) -> None:
     via = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)
     opaque = Image.new("L", (1, 1), 60).convert(via).convert(mode)
     assert decode(opaque)[0, 0].tolist() == [60, 60, 60]
-    assert decode(Image.new(mode, (1, 1), 0))[0, 0].tolist() == [255, 255, 255]
+    both = opaque.resize((2, 1), Image.Resampling.NEAREST)  # which keeps the palette
+    both.putpixel((0, 0), (0,) * len(both.getbands()))
+    assert decode(both)[0].tolist() == [[255, 255, 255], [60, 60, 60]]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_mode_i_within_sixteen_bits_is_scaled() -> None:
 )
 def test_unknown_ranges_are_refused(image: Image.Image, word: str) -> None:
     with pytest.raises(ImageError) as caught:
-        to_rgb(image, source="scan.tif")
+        to_rgb(Opened(image), source="scan.tif")
     assert (caught.value.kind, caught.value.source) == ("unsupported", "scan.tif")
     assert word in caught.value.reason
     assert "8 or 16 bits" in caught.value.reason

@@ -192,9 +192,13 @@ def test_a_file_that_takes_too_long_is_given_up(workers: Workers) -> None:
     assert np.array_equal(decode(PNG, workers=workers), NOISE_HWC)
 
 
-def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> None:
+def test_a_file_that_asks_for_too_much_memory_is_too_large(workers: Workers) -> None:
     error = error_of(HEAVY, workers, max_memory_bytes=150 * 2**20)  # 256 MB of pixels
-    assert (error.kind, error.reason) == ("corrupt", "cannot be decoded as PNG: it asks for more memory than there is")
+    assert error.kind == "too_large"
+    assert error.reason == (
+        "cannot be decoded as PNG: it needs more memory than there is (--isolate sets a limit, "
+        "Limits.max_memory_bytes): raise it, or make the image smaller"
+    )
     (pid,) = pids(workers)
     assert np.array_equal(
         decode(PNG, workers=workers, reading=Reading(limits=Limits(max_memory_bytes=150 * 2**20))), NOISE_HWC
@@ -209,7 +213,7 @@ def test_a_file_that_asks_for_too_much_memory_is_corrupt(workers: Workers) -> No
         ("os.abort()", "crashed", "SIGABRT"),
         ("os._exit(3)", "crashed", "status 3"),
         ("os.kill(os.getpid(), 40)", "crashed", "signal 40"),
-        ("bytearray(2**40)", "corrupt", "more memory than there is"),
+        ("bytearray(2**40)", "too_large", "more memory than there is"),
         ("time.sleep(60)", "timeout", "1 s"),
     ],
 )
@@ -235,12 +239,12 @@ def test_a_decoder_can_write_to_no_file(harmed: Callable[[str], Workers], tmp_pa
 @pytest.mark.parametrize(
     "answer",
     [
-        "struct.pack('<BIIB', 1, 2**32 - 1, 2**32 - 1, 3)",
-        "struct.pack('<BIIB', 1, 60_000, 60_000, 3)",
-        "struct.pack('<BIIB', 1, 0, 5, 3)",
-        "struct.pack('<BIIB', 1, 1, 1, 4) + bytes(4)",
-        "struct.pack('<BIIB', 2, 250, 3, 0) + b'abc'",
-        "struct.pack('<BIIB', 7, 0, 0, 0)",
+        "struct.pack('<BIIBH', 1, 2**32 - 1, 2**32 - 1, 3, 0)",
+        "struct.pack('<BIIBH', 1, 60_000, 60_000, 3, 0)",
+        "struct.pack('<BIIBH', 1, 0, 5, 3, 0)",
+        "struct.pack('<BIIBH', 1, 1, 1, 4, 0) + bytes(4)",
+        "struct.pack('<BIIBH', 2, 250, 0, 0, 3) + b'abc'",
+        "struct.pack('<BIIBH', 7, 0, 0, 0, 0)",
         "b'\\x80\\x05cos\\nsystem\\n' * 9",
     ],
 )
@@ -253,7 +257,7 @@ def test_an_answer_that_is_none_is_not_believed(answer: str, harmed: Callable[[s
 
 
 def test_a_reason_cannot_command_the_terminal(harmed: Callable[[str], Workers]) -> None:
-    workers = harmed("os.write(3, struct.pack('<BIIB', 2, 0, 9, 0) + b'a\\x1b[2J\\n\\xffb\\0'); time.sleep(60)")
+    workers = harmed("os.write(3, struct.pack('<BIIBH', 2, 0, 0, 0, 9) + b'a\\x1b[2J\\n\\xffb\\0'); time.sleep(60)")
     assert error_of(PNG, workers).reason == "a[2J\ufffdb"
 
 
@@ -423,7 +427,7 @@ def test_a_worker_in_an_endless_loop_ends_although_its_parent_was_killed() -> No
         print(worker._process.pid, flush=True)
         import threading
         threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGKILL]).start()
-        settings = DecodeSettings(10**6, 10, True, 3, 0)
+        settings = DecodeSettings(10**6, 10, True, 3, 0, False)
         worker.decode(bytes.fromhex(sys.argv[1]), "PNG", source="", limits=Limits(max_seconds=1), settings=settings)
         """,
         HARMED.replace("{body}", "while True: pass"),
@@ -468,7 +472,7 @@ def test_a_worker_is_light_and_knows_nothing_of_the_user(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("SECRET", "token")
-    body = f"bad = [m for m in {heavy} if m in sys.modules]; raise ValueError([bad, dict(os.environ), os.getcwd()])"
+    body = f"bad = [m for m in {heavy} if m in sys.modules]; raise OSError(str([bad, dict(os.environ), os.getcwd()]))"
     reason = error_of(PNG, harmed(f"import sys; {body}")).reason
     assert "[[], {" in reason and "SECRET" not in reason and "PYTHONPATH" not in reason and "'/']" in reason
 

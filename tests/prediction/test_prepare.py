@@ -8,25 +8,26 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from gmixer.data.preprocess import ModelInput
 from gmixer.errors import ImageError, InputError
 from gmixer.prediction import Preparer
 
 BAD = ImageError("corrupt", "is cut short", "7")
 
 
-def tensor_of(number: int) -> NDArray[np.float32]:
+def tensor_of(number: int) -> ModelInput:
     if number == 7:
         raise BAD
     if number == 70:
         raise InputError("70 is no image")
-    return np.full((3, 2, 2), number, np.float32)
+    return ModelInput(np.full((3, 2, 2), number, np.float32), f"is {number}" if number % 2 else None)
 
 
 def test_an_image_gives_its_tensor_or_its_error() -> None:
     prepare = Preparer(tensor_of)
-    np.testing.assert_array_equal(prepare(3), tensor_of(3))  # type: ignore[arg-type]
+    prepared = prepare(3)
+    assert isinstance(prepared, ModelInput) and (prepared.x_CSS == 3).all() and prepared.note == "is 3"
     assert prepare(7) is BAD
     given = ImageError("missing", "no such file", "a.png")
     assert prepare(given) is given
@@ -43,7 +44,8 @@ def test_batches_keep_the_order_and_hold_errors_in_place(size: int) -> None:
         if number == 7:
             assert prepared is BAD
         else:
-            assert not isinstance(prepared, ImageError) and (prepared == number).all()
+            assert isinstance(prepared, ModelInput) and (prepared.x_CSS == number).all()
+            assert prepared.note == tensor_of(number).note
     assert list(Preparer(tensor_of).batches([], size=size)) == []
 
 
@@ -56,7 +58,7 @@ def test_the_next_batch_is_prepared_meanwhile_and_no_more_is_taken() -> None:
             taken += 1
             yield 8 if taken <= 8 else 9
 
-    def prepare(number: int) -> NDArray[np.float32]:
+    def prepare(number: int) -> ModelInput:
         if number == 9:
             second_begun.set()
         return tensor_of(number)
@@ -73,5 +75,5 @@ def test_an_exception_comes_after_the_images_before_it() -> None:
     found = []
     with pytest.raises(InputError, match="70 is no image"):
         for batch in Preparer(tensor_of).batches([*range(6), 70, *range(9)], size=4):
-            found += [int(x[0, 0, 0]) for x in batch if not isinstance(x, ImageError)]
+            found += [int(x.x_CSS[0, 0, 0]) for x in batch if not isinstance(x, ImageError)]
     assert found == [0, 1, 2, 3, 4, 5]

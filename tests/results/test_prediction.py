@@ -64,6 +64,14 @@ def test_prediction_says_its_rollup_where_it_has_one() -> None:
     assert list(Prediction((), "mine").to_dict()) == ["model", "predictions"]
 
 
+def test_a_note_is_shown_and_stands_in_the_dictionary() -> None:
+    noted = Prediction((), "mine", note="is grey")
+    assert noted.to_dict()["note"] == "is grey" and "note: is grey" in repr(noted)
+    assert noted.above(0.5).note == "is grey"
+    assert Result(noted, Embedding(np.ones(2, np.float32), "mine", "is grey")).to_dict()["note"] == "is grey"
+    assert Embedding(np.ones(2, np.float32), "mine", "is grey").to_dict()["note"] == "is grey"
+
+
 def test_embedding_is_an_array_for_numpy() -> None:
     embedding = Embedding(np.arange(6, dtype=np.float32).reshape(2, 3), "mine")
     np.testing.assert_array_equal(np.asarray(embedding), embedding.vectors)

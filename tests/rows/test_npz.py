@@ -18,14 +18,15 @@ FAILED = {"path": "c.png", "error_kind": "corrupt", "error_message": "cut short"
 def test_good_rows_and_failed_rows_have_their_own_arrays(tmp_path: Path) -> None:
     with open_npz(tmp_path / "out.npz", channels=3, about=ABOUT) as writer:
         writer.write([{"path": "a.png", "vector": VECTORS[0]}, FAILED])
-        writer.write([{"path": "b.png", "vector": VECTORS[1]}])
+        writer.write([{"path": "b.png", "vector": VECTORS[1], "note": "is grey"}])
     with np.load(tmp_path / "out.npz") as stored:  # without allow_pickle
         assert stored.files == [
-            "vectors", "paths", "failed_paths", "failed_kinds", "failed_messages", "model", "image_px"
+            "vectors", "paths", "notes", "failed_paths", "failed_kinds", "failed_messages", "model", "image_px"
         ]  # fmt: skip
         np.testing.assert_array_equal(stored["vectors"], VECTORS)
         assert stored["vectors"].dtype == np.float32
         assert stored["paths"].tolist() == ["a.png", "b.png"]
+        assert stored["notes"].tolist() == ["", "is grey"]
         assert stored["failed_paths"].tolist() == ["c.png"]
         assert stored["failed_kinds"].tolist() == ["corrupt"]
         assert stored["failed_messages"].tolist() == ["cut short"]

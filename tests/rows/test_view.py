@@ -42,15 +42,15 @@ def test_json_is_one_object_a_row(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_csv_has_a_column_for_each_class_and_empty_cells(capsys: pytest.CaptureFixture[str]) -> None:
     view = open_answers(as_json=False, as_csv=True, k=2, rollup=True)
-    for row in (ROLLED, BAD, Answer("c.png", Prediction(CLASSES[:1], "m"))):
+    for row in (ROLLED, BAD, Answer("c.png", Prediction(CLASSES[:1], "m", note="is grey"))):
         view.row(row)
     assert capsys.readouterr().out == (
         "path,error_kind,error_message,index_1,synset_1,label_1,probability_1,index_2,synset_2,label_2,probability_2,"
-        "rollup\n"
+        "rollup,note\n"
         'a.png,,,281,n02123045,"tabby, tabby cat",0.750000,282,n02123159,tiger cat,0.125000,'
-        "0.875000 domestic cat; 1.000000 entity\n"
-        'b\x1b[2J.png,corrupt,"cut\nshort",,,,,,,,,\n'
-        'c.png,,,281,n02123045,"tabby, tabby cat",0.750000,,,,,\n'
+        "0.875000 domestic cat; 1.000000 entity,\n"
+        'b\x1b[2J.png,corrupt,"cut\nshort",,,,,,,,,,\n'
+        'c.png,,,281,n02123045,"tabby, tabby cat",0.750000,,,,,,is grey\n'
     )
 
 

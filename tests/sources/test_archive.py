@@ -212,8 +212,9 @@ BAD_NAMES = [
     "a/../../x.png",
     "/etc/x.png",
     "..",
-    "a\\x.png",
+    "a\\..\\..\\x.png",
     "..\\x.png",
+    "\\\\h\\x.png",
     "C:\\x.png",
     "c:x.png",
     "//h/x.png",
@@ -228,6 +229,22 @@ def test_names_that_lead_out_are_refused_and_shown(packed: str, tmp_path: Path) 
     assert rows(path) == [("a.png", photo()), *((name, "refused") for name in BAD_NAMES), ("z.png", photo())]
     with pytest.raises(ImageError, match="lead out of the archive"):
         decode(f"{path}::../x.png")
+
+
+@pytest.mark.parametrize("packed", FORMATS)
+def test_names_of_windows_are_read(packed: str, tmp_path: Path) -> None:
+    members = [("a\\deep\\x.png", photo()), (".\\b\\y.png", photo()), ("__MACOSX\\b\\y.png", photo())]
+    path = pack(tmp_path / "a", members, packed)
+    assert rows(path) == [("a/deep/x.png", photo()), ("b/y.png", photo())]
+    for name in ("a/deep/x.png", "a\\deep\\x.png"):
+        assert decode(f"{path}::{name}").shape[2] == 3
+    same = pack(tmp_path / "b", [("a\\x.png", photo()), ("a/x.png", photo())], packed)
+    assert rows(same) == [("a/x.png", "refused")] * 2
+    if packed == "zip":
+        with zipfile.ZipFile(tmp_path / "c", "w") as out:
+            out.writestr("a\\", b"")
+            out.writestr("a\\x.png", photo())
+        assert rows(tmp_path / "c") == [("a/x.png", photo())]
 
 
 def test_links_and_devices_of_a_tar_are_refused(tmp_path: Path) -> None:

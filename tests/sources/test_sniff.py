@@ -36,7 +36,28 @@ def test_tiff_in_both_byte_orders_and_big(head: bytes) -> None:
 
 def test_avif_may_stand_among_the_compatible_brands() -> None:
     assert sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf") == "AVIF"
-    assert sniff(b"\0\0\0\x10ftypmif1\0\0\0\0avif") is None  # past the end of its box
+    assert sniff(b"\0\0\0\x10ftypmif1\0\0\0\0avif") == "HEIF"  # past the end of its box
+
+
+@pytest.mark.parametrize("major", ["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs", "mif1", "msf1"])
+def test_heif_of_every_brand(major: str) -> None:
+    assert sniff(b"\0\0\0\x18ftyp" + major.encode() + b"\0\0\0\0mif1miaf") == "HEIF"
+
+
+def test_heif_may_stand_among_the_compatible_brands() -> None:
+    assert sniff(b"\0\0\0\x18ftypMiHB\0\0\0\0heicmif1") == "HEIF"
+    assert sniff(b"\0\0\0\x18ftypmp42\0\0\0\0isommp41") is None  # a video
+
+
+def test_the_first_brand_decides_between_heic_and_avif() -> None:
+    assert sniff(b"\0\0\0\x18ftypheic\0\0\0\0mif1avif") == "HEIF"
+    assert sniff(b"\0\0\0\x18ftypavif\0\0\0\0mif1heic") == "AVIF"
+    assert sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifheic") == "AVIF"
+
+
+@pytest.mark.parametrize("head", [b"\xff\x0a\xf8\xbe\x01", b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl "])
+def test_jpeg_xl_with_boxes_and_without(head: bytes) -> None:
+    assert sniff(head) == "JPEG XL" and sniff(head[:1]) is None
 
 
 @pytest.mark.parametrize(
@@ -49,8 +70,8 @@ def test_lookalikes(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("head", "kind", "word"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported", "HEIC"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "unsupported", "JPEG 2000"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "unsupported", "Canon"),
         (b"8BPS\0\x01", "unsupported", "Photoshop"),
         (b"MM\0+\0\x08\0\0", "unsupported", "BigTIFF in big-endian"),
         (b"\n <!DOCTYPE html><title>404</title>", "not_image", "like HTML"),

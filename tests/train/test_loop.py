@@ -291,6 +291,35 @@ def test_weights_that_only_the_last_step_broke_are_no_result(tmp_path: Path) -> 
     assert not trainer.checkpoint.exists()
 
 
+def test_a_stopped_run_writes_no_weights_that_are_not_finite(tmp_path: Path) -> None:
+    """Ctrl-C after a step that broke the weights: the checkpoint of the steps before it stays."""
+    trainer = small_trainer(tmp_path)
+    save(trainer)
+    before = trainer.checkpoint.read_bytes()
+    weight = trainer.state.model.get_submodule("head").weight
+
+    def break_and_stop(*_: object) -> None:
+        weight.data.fill_(float("inf"))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    trainer.state.optimizers[-1].register_step_post_hook(break_and_stop)
+    with pytest.raises(InputError, match="some weights are not finite at step 1: the run diverged"):
+        trainer.run()
+    assert trainer.checkpoint.read_bytes() == before
+
+
+def test_nan_in_a_compiled_runs_first_step_names_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model: nn.Sequential(model, Broken()))
+    trainer = small_trainer(tmp_path, THOROUGH.changed({"compute.compile": True}))
+    with pytest.raises(InputError, match=r"the loss is nan at step 1: torch may compile .* with compute.compile=false"):
+        trainer.run()
+
+
+class Broken(nn.Module):
+    def forward(self, logits_BK: torch.Tensor) -> torch.Tensor:
+        return logits_BK * float("nan")
+
+
 @pytest.mark.slow
 def test_a_run_that_fails_ends_its_process_and_its_workers(tmp_path: Path) -> None:
     process = script(tmp_path, "optimizer.lr=1e30", "optimizer.muon_lr=1e30", "optimizer.clip_norm=0")

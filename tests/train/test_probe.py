@@ -76,3 +76,17 @@ def test_one_class_is_nothing_to_tell_apart() -> None:
     model = small_mixer()
     with pytest.raises(InputError, match="drawn has readable images of 1 class; wanted two or more"):
         fit_probe(model, PREPROCESS, Drawn(6, unreadable=[1, 2, 4, 5]), Watching(), seed=0)
+
+
+def test_a_class_without_images_takes_no_time_and_is_never_the_answer() -> None:
+    """90,211 classes took gigabytes and hours; three of them have images."""
+    features_NC, labels_N = clouds(60, apart=1.0)
+    few = fit_head(features_NC, labels_N, 3, seed=0)
+    many = fit_head(features_NC, torch.tensor([90_210, 10_001, 60_601])[labels_N], 90_211, seed=0)
+    assert many.weight_KC.shape == (90_211, 20) and many.bias_K.isfinite().all()
+    unseen_NC = torch.cat([clouds(20, apart=1.0, seed=1)[0], 1e3 * clouds(20, apart=1.0, seed=2)[0]])
+    some = [10_001, 60_601, 90_210]
+    probability_NK = (unseen_NC @ many.weight_KC.T + many.bias_K).softmax(dim=1)
+    alone_NK = (unseen_NC @ few.weight_KC[[1, 2, 0]].T + few.bias_K[[1, 2, 0]]).softmax(dim=1)
+    assert (probability_NK[:, some] - alone_NK).abs().max() < 1e-2
+    assert bool((probability_NK[:, 0] < 1e-8).all())

@@ -73,7 +73,7 @@ def test_a_shipped_recipe_says_what_to_expect_and_where_each_number_is_from(name
 def test_a_probe_has_only_what_a_probe_uses() -> None:
     assert isinstance(read_recipe("probe"), ProbeRecipe)
     assert setting_keys(ProbeRecipe) == [
-        "about", "seed", "model.name", "model.pretrained", "model.num_classes", "data.val_fraction"
+        "about", "seed", "model.name", "model.pretrained", "model.num_classes", "data.val_fraction", "data.val_folder"
     ]  # fmt: skip
     assert set(setting_keys(ProbeRecipe)) < set(setting_keys(TrainRecipe))
 
@@ -167,7 +167,7 @@ def test_what_a_probe_does_not_use_is_refused() -> None:
         ('method = "probe"\n[late]\nstart = 0.5\n', "mine.toml sets late.start; a probe takes no training steps"),
         ("epochs = \n", "mine.toml is not valid TOML"),
         ("[augment]\nflip = 2\n", "mine.toml: augment.flip is 2; wanted a number from 0 to 1"),
-        (None, "mine.toml: cannot be read as a recipe"),
+        (None, "mine.toml: no such file"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named(text: str | None, complaint: str, tmp_path: Path) -> None:

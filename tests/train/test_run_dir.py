@@ -12,10 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gmixer.datasets import SoftLabels
+from gmixer.datasets.run_data import DATA, MODEL, RECIPE
 from gmixer.errors import InputError
 from gmixer.options import Limits, Reading
 from gmixer.train import ProbeRecipe, TrainRecipe, read_recipe
-from gmixer.train.run_dir import CHECKPOINT, DATA, MODEL, RECIPE, bind_run_dir
+from gmixer.train.run_dir import CHECKPOINT, bind_run_dir
 from training import Drawn
 
 ITS_RECIPE = TrainRecipe().changed({"model.name": "drawn", "optimizer.lr": 1e-3})
@@ -140,12 +141,14 @@ def test_a_run_of_an_older_gmixer_is_refused_in_one_sentence(name: str, tmp_path
 
 def test_only_options_of_reading_that_are_not_the_default_identify_a_run(tmp_path: Path) -> None:
     assert json.loads((bound(tmp_path / "a") / DATA).read_text())["reading"] == {}
-    reading = Reading(orientation="ignore", limits=Limits(max_pixels=1_000))
+    reading = Reading(orientation="ignore", range="used", limits=Limits(max_pixels=1_000))
     folder = bound(tmp_path / "b", reading=reading)
     written = json.loads((folder / DATA).read_text())["reading"]
-    assert written == {"orientation": "ignore", "limits": {"max_pixels": 1000}}
+    assert written == {"orientation": "ignore", "range": "used", "limits": {"max_pixels": 1000}}
     bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL, reading=reading)
-    with pytest.raises(InputError, match=r"with other options \(orientation=ignore, max_pixels=1000\); give the same"):
+    with pytest.raises(
+        InputError, match=r"with other options \(orientation=ignore, range=used, max_pixels=1000\); give the same"
+    ):
         bind_run_dir(folder, ITS_RECIPE, train=TRAIN, val=VAL)
 
 

@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 
 from gmixer.cli import bench, classify, doctor, embed, flags, info, models, pull, terminal, train, validate
-from gmixer.errors import GmixerError
+from gmixer.errors import GmixerError, words_of
 
 app = typer.Typer(
     name="gmixer",
@@ -88,7 +88,9 @@ def main() -> None:
             raise
         from gmixer.rows.text import printable
 
-        typer.echo(f"gmixer: {printable(str(error))}", err=True)  # it may quote text from a hostile file
+        where = f"{error.filename}: " if isinstance(error, OSError) and isinstance(error.filename, str) else ""
+        said = printable(where + words_of(error, "the system refused it"))
+        typer.echo(f"gmixer: {said}", err=True)  # it may quote text from a hostile file
         os._exit(2)  # a normal exit would try the failed write again, and print a traceback
     except KeyboardInterrupt:
         os._exit(130)

@@ -51,7 +51,7 @@ def classify(
     from dataclasses import replace
     from functools import partial
 
-    from gmixer.cli.opening import best_model, file_progress, open_model
+    from gmixer.cli.opening import best_model, file_progress, open_model, show_note
     from gmixer.cli.terminal import own_stderr
     from gmixer.rows.answers import Answer, open_answers
     from gmixer.sources.inputs import Inputs
@@ -73,6 +73,8 @@ def classify(
     with own_stderr(), file_progress(inputs, view.console):
         for path, result in inputs.results(partial(predictor.stream, k=k, rollup_at=rollup_at)):
             view.row(Answer(path, result if isinstance(result, Exception) else result.prediction.above(threshold)))
+            if not isinstance(result, Exception) and result.prediction.note:
+                show_note(path, result.prediction.note)
     if summary := inputs.summary():
         print(summary, file=sys.stderr)
     raise typer.Exit(1 if inputs.failed else 0)

@@ -12,7 +12,7 @@ from gmixer.cli import flags
 if TYPE_CHECKING:
     from gmixer.errors import ImageError
     from gmixer.options import Native, Reading, Torch, WeightsSource
-    from gmixer.predictor import FeaturesAndLogits
+    from gmixer.predictor import ImageOutput
 
 
 @flags.shared_flags()
@@ -24,8 +24,8 @@ def embed(
         typer.Option(
             "-o",
             "--output",
-            help="The .npz file to write. Its arrays are vectors, paths, failed_paths, failed_kinds, failed_messages, "
-            "model and image_px.",
+            help="The .npz file to write. Its arrays are vectors, paths, notes, failed_paths, failed_kinds, "
+            "failed_messages, model and image_px.",
         ),
     ],
     model: flags.Model = flags.AUTO,
@@ -39,6 +39,8 @@ def embed(
 
     vectors has the shape (images, channels) and the type float32. Row i of vectors belongs to entry i of paths.
 
+    notes says for each of these images what you may not expect of it, or "".
+
     failed_paths, failed_kinds and failed_messages list the images that could not be read.
 
     model and image_px name the model and its input size.
@@ -47,7 +49,7 @@ def embed(
     """
     from dataclasses import replace
 
-    from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_model
+    from gmixer.cli.opening import HANDFUL, best_model, file_progress, open_model, show_note
     from gmixer.cli.terminal import own_stderr
     from gmixer.errors import ImageError
     from gmixer.rows.npz import FORMAT, open_npz
@@ -67,6 +69,8 @@ def embed(
             writer.write([_row(path, result)])
             if isinstance(result, ImageError):
                 failures.append((path, result))
+            elif result.note:
+                show_note(path, result.note)
     for path, failure in failures if len(failures) <= HANDFUL else ():  # the file names all of them
         typer.echo(f"{printable(path)}: {failure.reason}", err=True)
     written = f"{output}: {inputs.answered - inputs.failed} × {predictor.model.channels} float32"
@@ -74,8 +78,7 @@ def embed(
     raise typer.Exit(1 if failures else 0)
 
 
-def _row(path: str, result: FeaturesAndLogits | ImageError) -> dict[str, Any]:
+def _row(path: str, result: ImageOutput | ImageError) -> dict[str, Any]:
     if isinstance(result, Exception):
         return {"path": path, "error_kind": result.kind, "error_message": result.reason}
-    features_C, _ = result
-    return {"path": path, "vector": features_C}
+    return {"path": path, "vector": result.features_C, "note": result.note}

@@ -71,6 +71,14 @@ ImageSize = Annotated[
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads for the network. Default: all that this process may use.")
 ]
+ValFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--val-folder",
+        metavar="NAME",
+        help="The folder in DATA that holds the validation images, if its name does not say so (docs/datasets.md).",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
 
 READING = "Reading images"
@@ -81,6 +89,11 @@ RUNTIME = "Runtime"
 class Orientation(StrEnum):
     apply = "apply"
     ignore = "ignore"
+
+
+class ValueRange(StrEnum):
+    full = "full"
+    used = "used"
 
 
 class RuntimeChoice(StrEnum):
@@ -97,6 +110,15 @@ def fold_reading(
             rich_help_panel=READING,
         ),
     ] = Orientation.apply,
+    range_: Annotated[
+        ValueRange,
+        typer.Option(
+            "--range",
+            help="For images with more than 8 bits that do not state their range. full takes 0 to 65535 for 16 bits. "
+            "used takes the lowest to the highest value of each image (docs/images.md).",
+            rich_help_panel=READING,
+        ),
+    ] = ValueRange.full,
     isolate: Annotated[
         bool,
         typer.Option(
@@ -140,6 +162,7 @@ def fold_reading(
     return Reading(
         limits=Limits(**{name: value for name, value in given.items() if value is not None}),
         orientation=orientation.value,
+        range=range_.value,
         isolate=isolate,
         fast_decode=fast_decode,
     )

@@ -64,6 +64,13 @@ def open_model(
     return predictor
 
 
+def show_note(path: str, note: str) -> None:
+    """One line on stderr, beside the image's row on stdout. With a progress bar, it scrolls above the bar."""
+    from gmixer.rows.text import printable
+
+    print(f"{printable(path)}: {note}", file=sys.stderr)
+
+
 def _accuracy(name: str) -> str:
     """One line: which model answers, how good it is, and how to get the better one."""
     from gmixer.catalogue import EMBEDDED_MODEL, find_model

@@ -76,6 +76,7 @@ def train(
             help="Share of the images for validation, if DATA names no split. Default: from the recipe, usually 0.2.",
         ),
     ] = None,
+    val_folder: flags.ValFolder = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU, if this machine has one.")] = None,
     threads: flags.Threads = None,
     workers: Annotated[
@@ -118,6 +119,7 @@ def train(
         "optimizer.lr": lr,
         "seed": seed,
         "data.val_fraction": val,
+        "data.val_folder": val_folder,
     }
     recipe = _recipe(config, changes, settings or ())
     run_options = RunOptions(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every)

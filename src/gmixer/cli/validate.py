@@ -61,6 +61,15 @@ def validate(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="Show all classes, not only the best and the worst classes.")
     ] = False,
+    val_folder: flags.ValFolder = None,
+    all_images: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Also measure images that the model learned from. Default: of the data of its own training run, only "
+            "the held-out images.",
+        ),
+    ] = False,
     image_size: flags.ImageSize = None,
     weights: WeightsSource,
     reading: Reading,
@@ -88,7 +97,15 @@ def validate(
     predictor = open_model(model, weights, reading, runtime, image_size, chatty=True)
     set_name = of.value if of else None
     with own_stderr(), progress_bar("images") as bar:
-        validated = validate_on(predictor, data, set_name, real_labels=real_labels, on_progress=bar.update)  # type: ignore[arg-type] # the same names
+        validated = validate_on(
+            predictor,
+            data,
+            set_name,  # type: ignore[arg-type] # the same names
+            real_labels=real_labels,
+            val_folder=val_folder,
+            all_images=all_images,
+            on_progress=bar.update,
+        )
     if as_json:
         typer.echo(json.dumps(validated.to_dict()))
     else:
@@ -99,6 +116,7 @@ def validate(
 
 
 def _show(validated: Validated, *, per_class: bool) -> None:
+    from gmixer.evaluate.noted_images import in_words
     from gmixer.evaluate.outcomes import SHOWN
     from gmixer.rows.text import printable
 
@@ -111,7 +129,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
-    for note in validated.images.notes:
+    for note in (*validated.images.notes, *in_words(validated.notes)):
         print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} images without a label are not counted")

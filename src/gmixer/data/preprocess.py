@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,13 @@ MAX_SHRUNK_SIDE_PX = 8_388_608
 FAST_MARGIN = 2  # measured, see docs/images.md: with 1 the results change more, with 4 little time is saved
 
 _CHANNEL_NAMES = {1: ", grey", 3: ", RGB"}
+
+
+class ModelInput(NamedTuple):
+    """x_CSS: float32, as the model takes it. note: what a user may not expect of the decoded image, or None."""
+
+    x_CSS: NDArray[np.float32]
+    note: str | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class Preprocess:
         name: the image's name in errors; None: the path as given, "<bytes>", "<image>" or "<array>".
         Raises as `decode` and `crop` do: ImageError of any kind, InputError.
         """
+        return self.with_note(image, name=name).x_CSS
+
+    def with_note(self, image: ImageLike, *, name: str | None = None) -> ModelInput:
+        """The same tensor, and the note of `decode`."""
         pixels_HWC = decode(
             image,
             name=name,
@@ -74,7 +85,7 @@ class Preprocess:
             workers=self._workers if self.reading.isolate else None,
             reduce_to_px=FAST_MARGIN * self.config.resize_px if self.reading.fast_decode else 0,
         )
-        return self.from_pixels(pixels_HWC, name=name or default_name(image))
+        return ModelInput(self.from_pixels(pixels_HWC, name=name or default_name(image)), pixels_HWC.note)
 
     def from_pixels(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.float32]:
         """Decoded pixels, uint8 (H, W, C) → float32 (C, S, S), C-contiguous.

@@ -1,7 +1,8 @@
-"""The label of an image → its class index: in the order of the names, of another split, of a model's classes."""
+"""Labels → class indices that all splits share: those of the training split, or of a model's classes."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,35 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets.dataset_base import DatasetBase, Splits
+from gmixer.datasets.label_values import whole_number
 from gmixer.datasets.labeled_images import UNKNOWN
 from gmixer.datasets.splits import abbreviate
 from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
 
+# Numbers stay class indices with up to so many classes without an image, in all and for each class with images: 200
+# classes of ImageNet-1k keep their indices. Guessed.
+FEW_EMPTY, EMPTY_PER_CLASS = 100, 4
+MAX_UNNAMED = 100_000  # classes; a higher label is probably a mistake: ImageNet-21k has 21,843 classes
 _RENAMED = 10  # names that may differ: Hugging Face's ImageNet-1k has other ones for the second crane and maillot
-
-
-def numbered(values: Sequence[int | str | None], source: str) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
-    """(n,) labels, and the classes: if `values` are names, these names sorted. None, -1, "-1" and "" become UNKNOWN.
-
-    Raises InputError for a mixture of numbers and names, and for other negative numbers.
-    """
-    values = [None if value in ("", str(UNKNOWN)) else value for value in values]
-    names = sorted({value for value in values if isinstance(value, str)})
-    if not names:
-        labels = np.array([UNKNOWN if value is None else value for value in values], np.int64)
-        return checked(labels, source), None
-    if numbers := [value for value in values if isinstance(value, int)]:
-        raise InputError(f"{source} has labels that are numbers ({numbers[0]}) and names ({names[0]}); wanted one kind")
-    index = {name: i for i, name in enumerate(names)}
-    return np.array([UNKNOWN if value is None else index[str(value)] for value in values], np.int64), tuple(names)
-
-
-def checked(labels: NDArray[np.int64], source: str) -> NDArray[np.int64]:
-    """The same. Raises InputError for a number below UNKNOWN."""
-    if labels.size and labels.min() < UNKNOWN:
-        raise InputError(f"{source} has the label {labels.min()}; wanted 0, 1, 2 …, or -1 for unknown")
-    return labels
 
 
 def imagenet_indices(classes: Sequence[str]) -> NDArray[np.int64] | None:
@@ -58,7 +41,7 @@ def imagenet_indices(classes: Sequence[str]) -> NDArray[np.int64] | None:
 
 def same_classes(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether both are the same classes in the same order; ImageNet's by name or by synset."""
-    if tuple(ours) == tuple(theirs):
+    if _composed(ours) == _composed(theirs):
         return True
     indices, others = imagenet_indices(ours), imagenet_indices(theirs)
     return indices is not None and others is not None and np.array_equal(indices, others)
@@ -72,8 +55,11 @@ def counts_by_place(classes: Sequence[str]) -> bool:
     return len(numbers) < len(classes) or numbers == list(range(len(classes)))
 
 
-def align_classes(splits: Splits, classes: Sequence[str] | None) -> Splits:
+def align_classes(splits: Splits, classes: Sequence[str] | None, num_classes: int | None = None) -> Splits:
     """The same splits, with labels that index one list of classes: `classes`; None: those of the training split.
+
+    num_classes: numbers are class indices below it. None: sparse numbers (10001, 60601) are names, unless a teacher's
+    answers index the same classes.
 
     Raises InputError for a class that is not in the list, and without `classes` for fewer than two.
     """
@@ -95,12 +81,55 @@ def align_classes(splits: Splits, classes: Sequence[str] | None) -> Splits:
             raise InputError(
                 _only(where, [str(label) if first.classes is None else first.classes[label] for label in only])
             )
-    return splits
+    if first.classes is not None:
+        return splits
+    if num_classes or first.soft is not None:
+        _check_indices(first, num_classes)
+        return splits
+    return _named_where_sparse(splits, first)
+
+
+def _check_indices(images: DatasetBase, num_classes: int | None) -> None:
+    highest = int(images.labels.max(initial=UNKNOWN))
+    if num_classes and highest >= num_classes:
+        raise InputError(
+            f"{images.source} has the label {highest:,}, but model.num_classes is {num_classes:,}; wanted at most "
+            f"{num_classes - 1:,}"
+        )
+    if not num_classes and highest >= MAX_UNNAMED:
+        raise InputError(
+            f"{images.source} has the label {highest:,} and no names; wanted classes numbered 0, 1, 2 …, or "
+            f"model.num_classes={highest + 1} in the recipe, where the data has so many classes"
+        )
+
+
+def _named_where_sparse(splits: Splits, first: DatasetBase) -> Splits:
+    """Sparse numbers become the names of classes: a model costs time and memory for each class, also without images."""
+    numbers = np.unique(first.labels[first.labels != UNKNOWN])
+    empty = int(numbers[-1]) + 1 - len(numbers)
+    if empty <= max(FEW_EMPTY, EMPTY_PER_CLASS * len(numbers)):
+        return splits
+    names = tuple(first.written.get(number, str(number)) for number in numbers.tolist())
+    note = (
+        f"the labels are {len(numbers):,} numbers from {names[0]} to {names[-1]}, so each is the name of a class; "
+        "model.num_classes in the recipe makes them class indices"
+    )
+    return {split: _by_number(images, numbers, names, (note,)) for split, images in splits.items()}
+
+
+def _by_number(
+    images: DatasetBase, numbers: NDArray[np.int64], names: tuple[str, ...], notes: tuple[str, ...] = ()
+) -> DatasetBase:
+    """Labels that are among `numbers` (K,), sorted → labels that index `names` (K)."""
+    known = images.labels != UNKNOWN
+    labels = np.where(known, np.searchsorted(numbers, images.labels), UNKNOWN)
+    return replace(images, classes=names, labels=labels, notes=images.notes + notes)
 
 
 def _renumbered(images: DatasetBase, classes: Sequence[str], where: str) -> DatasetBase:
     if images.classes is None and not counts_by_place(classes):  # the number is a name here
-        images = replace(images, classes=tuple(map(str, range(int(images.labels.max(initial=-1)) + 1))))
+        numbers = np.unique(images.labels[images.labels != UNKNOWN])
+        images = _by_number(images, numbers, tuple(map(str, numbers.tolist())))
     known = images.labels != UNKNOWN
     used = np.unique(images.labels[known])
     if images.classes is None:
@@ -123,29 +152,55 @@ def _renumbered(images: DatasetBase, classes: Sequence[str], where: str) -> Data
 def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """(len(names),): the index in `classes` of each name; UNKNOWN if it occurs there not at all or more than once.
 
+    Names are compared in Unicode's composed form (NFC): macOS and some archives take "é" apart into "e" and an accent.
     If `classes` are ImageNet's and all names are numbers, they are class indices, as the folders of ImageNet-V2 are.
     """
-    if tuple(names) == tuple(classes):
+    names, classes = _composed(names), _composed(classes)
+    if names == classes:
         return np.arange(len(names), dtype=np.int64)
     ours, theirs = imagenet_indices(names), imagenet_indices(classes)
     if ours is not None and theirs is not None:
         return _places([str(i) for i in ours], [str(i) for i in theirs])
     if theirs is not None and all(name.isascii() and name.isdecimal() for name in names):
         return _places([str(int(name)) for name in names], [str(i) for i in theirs])
-    count = Counter(classes)
-    index = {name: i for i, name in enumerate(classes) if count[name] == 1}
+    index = _index_of(classes)
+    if not all(name in index for name in names):  # 17 and 017 are one number, and written by two programs
+        our_numbers, their_numbers = _as_numbers(names), _as_numbers(classes)
+        if our_numbers and their_numbers:
+            names, index = our_numbers, _index_of(their_numbers)
     return np.array([index.get(name, UNKNOWN) for name in names], np.int64)
+
+
+def _composed(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", name) for name in names)
+
+
+def _index_of(classes: Sequence[str]) -> dict[str, int]:
+    """Without the names that occur more than once."""
+    count = Counter(classes)
+    return {name: i for i, name in enumerate(classes) if count[name] == 1}
+
+
+def _as_numbers(names: Sequence[str]) -> list[str] | None:
+    """The names without leading zeros; None unless all of them are whole numbers."""
+    numbers = [whole_number(name) for name in names]
+    return None if None in numbers else list(map(str, numbers))
 
 
 def _check_two_classes(images: DatasetBase) -> None:
     held = np.unique(images.labels[images.labels != UNKNOWN])
     if len(held) < 2 and images.soft is None:
-        names = images.classes or [str(label) for label in range(int(held[-1]) + 1 if held.size else 0)]
-        got = f"only the class {names[held[0]]}" if held.size else "no labels"
+        only = [str(label) if images.classes is None else images.classes[label] for label in held.tolist()]
+        got = f"only the class {only[0]}" if only else "no labels"
         raise InputError(f"{images.source} has {got}; wanted at least two classes to tell apart")
 
 
 def _only(where: str, names: list[str], *, among: Sequence[str] = ()) -> str:
     count = "the class" if len(names) == 1 else f"{len(names):,} classes"
     wanted = f"the {len(among):,} classes wanted ({abbreviate(list(among))})" if among else "the other split's classes"
-    return f"{where} {count} {abbreviate(names)}, not among {wanted}; wanted the same ones, with the same spelling"
+    alike = {name.strip().casefold(): name for name in among}
+    near = next(((name, alike[name.strip().casefold()]) for name in names if name.strip().casefold() in alike), None)
+    hint = f": {near[0]!r} and {near[1]!r} differ by capital letters or spaces" if near else ""
+    return (
+        f"{where} {count} {abbreviate(names)}, not among {wanted}; wanted the same ones, with the same spelling{hint}"
+    )

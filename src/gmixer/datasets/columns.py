@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gmixer.datasets.class_index import checked, numbered
+from gmixer.datasets.image_files import found_at, read_named
+from gmixer.datasets.label_values import Labels, numbered
 from gmixer.datasets.labeled_images import UNKNOWN, SoftLabels
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Reading
-from gmixer.sources.entry import read, too_many_bytes
-from gmixer.sources.local import LocalFile
+from gmixer.sources.entry import too_many_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face's {bytes, path}
 PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
-SPLIT = ("split",)
+SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase")
+MAX_PADDING = 1_000  # times the answers stored: every row takes the memory of the longest. Guessed
 TEACHER = ("teacher_index", "teacher_probability")
 
 
@@ -39,32 +39,31 @@ def label_column(columns: Sequence[str], source: str) -> str:
     return column
 
 
-def labels_in(
-    column: pa.ChunkedArray, names: Sequence[str] | None, source: str
-) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
-    """(n,) labels and their classes. names: the classes for whole numbers, if the table holds their names.
+def labels_in(column: pa.ChunkedArray, names: Sequence[str] | None, source: str) -> Labels:
+    """names: the classes that whole numbers index, if the table holds their names.
 
-    Raises InputError for labels that are neither whole numbers nor texts, and for a number without a name.
+    Raises InputError as `numbered` does, and for a number without a name.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return numbered(column.to_pylist(), source)
-    try:  # also floats: pandas makes them from whole numbers if some rows have none
-        if pa.types.is_floating(column.type):
-            column = pc.if_else(pc.is_nan(column), None, column)
-        column = column.cast(pa.int64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise InputError(f"{source} has labels of the type {column.type}; wanted whole numbers or names") from None
-    labels = checked(pc.fill_null(column, UNKNOWN).to_numpy(), source)
-    if names is not None and labels.size and labels.max() >= len(names):
+        column = column.cast(column.type.value_type)  # a categorical may hold categories that no row has
+    try:
+        encoded = pc.dictionary_encode(column).combine_chunks()  # the meaning of a value is found once, not by row
+    except pa.ArrowNotImplementedError:
+        labels = numbered(column.to_pylist(), source)
+    else:
+        distinct = numbered([*encoded.dictionary.to_pylist(), None], source)
+        place = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+        labels = replace(distinct, index=distinct.index[place])
+    if names is None or labels.classes is not None:
+        return labels
+    if labels.index.max(initial=UNKNOWN) >= len(names):
         raise InputError(
-            f"{source} has the label {labels.max()}, but names for {len(names)} classes; wanted a name for each"
+            f"{source} has the label {labels.index.max()}, but names for {len(names)} classes; wanted a name for each"
         )
-    return labels, tuple(names) if names is not None else None
+    return Labels(labels.index, tuple(names))
 
 
 def bytes_of(value: Any, *, name: str, folder: str, reading: Reading) -> bytes:
@@ -78,7 +77,7 @@ def bytes_of(value: Any, *, name: str, folder: str, reading: Reading) -> bytes:
     elif isinstance(value, str):
         value, path = None, value
     if value is None and path:
-        return read(LocalFile(os.path.join(folder, path)), reading.limits, source=name)
+        return read_named(found_at(path, folder) or path, folder, source=name, reading=reading)
     if value is None:
         raise ImageError("empty", "has no image in its row", name)
     if len(value) > reading.limits.max_bytes:
@@ -108,6 +107,12 @@ def soft_labels(table: pa.Table, source: str) -> SoftLabels | None:
         raise InputError(
             f"{source}: row {row} has {counts[row]} in teacher_index and {others[row]} in teacher_probability; "
             "wanted equal numbers"
+        )
+    if len(counts) * int(counts.max(initial=0)) > MAX_PADDING * (int(counts.sum()) + len(counts)):
+        row = int(counts.argmax())
+        raise InputError(
+            f"{source}: row {row} has {counts[row]:,} in teacher_index, and the mean row {counts.mean():.3g}; wanted "
+            "about as many in each row"
         )
     filled = np.arange(counts.max(initial=0))[None, :] < counts[:, None]
     soft = SoftLabels(np.full(filled.shape, -1, np.int32), np.zeros(filled.shape, np.float32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from gmixer.options import DEFAULT_READING, Reading
 class DatasetBase(ABC):
     """`LabeledImages` of one format: the fields are those of the protocol.
 
+    written: how the data writes numbers, as in label_values.Labels.
     reading: its limits hold for the files that are read; opening.py sets it.
     """
 
@@ -26,6 +27,7 @@ class DatasetBase(ABC):
     labels: NDArray[np.int64]
     soft: SoftLabels | None = None
     notes: tuple[str, ...] = ()
+    written: Mapping[int, str] = field(default_factory=dict)
     reading: Reading = DEFAULT_READING
 
     def __len__(self) -> int:

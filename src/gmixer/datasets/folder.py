@@ -3,80 +3,78 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gmixer.datasets.dataset_base import Splits
+from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files
-from gmixer.datasets.splits import abbreviate, split_word, splits_of
+from gmixer.datasets.metadata import open_metadata
+from gmixer.datasets.split_folders import LAYOUT, check_are_classes, find_splits, folders_in, unwrapped
+from gmixer.datasets.splits import abbreviate
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
-from gmixer.sources.local import reason_of
-
-LAYOUT = "a folder for each class, with the name of the class and its images inside"
 
 
-def open_folder(source: str) -> Splits:
-    """The classes are the names of the folders, in sorted order. Raises InputError if no folder holds images.
+def open_folder(source: str, val_folder: str | None = None) -> Splits:
+    """The classes are the names of the folders, in sorted order, or the labels of a metadata file (metadata.py).
 
+    val_folder: the folder inside that is held out; None: the names of the folders tell.
     Every file that starts like an image counts, under any name. Other files, hidden files and folders without an
-    image do not count; the notes say how many there are.
+    image do not count; the notes say how many there are. Raises InputError if no folder holds images.
     """
-    folders = folders_in(source)
-    if not _are_splits(folders):
-        return {"whole": _classes_in(source, source)}
-    named_so = [folder for folder in folders if split_word(folder)]
-    splits, notes = splits_of({folder: split_word(folder) for folder in named_so}, source)
+    splits = find_splits(source, val_folder)
+    if not splits.of:
+        return open_metadata(splits.root, source) or {"whole": _classes_in(splits.root, source)}
     opened = {}
-    for split, names in splits.items():
-        if len(names) > 1:
-            raise InputError(f"{source} holds {' and '.join(names)}, which are the same split; wanted one of them")
-        opened[split] = _classes_in(os.path.join(source, names[0]), source, notes)
-    others = [folder for folder in folders if not split_word(folder)]
-    if others:
-        raise InputError(
-            f"{source} holds {abbreviate(others)} beside {abbreviate(named_so)}; wanted either classes or splits: move "
-            "the others out of the folder"
-        )
+    for split, names in splits.of.items():
+        images = _split_in(splits.root, names, source)
+        opened[split] = images.take(np.arange(len(images)), splits.notes)
     return opened
 
 
-def folders_in(folder: str) -> list[str]:
-    """Names of the folders in it and of links to folders, sorted, without hidden ones. Raises InputError."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {reason_of(error)}; wanted {LAYOUT}") from None
+def _split_in(root: str, names: Sequence[str], source: str) -> DatasetBase:
+    """The images of one split. names: its folders; several, if the user named the folder to measure on."""
+    if len(names) > 1:
+        return _classes_in(root, source, names, in_split=True)
+    folder = unwrapped(os.path.join(root, names[0]))
+    if labelled := open_metadata(folder, source):
+        if len(labelled) > 1:
+            raise InputError(f"the metadata file in {folder} names train and val; wanted the images of one split in it")
+        return next(iter(labelled.values()))
+    return _classes_in(folder, source, in_split=True)
 
 
-def _are_splits(folders: list[str]) -> bool:
-    """Whether they are train and val, and not classes of which one happens to have such a name."""
-    words = {split_word(folder) for folder in folders}
-    return words != {None} and (None not in words or {"train"} < words - {None}) and bool(words)
-
-
-def _classes_in(root: str, source: str, notes: tuple[str, ...] = ()) -> Files:
+def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_split: bool = False) -> Files:
+    """parts: the folders inside root that hold the class folders; "" is root itself."""
     relative_paths: list[str] = []
     of_class: list[str] = []
     others: list[str] = []
     empty: list[str] = []
-    for folder in folders_in(root):
+    folders_by_class: dict[str, list[str]] = {}
+    for folder, name in _class_folders(root, parts):
         before = len(relative_paths)
+        images_in: dict[str, int] = {}
         for entry in list_files(os.path.join(root, folder)):
             if isinstance(entry, ImageError):
                 raise InputError(f"{entry}; wanted to read all of {source}: give this user the permission")
             relative_path = os.path.relpath(entry.key, root)
             if may_be_image(entry):
                 relative_paths.append(relative_path)
-                of_class.append(folder)
+                of_class.append(name)
+                top, slash, _ = relative_path[len(folder) + 1 :].partition("/")
+                top = top if slash else ""
+                images_in[top] = images_in.get(top, 0) + 1
             else:
                 others.append(relative_path)
         if len(relative_paths) == before:
             empty.append(folder)
-    with os.scandir(root) as entries:
-        loose = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+        elif 2 * images_in.pop("", 0) < len(relative_paths) - before:
+            folders_by_class[folder] = list(images_in)
+    check_are_classes(root, folders_by_class, in_split=in_split)
+    loose = [os.path.join(part, name) for part in parts for name in _loose_in(os.path.join(root, part))]
     if not relative_paths:
         raise InputError(f"{root} holds no images in folders; wanted {LAYOUT}")
     classes, labels = np.unique(np.array(of_class), return_inverse=True)
@@ -84,10 +82,22 @@ def _classes_in(root: str, source: str, notes: tuple[str, ...] = ()) -> Files:
         source=source,
         classes=tuple(classes.tolist()),
         labels=labels.astype(np.int64),
-        notes=notes + _left_out(others, empty, loose, root),
+        notes=_left_out(others, empty, loose, root),
         root=root,
         relative_paths=relative_paths,
     )
+
+
+def _class_folders(root: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each class folder, from root, and the name of its class, composed (NFC): systems write "é" in several ways."""
+    for part in parts:
+        for name in folders_in(os.path.join(root, part)):
+            yield os.path.join(part, name), unicodedata.normalize("NFC", name)
+
+
+def _loose_in(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
 
 
 def _left_out(others: list[str], empty: list[str], loose: list[str], root: str) -> tuple[str, ...]:

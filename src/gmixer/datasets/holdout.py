@@ -5,6 +5,7 @@ The side of an image depends on its name alone. So adding images moves no other 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -41,6 +42,6 @@ def drawn(keys: Sequence[str], labels: NDArray[np.int64], val_fraction: float) -
 
 
 def _lot(key: str) -> float:
-    """A number in [0, 1] that depends on the name alone."""
-    digest = blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    """A number in [0, 1] that depends on the name alone: in Unicode's composed form, as another system may write it."""
+    digest = blake2b(unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

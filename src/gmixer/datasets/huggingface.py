@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
-from gmixer.datasets.splits import split_word, splits_of
-from gmixer.errors import InputError, require
+from gmixer.datasets.splits import named_splits, splits_of
+from gmixer.errors import InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +38,11 @@ def open_name(name: str, source: str) -> Splits:
 def open_saved(folder: str) -> Splits:
     """A folder written by `save_to_disk`, with one split or several. Raises InputError, MissingExtraError."""
     library = _library()
+    path = os.path.join(os.getcwd(), folder)  # the library takes ~/a for a folder of the home
+    if "::" in path:
+        raise InputError(f"{path} has :: in its name, which `datasets` reads as its own syntax; wanted another name")
     try:
-        loaded = library.load_from_disk(folder)
+        loaded = library.load_from_disk(path)
     except Exception as error:
         raise InputError(f"{folder}: {_message_of(error)}; wanted a complete folder written by save_to_disk") from error
     return _splits(loaded, folder)
@@ -73,10 +77,9 @@ class HubRows(DatasetBase):
 
 def _splits(loaded: Any, source: str) -> Splits:
     splits = dict(loaded) if isinstance(loaded, Mapping) else {str(loaded.split or "data"): loaded}
-    words = {split: split_word(split) for split in splits}
     if len(splits) == 1:
         return {"whole": _opened(*splits.popitem(), source, ())}
-    known = {split: word for split, word in words.items() if word}
+    known = named_splits(splits)
     if not known:
         raise InputError(f"{source} has the splits {', '.join(splits)}; wanted train and validation")
     found, notes = splits_of(known, source)
@@ -105,12 +108,13 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
     table = data.select_columns([label, *columns.teacher_columns(list(features))]).with_format("arrow")[:]
     if not table.num_rows:
         raise InputError(f"{source} has no rows in its split {split}; wanted an image in each")
-    labels, classes = columns.labels_in(table[label], names, source)
+    labels = columns.labels_in(table[label], names, source)
     only = data.select_columns([image])
     return HubRows(
         source=source,
-        classes=classes,
-        labels=labels,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
         soft=columns.soft_labels(table, source),
         notes=notes,
         data=only,
@@ -135,4 +139,4 @@ def _library() -> Any:
 
 
 def _message_of(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return words_of(error, "the library datasets cannot read it")

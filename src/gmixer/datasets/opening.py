@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from gmixer.datasets.class_index import align_classes
-from gmixer.datasets.dataset_base import DatasetBase, Splits
-from gmixer.datasets.folder import LAYOUT, folders_in, open_folder
+from gmixer.datasets.dataset_base import DatasetBase, SplitName, Splits
+from gmixer.datasets.folder import open_folder
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
-from gmixer.datasets.splits import abbreviate
+from gmixer.datasets.patterns import expanded
+from gmixer.datasets.run_data import RunData
+from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in, metadata_in
+from gmixer.datasets.splits import abbreviate, named_splits
 from gmixer.errors import ImageError, InputError
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.entry import read_head
 from gmixer.sources.local import LocalFile
 from gmixer.sources.sniff import archive_format, is_image
+from gmixer.sources.text_file import is_text
 
 HUB_MARK = "hf:"
-MAX_PATTERN = 1_000_000  # files that one pattern may name
 FORMS = "a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:organization/name"
 
 Source = str | os.PathLike[str]
@@ -47,6 +47,8 @@ def open_images(
     split: Literal["train", "val"] | None = None,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
+    num_classes: int | None = None,
+    val_folder: str | None = None,
 ) -> LabeledImages:
     """The images of a folder, a table, tars or a data set on the Hub: docs/datasets.md shows each layout.
 
@@ -55,6 +57,8 @@ def open_images(
         None: all images of data without splits.
     classes: the classes that the labels index, such as a model's: matched by name, ImageNet's also by synset. Numbers
         are taken as they are. None: the names in the data, sorted.
+    num_classes: without `classes`, numbers are class indices below it. None: sparse numbers are names.
+    val_folder: the name of the folder in the source that is the val split; None: the names of the folders tell.
 
     Raises InputError if the source has no such format; if it has splits and `split` is None; for a class that is not in
     `classes`, or only in the val split; for a single class. Raises MissingExtraError. An image that cannot be read
@@ -62,7 +66,7 @@ def open_images(
     """
     if split not in ("train", "val", None):
         raise InputError(f"split is {split!r}; wanted 'train', 'val' or None")
-    splits = _splits(source, reading, classes)
+    splits = align_classes(_splits(source, reading, val_folder), classes, num_classes)
     if split is None:
         if len(splits) > 1:
             raise InputError(f"{os.fspath(source)} holds a train and a val split; wanted one: pass split='val'")
@@ -78,17 +82,34 @@ def open_split(
     *,
     val_fraction: float = 0.2,
     classes: Sequence[str] | None = None,
+    num_classes: int | None = None,
+    val_folder: str | None = None,
 ) -> Split:
     """Both splits, for a training run. Arguments and errors as in open_images; the source is opened only once."""
-    return _split(_splits(source, reading, classes), val_fraction)
+    return _split(align_classes(_splits(source, reading, val_folder), classes, num_classes), val_fraction)
 
 
 def open_held_out(
-    source: Source, reading: Reading = DEFAULT_READING, *, classes: Sequence[str] | None = None
+    source: Source,
+    reading: Reading = DEFAULT_READING,
+    *,
+    classes: Sequence[str] | None = None,
+    val_folder: str | None = None,
+    run: RunData | None = None,
 ) -> LabeledImages:
-    """The images to measure a model on: the val split if the data has one, otherwise all. See open_images."""
-    splits = _splits(source, reading, classes)
-    return _prepared(splits.get("val") or next(iter(splits.values())))
+    """The images to measure a model on: the val split if the data has one, otherwise all. See open_images.
+
+    run: the data that the model learned from. If this is the very data, only the images that the run held out count.
+    Raises InputError if the model learned from all of the images.
+    """
+    splits = _splits(source, reading, val_folder)
+    split: SplitName = "val" if "val" in splits else next(iter(splits))
+    images = align_classes(splits, classes)[split]
+    held_out = run.held_out(splits[split]) if run is not None else None
+    if held_out is not None:
+        note = f"measured: the {len(held_out):,} images of {len(images):,} that the model's training run held out"
+        images = images.take(held_out, (note,))
+    return _prepared(images)
 
 
 def _split(splits: Splits, val_fraction: float) -> Split:
@@ -112,47 +133,86 @@ def _prepared(images: DatasetBase) -> DatasetBase:
     return images
 
 
-def _splits(source: Source, reading: Reading, classes: Sequence[str] | None) -> Splits:
-    opened = _opener(os.fspath(source))()
-    return align_classes({name: replace(images, reading=reading) for name, images in opened.items()}, classes)
+def _splits(source: Source, reading: Reading, val_folder: str | None) -> Splits:
+    opened = _opener(os.fspath(source), val_folder)()
+    return {name: replace(images, reading=reading) for name, images in opened.items()}
 
 
-def _opener(source: str) -> Callable[[], Splits]:
-    if source.startswith(HUB_MARK):
+def _opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
+    is_on_hub = source.startswith(HUB_MARK) and not os.path.lexists(source.partition(os.sep)[0])
+    if os.path.isdir(source) and not is_on_hub:
+        return _folder_opener(source, val_folder)
+    if val_folder is not None:
+        raise InputError(
+            f"{source} is no folder, so no folder {val_folder} can be held out; wanted it without --val-folder"
+        )
+    if is_on_hub:
         from gmixer.datasets.huggingface import open_name
 
         return partial(open_name, source.removeprefix(HUB_MARK), source)
-    if os.path.isdir(source):
-        return _folder_opener(source)
-    files = [source] if os.path.lexists(source) else expanded(source)
-    return _files_opener(files, source)
+    return _files_opener(_files_at(source), source)
 
 
-def _folder_opener(source: str) -> Callable[[], Splits]:
-    if os.path.exists(os.path.join(source, "state.json")) or os.path.exists(os.path.join(source, "dataset_dict.json")):
+def _files_at(source: str) -> list[str]:
+    """The files of a path or a pattern. Raises InputError if there is none, or one is missing."""
+    paths = [source] if os.path.lexists(source) else expanded(source)
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
+    files = [path for path in paths if not os.path.isdir(path)]
+    if not files:
+        got = f"matches the folder {paths[0]}, but no file" if paths else "no such file or folder"
+        raise InputError(f"{source}: {got}; wanted {FORMS}")
+    return files
+
+
+def _folder_opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
+    is_saved = any(os.path.exists(os.path.join(source, name)) for name in ("state.json", "dataset_dict.json"))
+    by_kind = {} if is_saved else _packed_in(source)
+    if not by_kind and not is_saved:
+        return partial(open_folder, source, val_folder)
+    if val_folder is not None:
+        raise InputError(f"{source} holds no class folders; wanted it without --val-folder: its names tell the splits")
+    if is_saved:
         from gmixer.datasets.huggingface import open_saved
 
         return partial(open_saved, source)
-    by_kind: dict[str, list[str]] = {}
-    for file in _files_in(source):
-        if (kind := _kind_inside(file)) is not None:
-            by_kind.setdefault(kind, []).append(file)
-    if not by_kind:
-        inner = os.path.join(source, "data")  # the place of Parquet files in a repository on the Hub
-        if folders_in(source) == ["data"] and any(_kind_inside(file) for file in _files_in(inner)):
-            return _folder_opener(inner)
-        return partial(open_folder, source)
     if len(by_kind) > 1:
         raise InputError(
             f"{source} holds Parquet files and tars; wanted one kind: name the files, as in '{source}/*.tar'"
         )
-    if folders := folders_in(source):
-        found = next(iter(by_kind))
+    (found, files), *_ = by_kind.items()
+    if any(os.path.dirname(file) == os.path.dirname(os.path.join(source, "")) for file in files) and (
+        folders := folders_in(source)
+    ):
         raise InputError(
-            f"{source} holds {len(by_kind[found])} {found} files beside the folders {abbreviate(folders)}; wanted one "
+            f"{source} holds {len(files)} {found} files beside the folders {abbreviate(folders)}; wanted one "
             f"or the other: name the files, as in '{source}/*.{found}'"
         )
-    return _files_opener(next(iter(by_kind.values())), source)
+    return _files_opener(files, source)
+
+
+def _packed_in(folder: str, *, in_split: bool = False) -> dict[Kind, list[str]]:
+    """The Parquet files and tars of a data set: in the folder; else in its only folder, such as `data` in a repository
+    on the Hub, or in folders that are called as splits: `train/0000.tar`. Empty if there are none.
+    """
+    by_kind: dict[Kind, list[str]] = {}
+    for file in _files_in(folder):
+        if os.path.basename(file) not in METADATA and (kind := _kind_inside(file)) is not None:
+            by_kind.setdefault(kind, []).append(file)
+    folders = {name: os.path.join(folder, name) for name in folders_in(folder)}
+    splits = named_splits(folders)
+    if by_kind or metadata_in(folder) or (len(folders) > 1 and (in_split or not splits)):
+        return by_kind
+    inside = {
+        name: _packed_in(path, in_split=in_split or name in splits)
+        for name, path in folders.items()
+        if not metadata_in(path)
+    }
+    if all(inside.get(name) for name in splits):  # otherwise there are class folders in the splits
+        for found in inside.values():
+            for kind, files in found.items():
+                by_kind.setdefault(kind, []).extend(files)
+    return by_kind
 
 
 def _files_opener(files: list[str], source: str) -> Callable[[], Splits]:
@@ -174,34 +234,6 @@ def _files_opener(files: list[str], source: str) -> Callable[[], Splits]:
             return partial(open_csv, files[0], source)
         case "csv":
             raise InputError(f"{source} matches {len(files)} CSV files; wanted one, if necessary with a column split")
-
-
-def expanded(source: str) -> list[str]:
-    """The files that a pattern matches, sorted. `*`, `?` and `[…]` match existing files; `{000..010}` is a series of
-    files, which must all exist. Raises InputError if there is no file.
-    """
-    files: list[str] = []
-    for pattern in _series(source):
-        matches = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
-        files += [match for match in matches if not os.path.isdir(match)]
-    if not files:
-        raise InputError(f"{source}: no such file or folder; wanted {FORMS}")
-    if missing := [file for file in files if not os.path.exists(file)]:
-        raise InputError(f"{abbreviate(missing)}: no such file or folder; wanted {FORMS}")
-    return files
-
-
-def _series(pattern: str) -> list[str]:
-    """`a-{08..10}.tar` → a-08.tar, a-09.tar, a-10.tar; several series give all combinations."""
-    pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)
-    choices: list[list[str]] = [[pieces[0]]]
-    count = 1
-    for first, last, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        count *= int(last) - int(first) + 1
-        if not 0 < count <= MAX_PATTERN:
-            raise InputError(f"{pattern} matches {count:,} files; wanted 1 to {MAX_PATTERN:,}, as in {{000..010}}")
-        choices += [[f"{i:0{len(first)}}" for i in range(int(first), int(last) + 1)], [rest]]
-    return ["".join(choice) for choice in itertools.product(*choices)]
 
 
 def _files_in(folder: str) -> list[str]:
@@ -236,6 +268,6 @@ def _kind(file: str) -> Kind:
         raise InputError(f"{file} is packed ({packed}), so no image in it can be read alone; unpack it: wanted {FORMS}")
     if is_image(head):
         raise InputError(f"{file} is one image; wanted {LAYOUT}, or another form of labelled images")
-    if not head or b"\0" in head:
+    if not head or not is_text(head):
         raise InputError(f"{file} is {'neither a table nor a tar' if head else 'empty'}; wanted {FORMS}")
     return "csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from gmixer.datasets import columns
 from gmixer.datasets.columns import bytes_of
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files, files_at
-from gmixer.datasets.splits import by_column, split_word_in, splits_of
-from gmixer.errors import ImageError, InputError, require
+from gmixer.datasets.label_values import Labels
+from gmixer.datasets.splits import by_column, splits_of, words_of_files
+from gmixer.errors import ImageError, InputError, require, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,14 +27,21 @@ MAX_HELD_BYTES = 2 * 2**30  # guessed: up to this size, unpacked, all images are
 
 
 def open_parquet(files: Sequence[str], source: str) -> Splits:
-    """files: of one data set, in order. The names train-*, val-* and so on tell the split, otherwise a column split.
+    """files: of one data set, in order. Their names, such as train-* and val-*, or their folders tell the
+    split, otherwise a column split.
 
     Raises InputError for damaged files and for columns that are missing or do not fit; MissingExtraError.
     """
-    splits, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
+    splits, notes = splits_of(words_of_files(files, source), source)
     if "whole" not in splits:
         return {split: _opened(of_split, source, notes)[0] for split, of_split in splits.items()}
-    return by_column(*_opened(files, source, ()), source)
+    return open_rows(files, source)
+
+
+def open_rows(files: Sequence[str], source: str) -> Splits:
+    """The same, whatever the names of the files are."""
+    whole, column, cells = _opened(files, source, ())
+    return by_column(whole, column, cells, source)
 
 
 class ImageColumn:
@@ -73,7 +82,8 @@ class ImageColumn:
         """Unpacks everything now, if it is kept."""
         if self.is_held:
             for group in range(len(self._groups)):
-                self._unpacked(group)
+                with suppress(OSError, ValueError):  # a damaged one costs its images, when they are read
+                    self._unpacked(group)
 
     def place(self, row: int) -> tuple[str, int]:
         """The file, and the row in it."""
@@ -140,10 +150,18 @@ class Rows(DatasetBase):
         self.column.hold()
 
 
-def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, list[Any] | None]:
-    """The rows of the files, and their column split, if there is one."""
+def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, str | None, list[Any]]:
+    """The rows of the files; a column that may tell the split and its cells, if there is one."""
+    try:
+        return _rows(files, source, notes)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # Arrow's errors are of these
+        raise InputError(f"{source} cannot be read: {_first_line(error)}; wanted complete Parquet files") from None
+
+
+def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Rows | Files, str | None, list[Any]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
     schema = schemas[files[0]]
@@ -154,14 +172,14 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         )
     label = columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
-    is_path = pa.types.is_string(schema.field(image).type) or pa.types.is_large_string(schema.field(image).type)
+    is_path = _is_text(schema.field(image).type)
     wanted = [label, *columns.teacher_columns(schema.names), *([split] if split else []), *([image] if is_path else [])]
     tables = []
     for file in files:
         if strange := [column for column in (image, *wanted) if column not in schemas[file].names]:
             raise InputError(f"{file} has no column {strange[0]}, unlike {files[0]}; wanted the same columns in all")
         try:
-            tables.append(pq.read_table(file, columns=wanted, partitioning=None))
+            tables.append(_parquet_file(file).read(columns=wanted))
         except (OSError, ValueError) as error:
             raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
     try:
@@ -170,13 +188,30 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[
         raise InputError(f"{source}: {_first_line(error)}; wanted the same columns in all files") from None
     if not table.num_rows:
         raise InputError(f"{source} has no rows; wanted an image in each")
-    labels, classes = columns.labels_in(table[label], _class_names_of(schemas, label), source)
+    labels = columns.labels_in(table[label], _class_names_of(schemas, label), source)
     soft = columns.soft_labels(table, source)
-    words = table[split].to_pylist() if split else None
+    cells = table[split].to_pylist() if split else []
     rows = np.arange(table.num_rows)
     column = ImageColumn(files, image)
-    whole = Rows(source=source, classes=classes, labels=labels, soft=soft, notes=notes, column=column, rows=rows)
-    return (_as_files(whole, table[image].to_pylist()) if is_path else whole), words
+    whole = Rows(
+        source=source,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
+        soft=soft,
+        notes=notes,
+        column=column,
+        rows=rows,
+    )
+    return (_as_files(whole, table[image].to_pylist()) if is_path else whole), split, cells
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Also for a categorical column of pandas."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _paths(files: Sequence[str], metadata: Sequence[Any], column: str) -> pa.ChunkedArray | None:
@@ -214,8 +249,7 @@ def _as_files(rows: Rows, paths: list[str | None]) -> Files:
         root=folders.pop(),
         relative_paths=paths,
         source=rows.source,
-        classes=rows.classes,
-        labels=rows.labels,
+        labels=Labels(rows.labels, rows.classes, rows.written),
         soft=rows.soft,
         notes=rows.notes,
     )
@@ -247,11 +281,12 @@ def _parquet_file(file: str, metadata: Any = None) -> Any:
     """metadata: of the file, if it was parsed before."""
     with require("reading Parquet", "train", ["pyarrow"]):
         import pyarrow.parquet as pq
+    path = os.path.join(os.getcwd(), file)  # Arrow takes a relative path such as ~/a or s3:a for another place
     try:
-        return pq.ParquetFile(file, memory_map=True, metadata=metadata)
+        return pq.ParquetFile(path, memory_map=True, metadata=metadata)
     except (OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read: {_first_line(error)}; wanted a complete Parquet file") from None
 
 
 def _first_line(error: Exception) -> str:
-    return " ".join(str(error).splitlines()[0].split())[:200] if str(error) else type(error).__name__
+    return words_of(error, "it is cut short or damaged")

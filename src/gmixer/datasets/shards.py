@@ -1,5 +1,6 @@
 """WebDataset tars: members with the same name up to its first dot are a sample, such as `a/17.jpg` and `a/17.cls`.
 
+The name ends at the last dot in a tar where only so each image has its label: `2024.05.01.jpg` and `2024.05.01.cls`.
 The headers of each tar are read once; an image is then read from its offset.
 """
 
@@ -7,21 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets.class_index import numbered
 from gmixer.datasets.dataset_base import DatasetBase, Splits
-from gmixer.datasets.splits import abbreviate, split_word_in, splits_of
+from gmixer.datasets.label_values import numbered
+from gmixer.datasets.splits import abbreviate, by_folders, splits_of, words_of_files
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.entry import MEMBER_MARK, read
 from gmixer.sources.local import FileSlice
 from gmixer.sources.sniff import is_image
+from gmixer.sources.text_file import decoded
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "avif", "tif", "tiff", "bmp", "gif", "ppm", "img", "image")
 LABELS = ("cls", "json", "txt")  # the first one in a sample counts
@@ -29,13 +31,16 @@ MAX_LABEL_BYTES = 2**20  # guessed: a json with a long caption
 
 
 def open_shards(files: Sequence[str], source: str) -> Splits:
-    """files: tars of one data set, in order. The names train-*, val-* and so on tell the split.
+    """files: tars of one data set, in order. Their names, such as train-* and val-*, or their folders tell the split;
+    otherwise the folders inside them.
 
     The label of a sample is its .cls, its .json under "label", or its .txt. Raises InputError, which names the tar, for
     a damaged tar, a link, a name that occurs twice, and labels that are neither numbers nor names.
     """
-    splits, notes = splits_of({file: split_word_in(os.path.basename(file)) for file in files}, source)
-    return {split: _opened(of_split, source, notes) for split, of_split in splits.items()}
+    splits, notes = splits_of(words_of_files(files, source), source)
+    opened = {split: _opened(of_split, source, notes) for split, of_split in splits.items()}
+    whole = opened.get("whole")
+    return opened if whole is None else by_folders(whole, whole.names, source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +70,20 @@ class Shards(DatasetBase):
 
 @dataclass(slots=True)
 class _Sample:
-    members: dict[str, Place] = field(default_factory=dict)  # by the part of the name after the first dot
+    members: dict[str, Place] = field(default_factory=dict)  # by the part of the name after the sample's name
 
     def images(self) -> list[Place]:
         """By content. If no member starts like an image, by name: reading it then gives the error."""
         real = [place for end, place in self.members.items() if end not in LABELS and is_image(place.head)]
         return real or [place for end, place in self.members.items() if end.rpartition(".")[2] in IMAGES]
+
+    @property
+    def label_end(self) -> str | None:
+        return next((end for end in LABELS if end in self.members), None)
+
+    @property
+    def is_pair(self) -> bool:
+        return self.label_end is not None and len(self.images()) == 1
 
 
 @dataclass(slots=True)
@@ -79,11 +92,20 @@ class _Index:
 
     names: list[str] = field(default_factory=list)
     places: list[tuple[int, int, int]] = field(default_factory=list)  # tar, offset, size
-    values: list[int | str | None] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
     several: list[str] = field(default_factory=list)
     without_image: list[str] = field(default_factory=list)
     without_label: list[str] = field(default_factory=list)
     strange_label: list[str] = field(default_factory=list)
+    by_last_dot: list[str] = field(default_factory=list)  # tars
+    dotted: list[str] = field(default_factory=list)  # members with a dot in a name that the first dot ended
+
+    def rule(self) -> str:
+        """Why a sample may hold too much or too little; "" if no name holds several dots."""
+        if not self.dotted:
+            return ""
+        stem = self.dotted[0].rpartition("/")[2].partition(".")[0]
+        return f"a sample's name ends at its first dot, so {self.dotted[0]} belongs to the sample {stem}"
 
     def notes(self) -> tuple[str, ...]:
         problems = {
@@ -91,8 +113,10 @@ class _Index:
             "samples hold no image and are left out": self.without_image,
             "images have no label": self.without_label,
             "images have a label that cannot be read, and count as unlabelled": self.strange_label,
+            "tars have dots in the names of samples, so these end at the last dot": self.by_last_dot,
         }
-        return tuple(f"{len(names):,} {what} ({abbreviate(names)})" for what, names in problems.items() if names)
+        notes = [f"{len(names):,} {what} ({abbreviate(names)})" for what, names in problems.items() if names]
+        return (*notes, *([self.rule()] if self.dotted else []))
 
 
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards:
@@ -100,13 +124,18 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards
     for number, file in enumerate(files):
         _add(index, number, file)
     if not index.names:
-        raise InputError(f"{source} holds no samples with an image; wanted members such as 17.jpg with 17.cls")
-    labels, classes = numbered(_as_numbers(index.values), source)
+        rule = index.rule()
+        raise InputError(
+            f"{source} holds no samples with one image{f': {rule}' if rule else ''}; wanted members such as 17.jpg "
+            "with 17.cls"
+        )
+    labels = numbered(index.values, source)
     tar, offset, size = np.array(index.places, np.int64).T
     return Shards(
         source=source,
-        classes=classes,
-        labels=labels,
+        classes=labels.classes,
+        labels=labels.index,
+        written=labels.written,
         notes=notes + index.notes(),
         tars=tuple(files),
         names=index.names,
@@ -119,7 +148,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards
 def _add(index: _Index, number: int, file: str) -> None:
     """Adds the samples of one tar, in the order of their first members; members of a sample need not be adjacent."""
     with open(file, "rb") as tar:
-        for key, sample in _samples(file).items():
+        for key, sample in _samples(index, file).items():
             name = f"{file}{MEMBER_MARK}{key}"
             images = sample.images()
             if len(images) != 1:
@@ -128,8 +157,7 @@ def _add(index: _Index, number: int, file: str) -> None:
             (image,) = images
             index.names.append(image.name)
             index.places.append((number, image.offset, image.size))
-            end = next((end for end in LABELS if end in sample.members), None)
-            value = None
+            end, value = sample.label_end, None
             if end is None:
                 index.without_label.append(name)
             else:
@@ -139,19 +167,36 @@ def _add(index: _Index, number: int, file: str) -> None:
                     data = os.pread(tar.fileno(), min(place.size, MAX_LABEL_BYTES), place.offset)
                 try:
                     value = _label(end, data)
-                except ValueError:
+                except (InputError, ValueError, RecursionError):  # json has no limit of its own for [[[[…
                     index.strange_label.append(name)
             index.values.append(value)
 
 
-def _samples(file: str) -> dict[str, _Sample]:
-    """Raises InputError if the tar is damaged, holds a link or the same name twice."""
-    samples: dict[str, _Sample] = {}
+def _samples(index: _Index, file: str) -> dict[str, _Sample]:
+    """By name. Raises InputError if the tar is damaged, holds a link or the same name twice."""
+    found: list[Place] = []
     for place in places(file):
         if isinstance(place, ImageError):
             raise InputError(f"{place}; wanted a complete tar that holds each image itself")
+        found.append(place)
+    samples = _grouped(found, str.partition, file)
+    dotted = next((place.name for place in found if place.name.rpartition("/")[2].count(".") > 1), None)
+    if dotted is None or all(sample.is_pair for sample in samples.values()):
+        return samples
+    by_last_dot = _grouped(found, str.rpartition, file)
+    if all(sample.is_pair for sample in by_last_dot.values()):
+        index.by_last_dot.append(file)
+        return by_last_dot
+    index.dotted.append(dotted)
+    return samples
+
+
+def _grouped(found: Sequence[Place], cut: Callable[[str, str], tuple[str, str, str]], file: str) -> dict[str, _Sample]:
+    """cut: str.partition or str.rpartition."""
+    samples: dict[str, _Sample] = {}
+    for place in found:
         folder, slash, base = place.name.rpartition("/")
-        stem, _, end = base.partition(".")
+        stem, _, end = cut(base, ".")
         members = samples.setdefault(f"{folder}{slash}{stem}", _Sample()).members
         if end.lower() in members:
             raise InputError(f"{file} holds {place.name} twice; wanted each name once")
@@ -159,21 +204,13 @@ def _samples(file: str) -> dict[str, _Sample]:
     return samples
 
 
-def _label(end: str, data: bytes) -> int | str | None:
-    """None for an empty label. Raises ValueError for a value that is no label."""
-    text = data.decode("utf-8").strip()
+def _label(end: str, data: bytes) -> object:
+    """What `label_values.numbered` takes. Raises InputError or ValueError for a value that is no label."""
+    text = decoded(data, end)
     if end != "json":
-        return text or None
+        return text
     value = json.loads(text)
     label = value.get("label") if isinstance(value, dict) else value
-    if label is not None and (isinstance(label, bool) or not isinstance(label, int | str)):
+    if isinstance(label, list | dict):
         raise ValueError(label)
     return label
-
-
-def _as_numbers(values: list[int | str | None]) -> list[int | str | None]:
-    """The values as numbers, if all texts are whole numbers; otherwise unchanged."""
-    try:
-        return [int(value) if isinstance(value, str) else value for value in values]
-    except ValueError:
-        return values

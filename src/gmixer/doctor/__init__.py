@@ -1,7 +1,7 @@
 """Checks whether gmixer works on this machine. Each check has one subject, and names a remedy if it fails.
 
     finding.py         Finding: the answer of a check
-    install.py         gmixer, its packages, Pillow's codecs, PyTorch
+    install.py         gmixer, its packages, Pillow's codecs, the extras
     native_core.py     the native core: whether it loads, and whether every instruction set computes correctly
     reference.py       the network in numpy, float64: the reference for the core
     embedded.py        the embedded model against its golden answer (golden.json, made by tools/make_golden.py)
@@ -42,6 +42,7 @@ CHECKS: dict[str, Check] = {
     "gmixer": imported_check("install", "gmixer"),
     "packages": imported_check("install", "packages"),
     "codecs": imported_check("install", "codecs"),
+    "more formats": imported_check("install", "more_formats"),
     "PyTorch": imported_check("install", "pytorch"),
     "native core": imported_check("native_core", "native_core"),
     "instruction sets": imported_check("native_core", "instruction_sets"),

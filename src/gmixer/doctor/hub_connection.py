@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gmixer.doctor.finding import Outcome, ok, warning
+from gmixer.errors import words_of
 
 TIMEOUT_S = 3.0  # to connect, and again to answer
 
@@ -48,7 +49,7 @@ def hub() -> Outcome:
             )
         return warning(fact, "try again in a few minutes; models on this machine work meanwhile")
     except Exception as error:  # of the library, its HTTP client or the resolver; the user's remedy is the same
-        words = " ".join(str(error).split()) or type(error).__name__
+        words = words_of(error, "it gives no reason")
         return warning(
             f"{endpoint} cannot be reached: {words}",
             "check the connection, the proxy (HTTPS_PROXY) and HF_ENDPOINT; models on this machine work without it",

@@ -1,4 +1,4 @@
-"""The installation: gmixer itself, the packages it needs, Pillow's codecs, and PyTorch if it is installed."""
+"""The installation: gmixer itself, the packages it needs, Pillow's codecs, and the extras if they are installed."""
 
 from __future__ import annotations
 
@@ -73,6 +73,28 @@ def codecs() -> Outcome:
     fact = f"Pillow cannot read {', '.join(CODECS[name] for name in lacking)}; it reads {shown or 'no other format'}"
     remedy = "install Pillow's own wheel, which has them all: pip install --force-reinstall --only-binary :all: pillow"
     return failed(fact, remedy) if COMMON_CODECS & set(lacking) else warning(fact, remedy)
+
+
+def more_formats() -> Outcome:
+    """The extras `heif` and `jxl`: installed, too old, or not needed. Their packages are not imported."""
+    from gmixer.images.extras import EXTRAS
+
+    facts, missing, old = [], [], {}
+    for extra in EXTRAS.values():
+        try:
+            version = metadata.version(extra.package)
+        except metadata.PackageNotFoundError:
+            facts.append(f"{extra.format_name} needs {extra.package}, which {NOT_INSTALLED}")
+            missing.append(extra.name)
+            continue
+        facts.append(f"{extra.format_name} ({extra.package} {version})")
+        for need in _requirements(extra.name):
+            if need.name == extra.package and not _meets(version, str(need.specifier)):
+                old[extra.name] = f"{need.name} {need.specifier}"
+    shown = "; ".join(facts)
+    if old:
+        return warning(f"{shown}; wanted {', '.join(old.values())}", f"pip install --upgrade 'gmixer[{','.join(old)}]'")
+    return ok(shown, f"to read them: pip install 'gmixer[{','.join(missing)}]'") if missing else ok(shown)
 
 
 def pytorch() -> Outcome:

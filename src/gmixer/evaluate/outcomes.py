@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,14 @@ class Outcomes:
         return cls(image=none, label=none, best=best, probability=share, label_probability=share, rank=none)
 
 
+class Scored(NamedTuple):
+    """The outcomes of images; the errors of the images that could not be read; the notes of others: name → note."""
+
+    outcomes: Outcomes
+    unreadable: list[ImageError]
+    notes: dict[str, str]
+
+
 def score_images(
     runtime: Runtime,
     images: LabeledImages,
@@ -71,8 +80,8 @@ def score_images(
     correct: Sequence[Sequence[int]] | None = None,
     allowed: NDArray[np.int64] | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> tuple[Outcomes, list[ImageError]]:
-    """The outcomes of the images of these numbers, and the errors of the images that could not be read.
+) -> Scored:
+    """The outcomes of the images of these numbers.
 
     correct: the correct classes of every image; one or more for each number given. None: the images' labels.
     allowed: the classes that an answer may be, such as the 200 of ImageNet-R; None: all. Others have probability 0.
@@ -80,29 +89,31 @@ def score_images(
     """
     parts: list[Outcomes] = []
     unreadable: list[ImageError] = []
+    notes: dict[str, str] = {}
     done = 0
     with closing(prepare_numbered(images, numbers, preprocess, size=runtime.batch_hint)) as batches:
         for batch in batches:
-            tensors = {int(numbers[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
+            inputs = {int(numbers[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
             unreadable += [x for x in batch if isinstance(x, ImageError)]
-            if tensors:
-                logits_BK = run(runtime, list(tensors.values())).logits
+            notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
+            if inputs:
+                logits_BK = run(runtime, [x.x_CSS for x in inputs.values()]).logits
                 if allowed is not None:
                     allowed_BK = np.full_like(logits_BK, -np.inf)
                     allowed_BK[:, allowed] = logits_BK[:, allowed]
                     logits_BK = allowed_BK
-                correct_B = [correct[i] if correct else [int(images.labels[i])] for i in tensors]
-                parts.append(score_batch(list(tensors), logits_BK, correct_B))
+                correct_B = [correct[i] if correct else [int(images.labels[i])] for i in inputs]
+                parts.append(score_batch(list(inputs), logits_BK, correct_B))
             done += len(batch)
             on_progress(done)
-    return Outcomes.joined(parts) if parts else Outcomes.empty(), unreadable
+    return Scored(Outcomes.joined(parts) if parts else Outcomes.empty(), unreadable, notes)
 
 
 def prepare_numbered(
     images: LabeledImages, numbers: NDArray[np.int64], preprocess: Preprocess, *, size: int
 ) -> Generator[list[Prepared], None, None]:
     """Batches of the images of these numbers, as Preparer.batches gives them: read and decoded ahead of time."""
-    prepare = Preparer[int](lambda i: preprocess(images.read(i), name=images.name(i)))
+    prepare = Preparer[int](lambda i: preprocess.with_note(images.read(i), name=images.name(i)))
     return prepare.batches(map(int, numbers), size=size)
 
 

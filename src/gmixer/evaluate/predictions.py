@@ -20,6 +20,7 @@ COLUMNS: dict[str, Any] = {
     "right": bool,
     "top5": list[int],  # class indices
     "error": str,
+    "note": str,
 }
 BATCH = 65_536  # rows in memory at a time: one row group of a Parquet file
 
@@ -32,12 +33,14 @@ def write_predictions(validated: Validated, path: Path) -> None:
 
 
 def rows(validated: Validated) -> Iterator[dict[str, Any]]:
-    """By COLUMNS. An image that could not be read has only a path and an error."""
+    """By COLUMNS. An image that could not be read has only a path and an error. Only an image with a note has it."""
     outcomes, names = validated.outcomes, [label.name for label in validated.labels]
     for n, i in enumerate(outcomes.image.tolist()):
         label, predicted = int(outcomes.label[n]), int(outcomes.predicted[n])
+        name = validated.images.name(i)
+        note = validated.notes.get(name)
         yield {
-            "path": validated.images.name(i),
+            "path": name,
             "label": label,
             "label_name": names[label],
             "predicted": predicted,
@@ -46,6 +49,7 @@ def rows(validated: Validated) -> Iterator[dict[str, Any]]:
             "right": bool(outcomes.rank[n] == 0),
             "top5": outcomes.best[n].tolist(),
             "error": None,
-        }
+        } | ({"note": note} if note else {})
     for error in validated.unreadable:
-        yield dict.fromkeys(COLUMNS) | {"path": error.source, "error": error.reason}
+        empty = {column: None for column in COLUMNS if column != "note"}
+        yield empty | {"path": error.source, "error": error.reason}

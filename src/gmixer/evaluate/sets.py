@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.datasets import UNKNOWN, LabeledImages, open_held_out
+from gmixer.datasets import UNKNOWN, LabeledImages, RunData, open_held_out
 from gmixer.errors import InputError
 from gmixer.evaluate.published import SetName
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.labels.imagenet import Label, imagenet_1k
 from gmixer.options import DEFAULT_READING, Reading
+from gmixer.sources.text_file import read_text
 
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})")
 
@@ -44,6 +45,8 @@ def open_set(
     *,
     real_labels: str | os.PathLike[str] | None = None,
     reading: Reading = DEFAULT_READING,
+    val_folder: str | None = None,
+    run: RunData | None = None,
 ) -> TestSet:
     """The val split of the data, or all images of data without splits. labels: the model's classes.
 
@@ -53,9 +56,9 @@ def open_set(
         real.json of "Are we done with ImageNet?" (arXiv 2006.07159). It lists the correct classes of each validation
         image; an image without a correct class does not count.
 
-    reading: how image files are read.
+    reading: how image files are read. val_folder, run: see open_held_out.
 
-    Raises InputError if data and classes do not fit.
+    Raises InputError if data and classes do not fit, and if the model learned from all of the images.
     """
     if (of == "real") != (real_labels is not None):
         raise InputError('the set "real" and real_labels, the file real.json, go together')
@@ -63,7 +66,8 @@ def open_set(
         raise InputError(
             f"the set {of!r} is about ImageNet-1k's classes; the model has others: leave the set's name out"
         )
-    images = open_held_out(source, reading, classes=[label.synset or label.name for label in labels])
+    classes = [label.synset or label.name for label in labels]
+    images = open_held_out(source, reading, classes=classes, val_folder=val_folder, run=run)
     if of == "real":
         assert real_labels is not None
         correct = _real(images, Path(real_labels), len(labels))
@@ -90,9 +94,9 @@ def _allowed(labels_N: NDArray[np.int64], of: SetName, source: str) -> NDArray[n
 def _real(images: LabeledImages, path: Path, num_classes: int) -> list[list[int]]:
     """The correct classes of each image, by the number in its name."""
     try:
-        by_number = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as real.json: {error}") from error
+        by_number = json.loads(read_text(str(path)))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is no JSON from line {error.lineno} on; wanted the file real.json") from None
     fits = isinstance(by_number, list) and all(
         isinstance(row, list) and all(isinstance(c, int) and 0 <= c < num_classes for c in row) for row in by_number
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from gmixer.datasets import LabeledImages
+from gmixer.datasets import LabeledImages, run_of
 from gmixer.errors import ImageError
 from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
 from gmixer.evaluate.outcomes import Outcomes, score_images
@@ -22,7 +22,7 @@ from gmixer.predictor import Predictor
 class Validated:
     """pipeline: how the images were read and the network was run, in words. uncounted: images without a label.
 
-    calibration_error: 0…1, see metrics.calibration.
+    notes: of single images, name → note. calibration_error: 0…1, see metrics.calibration.
     """
 
     model: str
@@ -33,6 +33,7 @@ class Validated:
     labels: Sequence[Label]
     outcomes: Outcomes
     unreadable: Sequence[ImageError]
+    notes: Mapping[str, str]
     uncounted: int
     top1: Share
     top5: Share
@@ -64,6 +65,7 @@ class Validated:
             "unlabelled": self.uncounted,
             "notes": list(self.images.notes),
             "unreadable": [{"path": e.source, "kind": e.kind, "message": e.reason} for e in self.unreadable],
+            "image_notes": [{"path": name, "note": note} for name, note in self.notes.items()],
             "published": [
                 {"what": c.what, "expected": c.expected, "difference": c.difference, "inside_interval": c.inside}
                 for c in self.compared()
@@ -101,16 +103,29 @@ def validate(
     of: SetName | None = None,
     *,
     real_labels: str | os.PathLike[str] | None = None,
+    val_folder: str | None = None,
+    all_images: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Validated:
     """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
 
+    val_folder: see open_images.
+    all_images: of the very data that the model was trained on, measure all images, not only the held-out ones.
     on_progress: called with how many images are done, and with their total number.
-    Raises InputError if data and model do not fit. Images that cannot be read are listed, and do not count.
+    Raises InputError if data and model do not fit, or the model learned from all of the images. Images that cannot be
+    read are listed, and do not count.
     """
     predictor.require_classes()
-    test = open_set(source, predictor.labels, of, real_labels=real_labels, reading=predictor.preprocess.reading)
-    outcomes, unreadable = score_images(
+    test = open_set(
+        source,
+        predictor.labels,
+        of,
+        real_labels=real_labels,
+        reading=predictor.preprocess.reading,
+        val_folder=val_folder,
+        run=None if all_images else run_of(predictor.checkpoint.path),
+    )
+    outcomes, unreadable, notes = score_images(
         predictor.runtime,
         test.images,
         test.numbers,
@@ -129,6 +144,7 @@ def validate(
         labels=predictor.labels,
         outcomes=outcomes,
         unreadable=unreadable,
+        notes=notes,
         uncounted=len(test.images) - len(test.numbers),
         top1=top(outcomes, 1),
         top5=top(outcomes, 5),
@@ -143,10 +159,11 @@ def validate(
 def _pipeline(predictor: Predictor) -> str:
     data, reading = predictor.data, predictor.preprocess.reading
     turned = "EXIF orientation ignored" if reading.orientation == "ignore" else "turned as EXIF says"
+    values = "" if reading.range == "full" else "; values over the range that they use"
     sides = f"{data.interpolation} to {data.resize_px} px, {data.crop_mode} crop of {data.image_px}"
     normalised = f"mean {_listed(data.mean)}, std {_listed(data.std)}"
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("gmixer", "pillow", "simplejpeg"))
-    return f"{turned}; alpha over white; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
+    return f"{turned}; alpha over white{values}; {sides}; {normalised}; {predictor.runtime!r}; {versions}"
 
 
 def _listed(numbers: Sequence[float]) -> str:

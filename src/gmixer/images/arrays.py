@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gmixer.errors import InputError
-from gmixer.images.modes import over_white
-from gmixer.images.pixels import Pixels, to_pixels
+from gmixer.images.modes import to_rgb
+from gmixer.images.opened import Opened
+from gmixer.images.pixels import NotedPixels, noted, to_pixels
 
 
-def from_array(array: NDArray[Any], *, source: str, channels: int) -> Pixels:
+def from_array(array: NDArray[Any], *, source: str, channels: int) -> NotedPixels:
     """uint8 (H, W, 3) RGB, (H, W, 4) RGBA, (H, W) or (H, W, 1) grey → Pixels of 3 channels, or of 1.
 
     RGBA is laid over white. For any other number of channels the array must be (H, W, channels). An array that is
-    already Pixels is returned itself, not copied. Raises InputError for any other type or shape.
+    already Pixels is not copied. Raises InputError for any other type or shape.
     """
     array = np.asarray(array)
     allowed = {1, 3, 4} if channels in {1, 3} else {channels}
@@ -27,11 +28,11 @@ def from_array(array: NDArray[Any], *, source: str, channels: int) -> Pixels:
         wanted = wanted if channels in {1, 3} else only_array(channels)
         raise InputError(f"{source}: got {array.dtype} {array.shape}; {wanted}{_way_out(array, allowed)}")
     if array_HWC.shape[2] == channels:
-        return np.ascontiguousarray(array_HWC)
+        return noted(np.ascontiguousarray(array_HWC), None)
     if array_HWC.shape[2] == 1:
-        return np.repeat(array_HWC, channels, axis=2)
-    image = Image.fromarray(array_HWC)
-    return to_pixels(over_white(image) if image.mode == "RGBA" else image, channels)
+        return noted(np.repeat(array_HWC, channels, axis=2), None)
+    rgb, note = to_rgb(Opened(Image.fromarray(array_HWC)), source=source)
+    return noted(to_pixels(rgb, channels), note)
 
 
 def only_array(channels: int) -> str:

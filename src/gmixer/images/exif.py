@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from struct import pack
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from gmixer.images.structure_limits import MAX_EXIF_BYTES
+from gmixer.images.pieces import tiff_first_folder, tiff_tags
 
 if TYPE_CHECKING:
     from gmixer.images.pixels import Pixels  # imports numpy, which a decoding process must not
 
+MAX_EXIF_BYTES = 2**18  # that Pillow reads: each number in it becomes a Python object
+
+PREFIX = b"Exif\0\0"  # in a JPEG's segment, and in Pillow's info["exif"]
+
 _TAG = 0x0112
+_MAX_TAGS = 1_000  # of EXIF's first folder that are searched; cameras write about twenty
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,12 +35,32 @@ _UPSIDE_DOWN, _MIRRORED, _SIDEWAYS = {3, 4, 6, 7}, {2, 3, 7, 8}, {5, 6, 7, 8}
 def orientation_of(image: Image.Image) -> int:
     """1…8 as EXIF counts them; 1, upright, if the file holds no orientation or none that can be read."""
     try:
-        if len(image.info.get("exif") or image.info.get("Raw profile type exif") or "") > 2 * MAX_EXIF_BYTES:
-            return 1  # the second one is text, two letters a byte
-        orientation = image.getexif().get(_TAG, 1)
+        exif = image.info.get("exif")
+        if isinstance(exif, bytes) and len(exif) > MAX_EXIF_BYTES:
+            image_exif = Image.Exif()
+            image_exif.load(only_orientation(exif))
+        else:
+            image_exif = image.getexif()
+        orientation = image_exif.get(_TAG, 1)
     except Exception:  # an image with damaged EXIF is still read, but not rotated
         return 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def only_orientation(exif: bytes) -> bytes:
+    """EXIF that holds the orientation of this EXIF and nothing else; b"" if it states none.
+
+    Both begin like a TIFF, without the prefix that EXIF has in a JPEG.
+    """
+    exif = exif.removeprefix(PREFIX)  # some programs write it twice
+    if exif[:4] not in {b"II*\0", b"MM\0*"}:
+        return b""
+    order = "<" if exif[:2] == b"II" else ">"
+    for tag in islice(tiff_tags(exif, tiff_first_folder(exif)), _MAX_TAGS):
+        if tag.number == _TAG and 0 < tag.byte_count() <= 4:
+            head, entry = pack(f"{order}IH", 8, 1), exif[tag.at : tag.at + 12].ljust(12, b"\0")
+            return exif[:4] + head + entry + bytes(4)
+    return b""
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -6,67 +6,69 @@
 | 1, L | black and white, grey | the same value in all three channels |
 | P | palette | the palette's colours |
 | RGBX, CMYK, YCbCr, HSV, LAB | other colour spaces | Pillow's conversion; embedded ICC profiles are not used |
-| LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white |
-| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are transparent | laid over white |
-| I;16 in any byte order | 16-bit grey | scaled, value * 255 / 65535 rounded; never clipped |
-| I;16 of a TIFF | 12 bits, or 0 as white: Pillow handles neither | scaled by 255 / 4095; inverted |
-| I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | scaled likewise |
-| I beyond that, F, others | no known range | ImageError "unsupported" |
+| LA, PA, RGBA, La, RGBa | with an alpha channel | laid over white; the colours alone if no pixel is visible |
+| any with tRNS (`info["transparency"]`) | one colour, or entries of the palette, are transparent | the same |
+| I;16 in any byte order | 16-bit grey | 0…65535 becomes 0…255, rounded; or another range, see below |
+| I;16 of a TIFF | 12 bits, or 0 as white: Pillow handles neither | 0…4095 becomes 0…255; inverted |
+| I, all values in 0…65535 | 16-bit grey as older Pillow and PPM give it | as I;16 |
+| I beyond that, F | no known range | by the range below, or ImageError "unsupported" |
+| RGB, RGBA of a file with 16 bits | Pillow's decoders keep the upper 8 bits | these, or by the range below |
+| others | not known | ImageError "unsupported" |
 
-16-bit colour does not occur here: Pillow's decoders keep the upper 8 bits. CMYK JPEGs are stored inverted, with Adobe's
+Values of more than 8 bits have the range that the file states (stated_range.py), or with use_range the one that they
+use. value_range.py scales them. CMYK JPEGs are stored inverted, with Adobe's
 marker or without, as browsers assume too; Pillow inverts them while decoding. For users: docs/images.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from gmixer.errors import ImageError
-from gmixer.images.pillow_bugs import refuse_misread
+from gmixer.images.opened import Decoded, Opened
+from gmixer.images.sixteen_bits import lower_channels, together
+from gmixer.images.transparency import HIDDEN, WITH_ALPHA, over_white
+from gmixer.images.value_range import SIXTEEN_BITS, TWELVE_BITS, Range, in_8_bits, note_on_upper_bytes
 
 STRIP_PIXELS = 2**22
 
-_BY_PILLOW = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
-_WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
-
-_PNG_SCALES = {"L;2": 85, "L;4": 17}  # Pillow's name of the stored form: the factor from a stored value to 8 bits
+_PLAIN = {"1", "L", "RGB"}
+_BY_PILLOW = _PLAIN | {"P", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
+_FLAT = 3  # of 255: nobody sees such a difference
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF's
 
 
-def fix_transparency(image: Image.Image) -> None:
-    """For an opened image that is not yet decoded: corrects the transparency that Pillow misreads.
+def to_rgb(opened: Opened, *, use_range: bool = False, source: str) -> Decoded:
+    """A decoded image in mode RGB, by the table above; the same object if it is already RGB.
 
-    Pillow compares a PNG's transparent colour, as stored, with pixels scaled to 8 bits: in 2, 4 and 16 bits it finds no
-    pixels or the wrong ones. (In 16-bit colour, every pixel with the same upper 8 bits is now transparent.) An
-    animated WebP without alpha is transparent outside its first frame, but Pillow makes this part black.
-    """
-    stored = image.tile[0].args if image.format == "PNG" and image.tile else None  # type: ignore[attr-defined]
-    match image.info.get("transparency"):
-        case int(value) if stored in _PNG_SCALES:
-            image.info["transparency"] = value * _PNG_SCALES[stored]
-        case (red, green, blue) if stored == "RGB;16B":
-            image.info["transparency"] = (red >> 8, green >> 8, blue >> 8)
-    if image.format == "WEBP" and getattr(image, "is_animated", False) and image.mode == "RGB":
-        image.rawmode = image._mode = "RGBA"  # type: ignore[attr-defined]
-
-
-def to_rgb(image: Image.Image, *, source: str) -> Image.Image:
-    """The image in mode RGB, by the table above; the same object if it is already RGB.
-
+    use_range: spread values of more than 8 bits over the range that they use (options.Reading).
     Raises ImageError "unsupported" with `source`.
     """
-    refuse_misread(image, source=source)
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return _sixteen_bit_grey(image, source)
-    if image.mode not in _BY_PILLOW | _WITH_ALPHA:
-        pixels = "floating-point pixels" if image.mode == "F" else f"pixels of mode {image.mode}"
-        raise _unsupported(f"holds {pixels} of an unknown range", source)
+    image = opened.image
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        return _wide_grey(opened, use_range=use_range, source=source)
+    if image.mode not in _BY_PILLOW | WITH_ALPHA:
+        raise _unsupported(f"holds pixels of mode {image.mode} of an unknown range", source)
+    notes = []
+    if opened.sixteen_bits:
+        image, note = _wide_colour(opened, use_range=use_range)
+        notes.append(note)
     if image.has_transparency_data:
-        return over_white(image)
-    return image if image.mode == "RGB" else image.convert("RGB")  # a copy takes up to 356 MB
+        rgb, note = over_white(image, premultiplied=opened.premultiplied)
+        notes.append(note)
+    elif image.mode in _PLAIN:
+        return Decoded(image if image.mode == "RGB" else image.convert("RGB"), _joined(notes))  # a copy takes 356 MB
+    else:
+        rgb = image.convert("RGB")
+    seen = 0 if image.mode in {"P", "PA"} else _FLAT  # two numbers of a palette are two colours
+    if _is_flat(rgb) and (HIDDEN in notes or _spread(image) > seen):
+        over = image.has_transparency_data and HIDDEN not in notes
+        notes.append(f"it is one flat colour{' over white' if over else ''}")
+    return Decoded(rgb, _joined(notes))
 
 
 def in_channels(rgb: Image.Image, channels: int) -> Image.Image:
@@ -87,30 +89,83 @@ def strips(image: Image.Image) -> Iterator[Image.Image]:
         yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
-def over_white(image: Image.Image) -> Image.Image:
-    """RGB of an image with transparency; each value is (colour * alpha + 255 * (255 - alpha)) / 255, rounded."""
-    if image.mode == "La":
-        image = image.convert("LA")  # Pillow has no direct conversion
-    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(rgba, mask=rgba)  # by its alpha
-    return white
-
-
-def _sixteen_bit_grey(image: Image.Image, source: str) -> Image.Image:
-    transparent, tags = image.info.get("transparency"), getattr(image, "tag_v2", {})
-    white = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
-    image = image.convert("I")  # from any byte order
-    low, high = cast("tuple[int, int]", image.getextrema())
-    if low < 0 or high > 65535:
-        raise _unsupported(f"holds 32-bit grey values from {low:,} to {high:,}, more than 16 bits", source)
-    # Rounded; no value is exactly between two. With 12 bits, `white` is the largest value.
-    scaled = [min(255, (510 * value + white) // (2 * white)) for value in range(65536)]
+def _wide_grey(opened: Opened, *, use_range: bool, source: str) -> Decoded:
+    """One channel of 12, 16 or 32 bits."""
+    image, tags = opened.image, getattr(opened.image, "tag_v2", {})
+    transparent = image.info.get("transparency")
+    wide = image if image.mode == "F" else image.convert("I")  # from any byte order
+    low, high = cast("tuple[float, float]", wide.getextrema())
+    known: Range | None = TWELVE_BITS if tags.get(_BITS_PER_SAMPLE) == (12,) else SIXTEEN_BITS
+    if wide.mode == "F" or low < 0 or high > SIXTEEN_BITS.high:
+        known = None
+    stated = opened.stated
+    if stated and known and image.mode.startswith("I;16"):
+        stated = stated.within(*known)
+    eighths = in_8_bits([wide], known=known, stated=stated, use_range=use_range)
+    if eighths is None:
+        raise _no_white(wide.mode, Range(low, high), source)
+    (grey,), _, note = eighths
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        scaled = [255 - value for value in scaled]
-    if isinstance(transparent, int) and transparent in range(65536):
-        scaled[transparent] = 255
-    return image.point(scaled, "L").convert("RGB")
+        grey = ImageChops.invert(grey)
+    if transparent == low == high:
+        note = _joined([HIDDEN, note])
+    elif isinstance(transparent, int):
+        clear = wide.point([255 if value == transparent else 0 for value in range(65536)], "L")
+        grey.paste(255, mask=clear)
+    return Decoded(grey.convert("RGB"), note)
+
+
+def _wide_colour(opened: Opened, *, use_range: bool) -> Decoded:
+    """Colour of 16 bits, decoded to the upper 8 → in 8 bits by its own range, if the range is known. Alpha stays.
+
+    The lower 8 bits are decoded only for a range, and for few values in all.
+    """
+    image = opened.image
+    if "transparency" in image.info:  # one colour of the upper 8 bits, which no other range may change
+        image = image.convert("RGBA")
+    upper, rest = image.split()[:3], image.split()[3:]
+    note = note_on_upper_bytes(upper)
+    if not (note or opened.stated or use_range):
+        return Decoded(image, None)
+    lower = lower_channels(opened.again) if opened.again else None
+    wide = [together(*pair) for pair in zip(upper, lower or upper, strict=True)]
+    stated = opened.stated.within(*SIXTEEN_BITS) if opened.stated else None
+    eighths = in_8_bits(wide, known=SIXTEEN_BITS, stated=stated, use_range=use_range)
+    assert eighths is not None  # 16 bits are a known range
+    if eighths.by == SIXTEEN_BITS:  # the upper 8 bits, as Pillow and timm have them
+        return Decoded(image, eighths.note if lower else note)
+    scaled = Image.merge(image.mode, [*eighths.channels, *rest])
+    coarse = None if lower else "Pillow gives only the upper 8 bits of its values, so they have few levels"
+    return Decoded(scaled, _joined([eighths.note, coarse]))
+
+
+def _is_flat(rgb: Image.Image) -> bool:
+    """By a few pixels first: nearly every image ends there."""
+    few = rgb.resize((16, 16), Image.Resampling.NEAREST)
+    return _spread(few) <= _FLAT and _spread(rgb) <= _FLAT
+
+
+def _spread(image: Image.Image) -> float:
+    """The largest difference within a channel."""
+    bounds = cast("Any", image.getextrema())
+    spread: float = max(high - low for low, high in ([bounds] if len(image.getbands()) == 1 else bounds))
+    return spread
+
+
+def _joined(notes: Sequence[str | None]) -> str | None:
+    return "; ".join(filter(None, notes)) or None
+
+
+def _no_white(mode: str, values: Range, source: str) -> ImageError:
+    if not math.isfinite(values.span):
+        return _unsupported("holds grey values that are not finite numbers", source)
+    kind = "floating-point grey values" if mode == "F" else "grey values"
+    return ImageError(
+        "unsupported",
+        f"holds {kind} from {values}, and does not say which of them is white: save it with 8 or 16 bits a channel, or "
+        "pass --range used (range='used') to take the highest one",
+        source,
+    )
 
 
 def _unsupported(what: str, source: str) -> ImageError:

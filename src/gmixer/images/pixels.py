@@ -14,6 +14,19 @@ Pixels: TypeAlias = NDArray[np.uint8]
 """uint8 (H, W, C), C-contiguous. C = 3 is RGB, 1 grey; any other number means planes."""
 
 
+class NotedPixels(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
+    """Pixels and a note on them: one plain sentence without the image's name, or None. Slices have no note."""
+
+    note: str | None = None
+
+
+def noted(pixels_HWC: Pixels, note: str | None) -> NotedPixels:
+    """The same memory, with the note."""
+    with_note = pixels_HWC.view(NotedPixels)
+    with_note.note = note
+    return with_note
+
+
 def to_pixels(rgb: Image.Image, channels: int) -> Pixels:
     """An image in mode RGB → (H, W, 3), or its grey (H, W, 1)."""
     image = in_channels(rgb, channels)

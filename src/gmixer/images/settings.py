@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from gmixer.options import Reading
 
-_PACKED = Struct("<QQ?QQ")
+_PACKED = Struct("<QQ?QQ?")
 _MOST = 2**63  # of a number in the packed form; a higher limit than this has the same effect
 
 
@@ -23,6 +23,7 @@ class DecodeSettings(NamedTuple):
     channels: 3 for RGB, 1 for grey; other numbers are for arrays only.
     reduce_to_px: a JPEG is decoded at a half, a quarter or an eighth of its size, if its short side keeps this many
         pixels. 0: never.
+    use_range: values of more than 8 bits are spread over the range that they use.
     """
 
     max_pixels: int
@@ -30,11 +31,13 @@ class DecodeSettings(NamedTuple):
     apply_exif: bool
     channels: int
     reduce_to_px: int
+    use_range: bool
 
     @classmethod
     def of(cls, reading: Reading, *, channels: int, reduce_to_px: int) -> DecodeSettings:
         limits = reading.limits
-        return cls(limits.max_pixels, limits.max_frames, reading.orientation == "apply", channels, reduce_to_px)
+        turn, spread = reading.orientation == "apply", reading.range == "used"
+        return cls(limits.max_pixels, limits.max_frames, turn, channels, reduce_to_px, spread)
 
     def packed(self) -> bytes:
         """PACKED_BYTES of them."""

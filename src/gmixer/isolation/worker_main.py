@@ -15,17 +15,20 @@ from io import FileIO
 from struct import Struct
 
 from gmixer.errors import ImageError, ImageErrorKind
-from gmixer.images.decoders import as_image_error, read_image
+from gmixer.images.decoders import read_image
 from gmixer.images.modes import in_channels, strips
+from gmixer.images.reasons import as_image_error
 from gmixer.images.settings import PACKED_BYTES, DecodeSettings
 from gmixer.sources.sniff import HEAD_BYTES, sniff
 
 READY = 6  # the first byte sent, once
 REQUEST = Struct(f"<d{PACKED_BYTES}sQ")  # seconds, DecodeSettings, number of bytes; then the file
-ANSWER = Struct("<BIIB")  # PIXELS, H, W, C, then the pixels; or FAILED, index in KINDS, bytes of the reason, 0
+# PIXELS, H, W, C, bytes of the note, then the note and the pixels; or FAILED, index in KINDS, 0, 0, bytes of the
+# reason, then the reason
+ANSWER = Struct("<BIIBH")
 PIXELS, FAILED = 1, 2
 KINDS: tuple[ImageErrorKind, ...] = ("corrupt", "unsupported", "too_large")
-MAX_REASON_BYTES = 4096
+MAX_TEXT_BYTES = 4096  # of a note or a reason
 
 
 def main(memory_bytes: int) -> None:
@@ -52,17 +55,22 @@ def _answer(data: bytes, answers: FileIO, settings: DecodeSettings) -> None:
     image_format = sniff(data[:HEAD_BYTES])
     assert image_format is not None  # the parent has checked
     try:
-        image = read_image(data, image_format, settings, source="")
+        image, note = read_image(data, image_format, settings, source="")
         with as_image_error(f"decoded as {image_format}", ""):
             image = in_channels(image, settings.channels)
     except ImageError as error:
-        reason = error.reason.encode(errors="replace")[:MAX_REASON_BYTES]
-        _send(answers, ANSWER.pack(FAILED, KINDS.index(error.kind), len(reason), 0) + reason)
+        reason = _text(error.reason)
+        _send(answers, ANSWER.pack(FAILED, KINDS.index(error.kind), 0, 0, len(reason)) + reason)
         return
-    header = ANSWER.pack(PIXELS, image.height, image.width, settings.channels)
+    remark = _text(note or "")
+    header = ANSWER.pack(PIXELS, image.height, image.width, settings.channels, len(remark)) + remark
     for strip in strips(image):
         _send(answers, header + strip.tobytes())
         header = b""
+
+
+def _text(text: str) -> bytes:
+    return text.encode(errors="replace")[:MAX_TEXT_BYTES]
 
 
 def _give_up_rights(memory_bytes: int) -> None:

@@ -29,10 +29,11 @@ import numpy as np
 import PIL
 
 import gmixer
-from gmixer.errors import EngineError, ImageError
-from gmixer.images.pixels import Pixels
+from gmixer.errors import EngineError, ImageError, words_of
+from gmixer.images import extras
+from gmixer.images.pixels import NotedPixels, Pixels, noted
 from gmixer.images.settings import DecodeSettings
-from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_REASON_BYTES, PIXELS, READY, REQUEST
+from gmixer.isolation.worker_main import ANSWER, FAILED, KINDS, MAX_TEXT_BYTES, PIXELS, READY, REQUEST
 from gmixer.options import Limits
 
 START_SECONDS = 60  # guessed: a worker is up in 0.1 s, from a cold network disk in some seconds
@@ -73,8 +74,8 @@ class Workers:
 
     def decode(
         self, data: bytes, image_format: str, *, source: str, limits: Limits, settings: DecodeSettings
-    ) -> Pixels:
-        """A file of that format (sniff) → Pixels of 3 channels or 1.
+    ) -> NotedPixels:
+        """A file of that format (sniff) → pixels of 3 channels or 1.
 
         limits: the time and the memory; settings has the others.
         Raises ImageError, also "timeout" and "crashed"; EngineError if no process can be started.
@@ -109,7 +110,7 @@ class _Worker:
                 self._process, self._requests, self._answers = _start(memory_bytes, program)
                 _running.add(self)
         except OSError as error:
-            raise _no_worker(str(error), memory_bytes) from error
+            raise _no_worker(words_of(error, "it gives no reason"), memory_bytes) from error
         self._readable = select.poll()
         self._readable.register(self._answers, select.POLLIN)
         try:
@@ -129,7 +130,7 @@ class _Worker:
 
     def decode(
         self, data: bytes, image_format: str, *, source: str, limits: Limits, settings: DecodeSettings
-    ) -> Pixels:
+    ) -> NotedPixels:
         """See Workers.decode. If the worker is not idle afterwards, the caller must end it."""
         self.idle = False
         deadline = time.monotonic() + limits.max_seconds
@@ -139,17 +140,17 @@ class _Worker:
             self._requests.sendall(request + data, _NO_SIGPIPE)
             answer = ANSWER.unpack(self._receive((ANSWER.size,), deadline).tobytes())
             match answer:
-                case (what, int(kind), int(byte_count), 0) if what == FAILED and kind < len(KINDS):
-                    words = self._receive((min(byte_count, MAX_REASON_BYTES),), deadline).tobytes()
+                case (what, int(kind), 0, 0, int(byte_count)) if what == FAILED and kind < len(KINDS):
+                    reason = self._receive_text(byte_count, deadline)
                     self.idle = True
-                    reason = "".join(c for c in words.decode(errors="replace") if c.isprintable())
                     raise ImageError(KINDS[kind], reason, source)
-                case (what, int(height), int(width), int(depth)) if (
+                case (what, int(height), int(width), int(depth), int(byte_count)) if (
                     what == PIXELS and 0 < height * width <= settings.max_pixels and depth == settings.channels
                 ):
+                    note = self._receive_text(byte_count, deadline)
                     pixels_HWC = self._receive((height, width, depth), deadline)
                     self.idle = True
-                    return pixels_HWC
+                    return noted(pixels_HWC, note or None)
             end = "an invalid answer"
         except TimeoutError:
             end = "SIGALRM"
@@ -195,6 +196,11 @@ class _Worker:
             self._readable.poll(1000 * left)
         return array
 
+    def _receive_text(self, byte_count: int, deadline: float) -> str:
+        """A reason or a note; characters that could control a terminal are left out. Raises as `_receive` does."""
+        words = self._receive((min(byte_count, MAX_TEXT_BYTES),), deadline).tobytes()
+        return "".join(c for c in words.decode(errors="replace") if c.isprintable())
+
     def _end_of_process(self) -> str:
         """SIGSEGV, status 1, …"""
         try:
@@ -209,8 +215,9 @@ class _Worker:
 
 def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], socket.socket, FileIO]:
     """The process, the end for requests, and the end for answers. Raises OSError."""
-    # The standard library and the folders of these two packages only: no module of the current folder is imported.
+    # The standard library and the folders of these packages only: no module of the current folder is imported.
     folders = [os.path.dirname(os.path.abspath(package.__path__[0])) for package in (gmixer, PIL)]
+    folders += extras.folders()
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
     answers = FileIO(reading)
@@ -243,7 +250,7 @@ def _start(memory_bytes: int, program: str) -> tuple[subprocess.Popen[bytes], so
 def _no_worker(said: str, memory_bytes: int) -> EngineError:
     return EngineError(
         f"no decoding process can be started from {sys.executable!r} with {memory_bytes:,} bytes of memory "
-        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one"
+        f"(Limits.max_memory_bytes): {said}; leave out isolate to decode without one, which JPEG XL always needs"
     )
 
 

@@ -1,6 +1,6 @@
 """The three steps of every prediction: prepare images, run tensors, answer from an output.
 
-prepare.py  Preparer: an image → its tensor, or its ImageError; many images ahead of time, in threads
+prepare.py  Preparer: an image → its tensor and note, or its ImageError; many images ahead of time, in threads
 run.py      run: a list of tensors → Output
 answer.py   Answerer: one image's features and logits, and an Ask → Result
 

@@ -6,6 +6,7 @@ C channels, K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,16 @@ class Answerer:
     def __init__(self, model: str, labels: Sequence[Label]) -> None:
         self.model, self.labels = model, labels
 
-    def __call__(self, features_C: NDArray[np.float32], logits_K: NDArray[np.float32], ask: Ask) -> Result:
-        """Raises InputError if the ask cannot be answered, as `check` does."""
-        embedding = Embedding(features_C, self.model)
+    def __call__(
+        self, features_C: NDArray[np.float32], logits_K: NDArray[np.float32], ask: Ask, *, note: str | None = None
+    ) -> Result:
+        """note: of the image (ModelInput). Raises InputError if the ask cannot be answered, as `check` does."""
+        embedding = Embedding(features_C, self.model, note)
         if not self.labels:
-            return Result(Prediction((), self.model), embedding)
+            return Result(Prediction((), self.model, note=note), embedding)
         rollup = None if ask.rollup_at is None else partial(self._rollup.above, at=ask.rollup_at)
         (prediction,) = top_k(logits_K[None], ask.k, self.labels, self.model, rollup)
-        return Result(prediction, embedding)
+        return Result(replace(prediction, note=note) if note else prediction, embedding)
 
     def check(self, ask: Ask) -> None:
         """Raises InputError for a roll-up if the model's classes are not ImageNet's, before any image is read."""

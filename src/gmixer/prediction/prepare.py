@@ -1,7 +1,4 @@
-"""Images → tensors, or the reasons why there are none.
-
-C channels, S image_px.
-"""
+"""Images → model inputs, or the reasons why there are none."""
 
 from __future__ import annotations
 
@@ -10,27 +7,25 @@ from contextlib import closing
 from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from gmixer.data.preprocess import ModelInput
 from gmixer.errors import ImageError
 from gmixer.prefetch import batches, prefetch
 from gmixer.runtimes import default_threads
 
 T = TypeVar("T")
-Prepared: TypeAlias = NDArray[np.float32] | ImageError  # (C, S, S), C-contiguous; or why there is no tensor
+Prepared: TypeAlias = ModelInput | ImageError  # the tensor and a note; or why there is no tensor
 
 MAX_DECODERS = 4  # threads; each may hold a decoded image, and the Python part of decoding runs in one at a time
 
 
 class Preparer(Generic[T]):
-    """transform: an image → float32 (C, S, S); it may raise ImageError, and is called in several threads at once."""
+    """transform: an image → its ModelInput; it may raise ImageError, and is called in several threads at once."""
 
-    def __init__(self, transform: Callable[[T], NDArray[np.float32]]) -> None:
+    def __init__(self, transform: Callable[[T], ModelInput]) -> None:
         self.transform = transform
 
     def __call__(self, image: T | ImageError) -> Prepared:
-        """The image's tensor, or its ImageError. An ImageError in place of an image is returned as it is."""
+        """The image's input, or its ImageError. An ImageError in place of an image is returned as it is."""
         if isinstance(image, ImageError):
             return image
         try:

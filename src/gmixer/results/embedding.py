@@ -13,11 +13,13 @@ from numpy.typing import DTypeLike, NDArray
 class Embedding:
     """Vectors of one model: float32, (C,) for one image, (B, C) for a list. `numpy.asarray(embedding)` is the array.
 
-    The vectors are the features before the classifier, not scaled to length 1.
+    The vectors are the features before the classifier, not scaled to length 1. note: what the caller may not expect of
+    the image as read. For a list, it names the places of the images that have one: "image 3: its alpha is …".
     """
 
     vectors: NDArray[np.float32]
     model: str
+    note: str | None = None
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.vectors, dtype=dtype, copy=copy)
@@ -26,7 +28,8 @@ class Embedding:
         return len(self.vectors)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"model": self.model, "vectors": self.vectors.tolist()}
+        note = {"note": self.note} if self.note else {}
+        return {"model": self.model, "vectors": self.vectors.tolist()} | note
 
     def __repr__(self) -> str:
         return f"<Embedding by {self.model}: float32 {self.vectors.shape}>"

@@ -53,6 +53,7 @@ class Prediction(Sequence[Class]):
     classes: tuple[Class, ...]
     model: str
     rollup: tuple[Ancestor, ...] = ()  # the most specific first, entity last; empty unless the caller asked for it
+    note: str | None = None  # what the caller may not expect of the image as read, such as an alpha that was ignored
 
     @overload
     def __getitem__(self, index: int) -> Class: ...
@@ -75,12 +76,16 @@ class Prediction(Sequence[Class]):
         fields: dict[str, Any] = {"model": self.model, "predictions": [c.to_dict() for c in self.classes]}
         if self.rollup:
             fields["rollup"] = [ancestor.to_dict() for ancestor in self.rollup]
+        if self.note:
+            fields["note"] = self.note
         return fields
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {c.probability:6.1%}  {c.label}" for c in self.classes) or " (no class)"
         if self.rollup:
             lines += "\n  in all: " + ", ".join(f"{a.label} {a.probability:.1%}" for a in self.rollup)
+        if self.note:
+            lines += f"\n  note: {self.note}"
         return f"<Prediction by {self.model}{lines}>"
 
 

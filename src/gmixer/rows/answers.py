@@ -32,7 +32,7 @@ def open_answers(*, as_json: bool, as_csv: bool, k: int, rollup: bool) -> View[A
 
 def csv_columns(k: int, *, rollup: bool) -> list[str]:
     names = [f"{name}_{i}" for i in range(1, k + 1) for name in ("index", "synset", "label", "probability")]
-    return ["path", "error_kind", "error_message", *names, *(["rollup"] if rollup else [])]
+    return ["path", "error_kind", "error_message", *names, *(["rollup"] if rollup else []), "note"]
 
 
 class Answer(NamedTuple):
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """{"path", "model", "predictions": […]} or {"path", "error": {"kind", "message"}}.
 
-        With a roll-up also "rollup": [{"label", "probability"}], most specific first.
+        With a roll-up also "rollup": [{"label", "probability"}], most specific first. With a note also "note".
         """
         if isinstance(self.found, ImageError):
             return {"path": self.path, "error": {"kind": self.found.kind, "message": self.found.reason}}
@@ -61,6 +61,8 @@ class Answer(NamedTuple):
             cells[f"probability_{i}"] = f"{c.probability:.6f}"
         if self.found.rollup:
             cells["rollup"] = "; ".join(f"{a.probability:.6f} {a.label}" for a in self.found.rollup)
+        if self.found.note:
+            cells["note"] = self.found.note
         return cells
 
     def cells(self) -> Sequence[str]:

@@ -19,15 +19,17 @@ FORMAT = ".npz"
 
 
 class NpzWriter:
-    """A row is {"path", "vector": float32 (C,)} or {"path", "error_kind", "error_message"}.
+    """A row is {"path", "vector": float32 (C,), "note"} or {"path", "error_kind", "error_message"}.
 
-    The file holds vectors (N, C) float32 and paths (N,); failed_paths, failed_kinds and failed_messages (F,); and every
-    value of `about`. It holds all rows in memory until `close`, because a .npy header states their number.
+    The file holds vectors (N, C) float32, paths (N,) and notes (N,), "" for none. It also holds failed_paths,
+    failed_kinds and failed_messages (F,), and every value of `about`. All rows stay in memory until `close`, because a
+    .npy header states their number.
     """
 
     def __init__(self, file: BinaryIO, *, channels: int, about: Mapping[str, str | int]) -> None:
         self._file, self._about = file, about
         self._good: list[str] = []
+        self._notes: list[str] = []
         self._vectors: list[NDArray[np.float32]] = [np.empty((0, channels), np.float32)]
         self._failed: list[Mapping[str, Any]] = []
 
@@ -35,6 +37,7 @@ class NpzWriter:
         for row in rows:
             if "vector" in row:
                 self._good.append(row["path"])
+                self._notes.append(row.get("note") or "")
                 self._vectors.append(row["vector"][None])
             else:
                 self._failed.append(row)
@@ -43,6 +46,7 @@ class NpzWriter:
         arrays: dict[str, Any] = {
             "vectors": np.concatenate(self._vectors),
             "paths": np.array(self._good, np.str_),
+            "notes": np.array(self._notes, np.str_),
             "failed_paths": np.array([row["path"] for row in self._failed], np.str_),
             "failed_kinds": np.array([row["error_kind"] for row in self._failed], np.str_),
             "failed_messages": np.array([row["error_message"] for row in self._failed], np.str_),

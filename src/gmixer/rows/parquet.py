@@ -18,7 +18,7 @@ class ParquetWriter:
         self._pa, parquet = require_parquet()
         self._schema = self._pa.schema({name: _arrow_type(self._pa, kind) for name, kind in columns.items()})
         self._texts = [name for name, kind in columns.items() if kind is str]
-        self._file = parquet.ParquetWriter(path, self._schema)
+        self._file = parquet.ParquetWriter(path.absolute(), self._schema)  # Arrow takes ~/a for the home
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         valid = [dict(row) | {name: _valid_text(row.get(name)) for name in self._texts} for row in rows]

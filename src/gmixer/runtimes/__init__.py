@@ -9,7 +9,7 @@ threads.py   how many threads this process may use
 
 from gmixer.runtimes.native import Engine
 from gmixer.runtimes.opening import check_offered, open_runtime
-from gmixer.runtimes.protocol import Output, Runtime
+from gmixer.runtimes.protocol import Output, Runtime, checked_output
 from gmixer.runtimes.threads import default_threads
 
-__all__ = ["Engine", "Output", "Runtime", "check_offered", "default_threads", "open_runtime"]
+__all__ = ["Engine", "Output", "Runtime", "check_offered", "checked_output", "default_threads", "open_runtime"]

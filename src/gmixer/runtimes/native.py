@@ -17,16 +17,20 @@ from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
 from gmixer.isa import check_isa
 from gmixer.options import FP32, Native, NativePrecision
-from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
+from gmixer.runtimes.protocol import (
+    PARITY_BOUND,
+    Float32,
+    Output,
+    checked_images,
+    checked_output,
+    checked_tensors,
+    not_finite,
+)
 from gmixer.runtimes.threads import check_threads
 from gmixer.weights.state_dict import read_state_dict
 
 if TYPE_CHECKING:
     from torch import nn
-
-# Relative rms difference that from_torch allows. Two exact fp32 runtimes differ by 1e-6 on trained weights, and by up
-# to 4e-4 on drawn weights: 24 blocks amplify rounding. Another activation or swapped gate halves differ by about 1.
-PARITY_BOUND = 1e-2
 
 
 class Engine:
@@ -139,9 +143,12 @@ class Engine:
         return self._model.threads
 
     def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
-        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
+        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output.
+
+        Raises InputError for other arrays; EngineError if the output is not finite.
+        """
         output, _ = self._run(checked_images(x_BCHW, self.config), tokens=tokens, stages=False)
-        return output
+        return checked_output(output, x_BCHW, self)
 
     def stages(self, x_BCHW: Float32) -> dict[str, Float32]:
         """Every stage by name: stem, block_0 …, tokens (each (B, N, C)), features (B, C), logits (B, K)."""

@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
-from gmixer.errors import InputError, WeightsError
+from gmixer.errors import EngineError, InputError, WeightsError
 from gmixer.options import Precision
 
 Float32 = NDArray[np.float32]
+
+# Relative rms difference up to which two runtimes agree. Two exact fp32 runtimes differ by 1e-6 on trained weights, and
+# by up to 4e-4 on drawn weights: 24 blocks amplify rounding. Another activation or swapped gate halves differ by 1.
+PARITY_BOUND = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,10 @@ class Runtime(Protocol):
         ...
 
     def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
-        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
+        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output.
+
+        Raises InputError for other arrays; EngineError if the output is not finite.
+        """
         ...
 
 
@@ -59,6 +66,32 @@ def checked_images(x_BCHW: Float32, config: ModelConfig) -> Float32:
             f"Predictor.transform makes one from an image"
         )
     return np.ascontiguousarray(x_BCHW)
+
+
+def checked_output(output: Output, x_BCHW: Float32, runtime: Runtime) -> Output:
+    """The output, if it is finite. NaN in a token or a feature reaches the features and the logits.
+
+    Raises InputError if the images themselves hold NaN or infinity, else EngineError.
+    """
+    B = len(output.features)
+    finite_B = np.isfinite(output.features).all(axis=1) & np.isfinite(output.logits).all(axis=1)
+    if finite_B.all():
+        return output
+    finite_images_B = np.isfinite(x_BCHW).all(axis=(1, 2, 3))
+    if not finite_images_B.all():
+        raise InputError(
+            f"image {int(np.argmin(finite_images_B))} of {B} in the batch holds NaN or infinity; wanted "
+            "finite normalised pixels: Predictor.transform makes them from an image"
+        )
+    way_out = "take another checkpoint, or run `gmixer doctor` to check this machine"
+    if runtime.precision == "fp16":
+        way_out = "fp16 ends at 65,504: pass precision='bf16' or 'fp32'"
+    elif runtime.precision != "fp32":
+        way_out = "pass precision='fp32'"
+    raise EngineError(
+        f"{runtime!r} computed NaN or infinity for {np.count_nonzero(~finite_B)} of {B} images, from finite "
+        f"images and weights: {way_out}"
+    )
 
 
 def checked_tensors(

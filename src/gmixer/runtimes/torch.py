@@ -5,11 +5,12 @@ B images, N patches, C channels, K classes.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +20,22 @@ from gmixer.config import ModelConfig
 from gmixer.errors import EngineError
 from gmixer.models.load_into import empty_mixer, load_mixer
 from gmixer.options import FP32, Torch, TorchPrecision
-from gmixer.runtimes.protocol import Float32, Output, checked_images, checked_tensors, not_finite
+from gmixer.runtimes.protocol import (
+    PARITY_BOUND,
+    Float32,
+    Output,
+    checked_images,
+    checked_output,
+    checked_tensors,
+    not_finite,
+)
 
 T = TypeVar("T")
 
 DTYPES: dict[TorchPrecision, torch.dtype] = {FP32: torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# A compiled network rounds at other places than eager: it may be this many times as far from exact float32.
+COMPILED_BOUND = 4.0
 
 # Torch's process-wide flags that allow float32 products in a lower precision. cudnn's flag is on by default.
 _FP32_FLAGS: tuple[Any, ...] = (
@@ -36,13 +48,22 @@ _FP32_FLAGS: tuple[Any, ...] = (
 _FP32_FLAGS_LOCK = threading.Lock()
 
 
+class Stages(NamedTuple):
+    """The last stages of the network, float32."""
+
+    tokens: Tensor  # (B, N, C)
+    features: Tensor  # (B, C)
+    logits: Tensor  # (B, K)
+
+
 class TorchEngine:
     """A Mixer on a torch device, for inference. Several Python threads may call it; they take turns.
 
     tensors: every tensor of config.tensor_shapes(), float32, in any order; copied.
     options: device, precision, compile. Sums, the residual stream and the head are float32 in every precision. "fp32"
         is float32 throughout, even if the caller has switched on TF32 or autocast. compile: torch.compile runs at the
-        first call, and again at the first batch of one image; it needs torch's compilers.
+        first call, and again at the first batch of one image; it needs torch's compilers. Each of these two batches
+        is compared with eager.
     source: the name of the tensors in an error.
 
     Raises EngineError (a device that torch cannot use), WeightsError (NaN, a missing tensor).
@@ -66,12 +87,17 @@ class TorchEngine:
         mixer = load_mixer(config, checked, source=source, make=partial(empty_mixer, device=self.device))
         self._mixer = mixer.eval().requires_grad_(False)
         self._stages = torch.compile(self._last_stages, dynamic=True) if options.compile else self._last_stages
+        self._compared: set[str] = set()  # which of the compiled graphs were compared with eager
 
     def __repr__(self) -> str:
         return f"<TorchEngine: torch on {self.device}, {self.precision}{', compiled' if self.compiled else ''}>"
 
     def forward(self, x_BCHW: Float32, *, tokens: bool = False) -> Output:
-        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output. Raises InputError for other arrays."""
+        """Normalised images, float32 (B, in_chans, image_px, image_px) → Output.
+
+        Raises InputError for other arrays; EngineError if the output is not finite, or if the compiled network differs
+        from eager.
+        """
         x = _as_tensor(checked_images(x_BCHW, self.config))
         with torch.inference_mode():
             if self.device.type == "cuda":
@@ -79,17 +105,48 @@ class TorchEngine:
                 x = x.pin_memory()
             # One precision for all operations: the caller's own autocast does not count here.
             with _exact_fp32(), torch.autocast(self.device.type, enabled=False):
-                tokens_BNC, features_BC, logits_BK = self._stages(x.to(self.device, non_blocking=True))
-            return Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+                x = x.to(self.device, non_blocking=True)
+                tokens_BNC, features_BC, logits_BK = last = self._stages(x)
+                if self.compiled:
+                    self._compare(x, last)
+            output = Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+        return checked_output(output, x_BCHW, self)
 
-    def _last_stages(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Images → tokens (B, N, C), features (B, C), logits (B, K), all float32."""
-        mixer, reduced = self._mixer, self.precision != FP32
-        with torch.autocast(self.device.type, DTYPES[self.precision], enabled=reduced):
+    def _compare(self, x: Tensor, compiled: Stages) -> None:
+        """Raises EngineError if a graph's first batch is further from exact float32 than eager is.
+
+        On some CPUs, torch 2.14 compiles a network of reduced precision that gives NaN for every image.
+        """
+        graph = "one image" if len(x) == 1 else "several images"
+        if graph in self._compared or not len(x):
+            return
+        eager = self._last_stages(x)
+        exact = eager if self.precision == FP32 else self._last_stages(x, precision=FP32)
+        for stage, got, by_eager, wanted in zip(Stages._fields, compiled, eager, exact, strict=True):
+            usual, difference = _relative(by_eager, wanted), _relative(got, wanted)
+            # Where eager has NaN too, the images or the precision are the reason, and checked_output says so.
+            if math.isfinite(usual) and not difference <= PARITY_BOUND + COMPILED_BOUND * usual:
+                raise EngineError(
+                    f"torch {torch.__version__} compiles this network wrongly for {self.device} in {self.precision}: "
+                    f"its {stage} of {graph} differ by {difference:.2g} of their size from float32, and by {usual:.2g} "
+                    f"without compile; pass compile=False, or precision='fp32'"
+                )
+        self._compared.add(graph)
+
+    def _last_stages(self, x: Tensor, precision: TorchPrecision | None = None) -> Stages:
+        """Images → tokens, features and logits. precision: None is the engine's own."""
+        mixer, precision = self._mixer, precision or self.precision
+        with torch.autocast(self.device.type, DTYPES[precision], enabled=precision != FP32):
             x_BNC = mixer.stem(x).float()  # else the residual stream would have the stem's precision
             tokens_BNC = mixer.norm(mixer.blocks(x_BNC))
         features_BC = tokens_BNC.mean(dim=1)
-        return tokens_BNC, features_BC, mixer.head(features_BC)[:, : self.config.num_classes]
+        return Stages(tokens_BNC, features_BC, mixer.head(features_BC)[:, : self.config.num_classes])
+
+
+def _relative(got: Tensor, wanted: Tensor) -> float:
+    """The rms difference, of the size of `wanted`. A new head's logits are all zero: then the difference itself."""
+    size = float(wanted.norm())
+    return float((got - wanted).norm()) / (size if size else 1.0)
 
 
 def _finite(tensors: Iterable[tuple[str, Float32]], *, source: str) -> Iterator[tuple[str, Float32]]:

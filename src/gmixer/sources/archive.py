@@ -23,7 +23,7 @@ from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
-from gmixer.errors import ImageError, ImageErrorKind
+from gmixer.errors import ImageError, ImageErrorKind, words_of
 from gmixer.sources.entry import MEMBER_MARK, Opened
 from gmixer.sources.local import LocalFile, open_regular
 from gmixer.sources.sniff import HEAD_BYTES, ArchiveFormat, archive_format
@@ -293,7 +293,7 @@ class _Zip:
         for info in infos:
             name = _clean(info.filename)
             problem = _zip_problem(info, name) or (_OVERLAPPING if id(info) in overlapping else None)
-            is_folder = info.is_dir() or stat.S_ISDIR(info.external_attr >> 16)
+            is_folder = info.is_dir() or info.filename.endswith("\\") or stat.S_ISDIR(info.external_attr >> 16)
             yield _Header(name, is_folder, problem, info.file_size, info.CRC, partial(self._zip.open, info))
 
 
@@ -490,10 +490,9 @@ def _as_corrupt(source: str) -> Iterator[None]:
     except ImageError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ImageError(
-            "corrupt", f"cannot be unpacked: {words}; the archive is cut short or damaged", source
-        ) from None
+        words = words_of(error, "")
+        words = f"{words}; " if words else ""
+        raise ImageError("corrupt", f"cannot be unpacked: {words}the archive is cut short or damaged", source) from None
 
 
 def _join(path: str, name: str) -> str:
@@ -501,13 +500,19 @@ def _join(path: str, name: str) -> str:
 
 
 def _clean(name: str) -> str:
-    """`./a//b.jpg` → `a/b.jpg`; a name that leads out of the archive stays unchanged, so that the user sees it."""
-    return name if _leads_out(name) else "/".join(part for part in name.split("/") if part not in ("", "."))
+    """`./a//b.jpg` and `a\\b.jpg`, as some programs of Windows write it → `a/b.jpg`. A name that leads out of the
+    archive stays unchanged, so that the user sees it.
+    """
+    return name if _leads_out(name) else "/".join(part for part in _parts(name) if part not in ("", "."))
+
+
+def _parts(name: str) -> list[str]:
+    return name.replace("\\", "/").split("/")
 
 
 def _leads_out(name: str) -> bool:
     """Absolute, with `..`, or so on Windows."""
-    return name.startswith("/") or "\\" in name or _DRIVE.match(name) is not None or ".." in name.split("/")
+    return name.startswith(("/", "\\")) or _DRIVE.match(name) is not None or ".." in _parts(name)
 
 
 def _is_hidden(name: str) -> bool:

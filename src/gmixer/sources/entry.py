@@ -92,7 +92,7 @@ def may_be_image(entry: Entry) -> bool:
     """Whether a file found in a folder or an archive should be read, by its first bytes.
 
     False for an empty file, and for one that does not start like an image. True for an image format that gmixer
-    recognizes but does not read (HEIC, JPEG XL …), and for an entry that cannot be opened: reading it then gives the
+    recognizes but does not read (JPEG 2000 …), and for an entry that cannot be opened: reading it then gives the
     error, so no file is lost silently.
     """
     try:

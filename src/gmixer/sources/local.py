@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import NamedTuple
 
-from gmixer.errors import ImageError
+from gmixer.errors import ImageError, words_of
 from gmixer.sources.entry import Opened
 
 STDIN = "-"
@@ -101,9 +101,8 @@ class StandardInput:
 
 
 def reason_of(error: OSError | ValueError) -> str:
-    """The operating system's own words, without number and path."""
-    words = error.strerror if isinstance(error, OSError) else None
-    return (words or str(error)).lower()
+    """The operating system's own words, without number and path. ValueError: Python refuses the name of the file."""
+    return words_of(error, "a name with these characters cannot exist").lower()
 
 
 @contextmanager

@@ -8,18 +8,18 @@ from typing import Literal, TypeVar
 from gmixer.errors import ImageErrorKind
 
 HEAD_BYTES = 512  # the header of a tar; 32 bytes are enough for every other signature below
-READABLE = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, PPM"
+READABLE = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, PPM, HEIC, JPEG XL"
 
 _Name = TypeVar("_Name", bound=str)
 
 _PNM = re.compile(rb"P[1-6](\s+\d|\s*#)")  # stricter than Pillow's "P6", which may also begin a text
 _BMP_HEADER_BYTES = range(12, 125)  # BITMAPCOREHEADER … BITMAPV5HEADER; a text that begins with "BM" is out of range
 _AVIF_BRANDS = {b"avif", b"avis"}
-_HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}  # HEVC inside HEIF
+_HEIF_BRANDS = {b"mif1", b"mif2", b"msf1"} | _HEIC_BRANDS  # the first three: whatever is inside
+_JPEG_XL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")  # without boxes, and with them
 
 _OTHER_IMAGES = {
-    b"\xff\x0a": "JPEG XL",
-    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
     b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"8BPS": "Photoshop",
@@ -54,7 +54,8 @@ _TEXTS = {
 def sniff(head: bytes) -> str | None:
     """The format of a file that begins with `head` (HEAD_BYTES of it suffice), or None.
 
-    The names are "JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF" and "PPM", which stands for all of P1…P6.
+    The names are "JPEG", "PNG", "WEBP", "AVIF", "HEIF", "JPEG XL", "TIFF", "BMP", "GIF" and "PPM", which stands for
+    all of P1…P6.
     """
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
@@ -62,8 +63,13 @@ def sniff(head: bytes) -> str | None:
         return "PNG"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WEBP"
-    if _brands(head) & _AVIF_BRANDS:
+    brands = _brands(head)
+    if not _AVIF_BRANDS.isdisjoint(brands) and brands[0] not in _HEIC_BRANDS:
         return "AVIF"
+    if not _HEIF_BRANDS.isdisjoint(brands):
+        return "HEIF"
+    if head.startswith(_JPEG_XL):
+        return "JPEG XL"
     if head.startswith((b"II*\x00", b"MM\x00*", b"II+\x00")):  # + is BigTIFF; Pillow misreads MM\x00+
         return "TIFF"
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
@@ -77,10 +83,7 @@ def sniff(head: bytes) -> str | None:
 
 def other_image(head: bytes) -> str | None:
     """The name of an image format that gmixer recognizes but does not read, or None."""
-    brands = _brands(head)
-    if brands & _HEIF_BRANDS:
-        return "HEIC"
-    if b"crx " in brands:
+    if b"crx " in _brands(head):
         return "a Canon raw file"
     return _lookup(head, _OTHER_IMAGES)
 
@@ -119,12 +122,12 @@ def why_not(head: bytes) -> tuple[ImageErrorKind, str]:
     return "not_image", f"{starts}: gmixer reads {READABLE}"
 
 
-def _brands(head: bytes) -> set[bytes]:
-    """The major brand and the compatible brands of an ISO media file (AVIF, HEIC, MP4 …), as far as `head` goes."""
+def _brands(head: bytes) -> list[bytes]:
+    """The major brand, then the compatible brands of an ISO media file (AVIF, HEIC, MP4 …), as far as `head` goes."""
     if head[4:8] != b"ftyp":
-        return set()
+        return []
     box = head[: int.from_bytes(head[:4], "big")]
-    return {box[8:12], *(box[i : i + 4] for i in range(16, len(box), 4))}
+    return [box[8:12], *(box[i : i + 4] for i in range(16, len(box), 4))]
 
 
 def _lookup(head: bytes, names: dict[bytes, _Name]) -> _Name | None:

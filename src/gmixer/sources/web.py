@@ -138,8 +138,8 @@ def _parse(url: str, verb: str, *, source: str) -> _Target:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna").decode().removesuffix(".")
         port = parts.port
-    except ValueError as error:
-        raise _refused(verb, f"that cannot be read ({' '.join(str(error).split())[:200]})", source) from None
+    except ValueError:
+        raise _refused(verb, "that cannot be read: its host or its port is none", source) from None
     if parts.scheme not in _PORTS:
         raise _refused(verb, f"of the scheme {parts.scheme}, which gmixer does not fetch", source)
     if "@" in parts.netloc:

@@ -22,7 +22,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except RuntimeError as error:  # torch's error for a failed write
-        raise OSError(f"{path}: {error}") from error
+        raise OSError(f"{path} could not be written; the disk may be full") from error
     _sync_folder(path.parent)
 
 
@@ -33,7 +33,9 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many types
-        raise InputError(f"{path} is no checkpoint of a run ({error}); move it away to start again") from error
+        raise InputError(
+            f"{path} is no checkpoint of a run: it is damaged or of another kind; move it away to start again"
+        ) from error
     if not isinstance(state, dict) or "step" not in state:
         raise InputError(f"{path} is no checkpoint of a run; move it away to start again")
     return state

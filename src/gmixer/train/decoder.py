@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gmixer.images.decode import decode
-from gmixer.images.pixels import Pixels
+from gmixer.images.pixels import NotedPixels
 from gmixer.isolation.workers import Workers
 from gmixer.options import Reading
 
@@ -18,7 +18,7 @@ class Decoder:
     reading: Reading
     channels: int = 3
 
-    def __call__(self, data: bytes, *, name: str, reduce_to_px: int = 0) -> Pixels:
+    def __call__(self, data: bytes, *, name: str, reduce_to_px: int = 0) -> NotedPixels:
         """uint8 (H, W, channels). reduce_to_px: see gmixer.images.decode. Raises ImageError."""
         return decode(
             data,

@@ -41,6 +41,7 @@ class Batch:
     weight_B: Tensor  # float32: 1, or 0 for an image that cannot be read
     depth_BL2: Tensor  # float32, uniform in 0…1: decides which of the blocks' two branches each image skips
     unreadable: list[ImageError]
+    notes: dict[str, str]  # name of an image → its note
 
     def to(self, device: torch.device) -> Batch:
         return replace(
@@ -72,17 +73,18 @@ class Feed(Dataset[Batch]):
         late = step >= self.recipe.late.start * self.steps
         places = self.order.places(step, part=part * world.size + world.rank, parts=accumulate * world.size)
         unreadable: list[ImageError] = []
+        notes: dict[str, str] = {}
         rows = []
         for place in places:
             try:
-                rows.append(self._row(int(place), late=late))
+                rows.append(self._row(int(place), notes, late=late))
             except ImageError as error:
                 unreadable.append(error)
                 rows.append(self._empty_row())
         x, target, weight, depth = (torch.stack(column) for column in zip(*rows, strict=True))
         if self.recipe.augment.mixes and not late:
             self._mix(places, x, target, weight)
-        return Batch(x, target, weight, depth, unreadable)
+        return Batch(x, target, weight, depth, unreadable, notes)
 
     def batches(self, *, first_step: int, last_step: int, workers: int) -> Iterator[Batch]:
         """The batches of steps first_step … last_step - 1, in order. workers: processes that make them; 0: none."""
@@ -97,9 +99,12 @@ class Feed(Dataset[Batch]):
         )
         return iter(loader)
 
-    def _row(self, place: int, *, late: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _row(self, place: int, notes: dict[str, str], *, late: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """notes: gets the image's note."""
         i = self.order.image(place)
         pixels_HWC = self._decode(self.images.read(i), name=self.images.name(i), reduce_to_px=self._least_side_px)
+        if pixels_HWC.note:
+            notes[self.images.name(i)] = pixels_HWC.note
         owned_HWC = np.array(pixels_HWC)  # a copy, since torch may write to it
         image_CHW = torch.from_numpy(owned_HWC).permute(2, 0, 1)
         with _seeded(self.order.draw_seed(place)):

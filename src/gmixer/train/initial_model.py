@@ -10,6 +10,7 @@ import torch
 from gmixer.catalogue import VARIANTS, find_model
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.datasets import LabeledImages, counts_by_place, same_classes
+from gmixer.datasets.class_index import MAX_UNNAMED
 from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
 from gmixer.models.load_into import load_mixer
@@ -19,8 +20,6 @@ from gmixer.train.recipe import Recipe, TrainRecipe
 from gmixer.weights import find_checkpoint
 from gmixer.weights.architecture import variants_of
 from gmixer.weights.find import Checkpoint
-
-MAX_UNNAMED = 100_000  # classes; a higher label is probably a mistake: ImageNet-21k has 21,843 classes
 
 
 @dataclass(frozen=True)

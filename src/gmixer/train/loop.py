@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gmixer.datasets.labeled_images import Subset
-from gmixer.errors import InputError, Interrupted
+from gmixer.errors import InputError, Interrupted, words_of
 from gmixer.evaluate import Outcomes
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
@@ -49,6 +49,7 @@ class Trainer:
         drop_paths = give_drop_paths(model, recipe.model.drop_path)
         model.set_grad_checkpointing(recipe.compute.grad_checkpointing)
         self.state = TrainState(model, recipe, self.length, world.device)
+        self.first_step = 0  # of this process: a resumed run begins later
         self.stepper = Stepper(self.state, recipe, world, drop_paths=drop_paths, teacher=teacher)
         draws = balanced(data.train.labels[usable], recipe.data.balance)
         self.feed = Feed(
@@ -82,10 +83,10 @@ class Trainer:
         monitor = Monitor(self.context, self.state, self.length, self.recipe.schedule.batch_size)
         try:
             outcomes = self._train(monitor)
-            self._check_weights()
             self._save()  # before the validation, which a user may interrupt
             known = len(self.state.unreadable)
             outcomes = outcomes or self._validate(monitor)
+            monitor.count_notes()
             if len(self.state.unreadable) > known:
                 self._save()
             return outcomes
@@ -95,14 +96,15 @@ class Trainer:
     def _train(self, monitor: Monitor) -> Outcomes | None:
         """All steps that are left → the outcomes of the last one, where it was validated."""
         state, options, steps = self.state, self.context.options, self.length.steps
-        first_step, learned = state.step, 0.0  # learned: images, as often as they were used
-        batches = self.feed.batches(first_step=first_step, last_step=steps, workers=options.workers)
+        self.first_step, learned = state.step, 0.0  # learned: images, as often as they were used
+        batches = self.feed.batches(first_step=self.first_step, last_step=steps, workers=options.workers)
         outcomes: Outcomes | None = None
         saved_at = time.monotonic()
         with stopping() as signals:
             while state.step < steps:
                 result = self.stepper.step(batches, signals)
                 monitor.unreadable(result.unreadable)
+                monitor.notes(result.notes)
                 self._check_loss(result)
                 monitor.add(result.sums)
                 learned += float(result.sums[2])
@@ -119,7 +121,7 @@ class Trainer:
                     saved_at = time.monotonic()
                 if result.stop:
                     raise Interrupted(f"stopped after step {state.step} of {steps}; the same command continues the run")
-        if state.step > first_step and not learned:
+        if state.step > self.first_step and not learned:
             raise InputError(
                 f"none of the images of {self.feed.images.source} could be read: the model learned nothing"
             )
@@ -133,34 +135,47 @@ class Trainer:
         return math.floor(step / every) > math.floor((step - 1) / every)
 
     def _validate(self, monitor: Monitor) -> Outcomes:
-        outcomes, errors = validate(self.state.result, self.data, self.context.world)
+        outcomes, errors, notes = validate(self.state.result, self.data, self.context.world)
         monitor.unreadable(errors)
+        monitor.notes(notes)
         monitor.validation(outcomes)
         return outcomes
 
     def _save(self) -> None:
-        """On a full disk this checkpoint is lost; the run continues, and the last checkpoint stays."""
+        """On a full disk this checkpoint is lost; the run continues, and the last checkpoint stays.
+
+        Raises InputError where the weights are not finite: a run could not continue from such a checkpoint.
+        """
+        self._check_weights()
         if not self.context.world.first:
             return
         try:
             save_checkpoint(self.checkpoint, self.state.state_dict())
         except OSError as error:
-            self.context.listener.message(f"this checkpoint could not be written, the one before it stays: {error}")
+            why = words_of(error, "the disk refused it")
+            self.context.listener.message(f"this checkpoint could not be written, the one before it stays: {why}")
 
     def _check_loss(self, result: StepResult) -> None:
         if not result.sums[0].isfinite():
             raise self._diverged(f"the loss is {float(result.sums[0])}")
 
     def _check_weights(self) -> None:
-        """The weights that the last step made have not been in any loss."""
-        if not all(bool(p.isfinite().all()) for p in self.state.result.parameters()):
-            raise self._diverged("some weights are not finite")
+        """The weights that the last step made have not been in any loss. The averaged ones follow them."""
+        for model in {self.state.model, self.state.result}:
+            if not all(bool(p.isfinite().all()) for p in model.parameters()):
+                raise self._diverged("some weights are not finite")
 
     def _diverged(self, what: str) -> InputError:
-        return InputError(
-            f"{what} at step {self.state.step}: the run diverged; start again in another folder, with a smaller "
-            "optimizer.lr, a longer schedule.warmup_epochs or optimizer.clip_norm"
+        way_out = (
+            "the run diverged; start again in another folder, with a smaller optimizer.lr, a longer "
+            "schedule.warmup_epochs or optimizer.clip_norm"
         )
+        if self.recipe.compute.compile and self.state.step == self.first_step + 1:
+            way_out = (
+                "torch may compile this network wrongly for this machine; start again in another folder, with "
+                "compute.compile=false. If the loss is still not finite, the run diverged: take a smaller optimizer.lr"
+            )
+        return InputError(f"{what} at step {self.state.step}: {way_out}")
 
 
 def _check_batch(recipe: TrainRecipe, processes: int) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from gmixer.errors import ImageError
+from gmixer.errors import ImageError, words_of
 from gmixer.evaluate import Outcomes, top
+from gmixer.evaluate.noted_images import NotedImages, number_in_words
 from gmixer.train.log import Log, Progress, Validation, Window
 from gmixer.train.run_context import RunContext
 from gmixer.train.state import RunLength, TrainState
@@ -23,6 +24,7 @@ class Monitor:
         self._listener = context.listener
         self._log = Log(context.folder, from_step=state.step) if context.world.first else None
         self._window = Window()
+        self._noted = NotedImages()
         self._listener.begins(step=state.step, steps=length.steps)
 
     def add(self, sums: Tensor) -> None:
@@ -79,6 +81,15 @@ class Monitor:
                 self._state.unreadable[error.source] = error.reason
                 self._listener.message(f"left out, since it cannot be read: {error}")
 
+    def notes(self, notes: Mapping[str, str]) -> None:
+        """notes: name of an image → its note. Names the first few images; `count_notes` counts all of them."""
+        for line in self._noted.add(notes.items()):
+            self._listener.message(line)
+
+    def count_notes(self) -> None:
+        if self._noted:
+            self._listener.message(number_in_words(len(self._noted)))
+
     def close(self) -> None:
         if self._log:
             self._log.close()
@@ -90,5 +101,7 @@ class Monitor:
         try:
             self._log.write(row)
         except OSError as error:
-            self._listener.message(f"this row of the log could not be written: {error}")
+            self._listener.message(
+                f"this row of the log could not be written: {words_of(error, 'the disk refused it')}"
+            )
         return True

@@ -27,6 +27,7 @@ from gmixer.train.log import Listener
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each fit starts from the one before it
 HELD_OUT = 5  # folds: the images of one fold test the penalties that the others fit
 MAX_FOLDED = 5_000  # with more images than these only one fold is a test: that is enough to choose
+ABSENT_LOGIT = -20.0  # of a class without images, below the mean logit: its probability is at most 2e-9
 _ITERATIONS = 100
 _WORTH_THREADS = 10_000_000  # multiply-adds of a product; guessed: 160×256×5 took 46 times the work with two threads
 
@@ -48,12 +49,13 @@ def fit_probe(
     *,
     seed: int,
     unreadable: list[ImageError] | None = None,
+    notes: dict[str, str] | None = None,
 ) -> Head:
-    """Sets the model's head, and returns it. unreadable: gets the errors of images that cannot be read.
+    """Sets the model's head, and returns it. unreadable, notes: get the errors and the notes of images (Scored).
 
     Raises InputError if fewer than two classes have readable images.
     """
-    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable)
+    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable, notes=notes)
     if (classes := len(np.unique(labels_N))) < 2:
         found = "1 class" if classes == 1 else "0 classes"
         raise InputError(f"{images.source} has readable images of {found}; wanted two or more")
@@ -72,6 +74,7 @@ def embed_all(
     listener: Listener,
     *,
     unreadable: list[ImageError] | None = None,
+    notes: dict[str, str] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
     engine = Engine.from_torch(model)
@@ -82,15 +85,17 @@ def embed_all(
     done = 0
     with closing(prepare_numbered(images, labelled, preprocess, size=engine.batch_hint)) as batches:
         for batch in batches:
-            tensors = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
+            inputs = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
             for error in batch:
                 if isinstance(error, ImageError):
                     listener.message(f"left out, since it cannot be read: {error}")
                     if unreadable is not None:
                         unreadable.append(error)
-            if tensors:
-                features.append(run(engine, list(tensors.values())).features)
-                labels.append(images.labels[list(tensors)])
+            if notes is not None:
+                notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
+            if inputs:
+                features.append(run(engine, [x.x_CSS for x in inputs.values()]).features)
+                labels.append(images.labels[list(inputs)])
             done += len(batch)
             listener.embedded(done)
     return np.concatenate(features), np.concatenate(labels)
@@ -98,9 +103,17 @@ def embed_all(
 
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:
     """Multinomial logistic regression with a penalty on the squared weights, by torch's L-BFGS, on standardised
-    features. The head includes the standardisation."""
-    with _threads_for(features_NC.numel() * num_classes):
-        return _fit_head(features_NC, labels_N, num_classes, seed=seed)
+    features. The head includes the standardisation. A class without images takes no time, and is never the answer."""
+    present_P, place_N = torch.unique(labels_N, return_inverse=True)  # P classes with images
+    with _threads_for(features_NC.numel() * len(present_P)):
+        head = _fit_head(features_NC, place_N, len(present_P), seed=seed)
+    if len(present_P) == num_classes:
+        return head
+    # The rows of a penalised fit add up to 0, so the mean of an image's logits is the mean bias.
+    weight_KC = head.weight_KC.new_zeros(num_classes, features_NC.shape[1])
+    bias_K = head.bias_K.new_full((num_classes,), float(head.bias_K.mean()) + ABSENT_LOGIT)
+    weight_KC[present_P], bias_K[present_P] = head.weight_KC, head.bias_K
+    return Head(weight_KC, bias_K, head.penalty)
 
 
 def _fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:

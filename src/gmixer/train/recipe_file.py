@@ -11,6 +11,7 @@ from typing import Any
 
 from gmixer.checks import one_of
 from gmixer.errors import InputError
+from gmixer.sources.text_file import read_text
 from gmixer.train.recipe import KINDS, Recipe, TrainRecipe, check_keys
 
 _AT_THE_TOP = ("about", "method", "seed")  # keys outside of all tables
@@ -89,10 +90,7 @@ def _text_of(name: str | os.PathLike[str]) -> tuple[str, str]:
     """The TOML, and what messages call it."""
     path = Path(name)
     if path.suffix == ".toml":
-        try:
-            return path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a recipe: {error}") from error
+        return read_text(str(path)), str(path)
     if str(name) not in recipe_names():
         raise InputError(
             f"no recipe is called {str(name)!r}; there are {', '.join(recipe_names())}, or pass a .toml file"

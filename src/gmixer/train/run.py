@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from gmixer.datasets import UNKNOWN, described, open_split
-from gmixer.errors import ImageError, InputError
+from gmixer.datasets.run_data import MODEL
+from gmixer.errors import ImageError, InputError, words_of
 from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate.noted_images import in_words
 from gmixer.models.saving import save_model
 from gmixer.options import Reading, WeightsSource
 from gmixer.runtimes import Engine
@@ -23,7 +25,7 @@ from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
 from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
 from gmixer.train.run_context import RunContext, TrainData
-from gmixer.train.run_dir import MODEL, bind_run_dir
+from gmixer.train.run_dir import bind_run_dir
 from gmixer.train.run_options import RunOptions
 from gmixer.train.run_summary import RunSummary
 from gmixer.train.teacher import open_teacher
@@ -68,7 +70,13 @@ def train(
     if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
         raise InputError(f"{folder} lies inside the data, {os.fspath(data)}; choose another folder (-o)")
     torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
-    parts = open_split(data, reading, val_fraction=recipe.data.val_fraction)
+    parts = open_split(
+        data,
+        reading,
+        val_fraction=recipe.data.val_fraction,
+        num_classes=recipe.model.num_classes or None,
+        val_folder=recipe.data.val_folder or None,
+    )
     for line in described(parts.train, parts.val):
         listener.message(line)
     initial = make_initial_model(recipe, parts.train, parts.val, weights)
@@ -120,11 +128,16 @@ def _fit_head(
 ) -> tuple[Outcomes, dict[str, str]]:
     """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
     unreadable: list[ImageError] = []
-    fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable)
+    notes: dict[str, str] = {}
+    fit_probe(
+        initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable, notes=notes
+    )
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    outcomes, errors = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
+    outcomes, errors, val_notes = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
+    for line in in_words(notes | val_notes):
+        listener.message(line)
     return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
 
 
@@ -141,5 +154,5 @@ def _write_summary(summary: RunSummary, listener: Listener) -> Path | None:
             write_curves(summary.folder)
         report = write_report(summary)
     except Exception as error:
-        listener.message(f"the model is saved, but its report is incomplete: {type(error).__name__}: {error}")
+        listener.message(f"the model is saved, but its report is incomplete: {words_of(error, type(error).__name__)}")
     return report

@@ -10,33 +10,25 @@ report.html         accuracy, curves, confusion, the worst mistakes; curves.png
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gmixer.datasets import LabeledImages
-from gmixer.errors import ImageError, InputError
+from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity
+from gmixer.errors import InputError, words_of
 from gmixer.files import atomic_write
 from gmixer.options import Reading
 from gmixer.train.recipe import Recipe
 from gmixer.train.recipe_file import differences, is_flat, to_toml
 
-RECIPE = "recipe.toml"
-DATA = "data.json"
 TRAIN_TABLE = "train.csv"
 VAL_TABLE = "val.csv"
 TENSORBOARD = "tensorboard"
 CHECKPOINT = "checkpoint/last.pt"
-MODEL = "model"
 REPORT = "report.html"
 CURVES = "curves.png"
-
-FORMAT = 2  # of data.json: of its keys and its checksums
-SAMPLED = 64  # this many images have their bytes in the checksum
 
 
 def bind_run_dir(
@@ -47,7 +39,7 @@ def bind_run_dir(
     Raises InputError where it holds another run, and changes nothing then.
     """
     recipe_file, data_file = folder / RECIPE, folder / DATA
-    ours = {"train": _identity(train), "val": _identity(val), "reading": _not_default(reading)}
+    ours = {"train": identity(train), "val": identity(val), "reading": _not_default(reading)}
     if (folder / MODEL).exists() or (folder / CHECKPOINT).exists():
         try:
             differing = _differing(folder, recipe, ours)
@@ -55,7 +47,8 @@ def bind_run_dir(
             raise
         except (OSError, ValueError, LookupError, TypeError) as error:  # a file is missing, or has other content
             raise InputError(
-                f"{folder} holds a model or a checkpoint, but its {RECIPE} and {DATA} cannot be read ({error}); "
+                f"{folder} holds a model or a checkpoint, but its {RECIPE} and {DATA} cannot be read "
+                f"({words_of(error, 'they hold something else')}); "
                 "restore these files, or choose another folder (-o)"
             ) from error
         if differing:
@@ -86,23 +79,6 @@ def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:
         return f"a run that reads its images with other options ({_options(theirs['reading'])})"
     parts = [_difference(part, theirs[part], ours[part]) for part in ("train", "val") if theirs[part] != ours[part]]
     return f"a run on other data ({'; '.join(parts)})" if parts else ""
-
-
-def _identity(images: LabeledImages) -> dict[str, Any]:
-    """Names within the source, labels, and the bytes of some images: the data may move, but not change."""
-    digest = hashlib.sha256()
-    for i, label in enumerate(images.labels.tolist()):
-        digest.update(f"{images.key(i)}\0{label}\n".encode(errors="surrogateescape"))
-    for i in np.unique(np.linspace(0, len(images) - 1, SAMPLED).astype(int)).tolist() if len(images) else ():
-        try:
-            digest.update(images.read(i))
-        except ImageError as error:
-            digest.update(error.kind.encode())
-    if images.soft is not None:
-        digest.update(images.soft.index.tobytes())
-        digest.update(images.soft.probability.tobytes())
-    classes = None if images.classes is None else list(images.classes)
-    return {"images": len(images), "sha256": digest.hexdigest(), "classes": classes}
 
 
 def _not_default(reading: Reading) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from gmixer.datasets import Balance, Split, balance
+from gmixer.datasets.run_data import MODEL, RECIPE
 from gmixer.evaluate import Outcomes, Share, top
 from gmixer.labels.imagenet import labels_for
 from gmixer.models.model_card import About, plain
 from gmixer.options import Reading
 from gmixer.train.initial_model import InitialModel
 from gmixer.train.recipe import ProbeRecipe, Recipe
-from gmixer.train.run_dir import MODEL, RECIPE
 
 
 @dataclass(frozen=True, kw_only=True)

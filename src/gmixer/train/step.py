@@ -31,12 +31,13 @@ Teacher = Callable[[Tensor], Tensor]  # normalised images (B, C, S, S) → logit
 class StepResult:
     """sums: float64 (3,), loss, right answers and weight, summed over the images of all processes.
 
-    stop: whether any process was asked to stop. unreadable: of all processes.
+    stop: whether any process was asked to stop. unreadable, notes: of all processes.
     """
 
     sums: Tensor
     stop: bool
     unreadable: list[ImageError]
+    notes: dict[str, str]
 
 
 class Stepper:
@@ -63,10 +64,12 @@ class Stepper:
         self.network.train()
         sums = torch.zeros(5, dtype=torch.float64, device=self.world.device)
         unreadable: list[ImageError] = []
+        notes: dict[str, str] = {}
         accumulate = self.recipe.compute.accumulate
         for part in range(accumulate):
             batch = next(batches)
             unreadable += batch.unreadable
+            notes |= batch.notes
             batch = batch.to(self.world.device)
             with _no_sync(self.network, wanted=self.world.size > 1 and part < accumulate - 1):
                 sums[:3] += self._backward(batch)
@@ -74,11 +77,13 @@ class Stepper:
         if state.averaged is not None:
             state.averaged.update_parameters(state.model)
         state.step += 1
-        sums[3], sums[4] = len(signals), len(unreadable)
+        sums[3], sums[4] = len(signals), len(unreadable) + len(notes)
         summed = self.world.summed(sums).cpu()
         if summed[4]:
-            unreadable = [error for of_one in self.world.gathered(unreadable) for error in of_one]
-        return StepResult(summed[:3], bool(summed[3]), unreadable)
+            shares = self.world.gathered((unreadable, notes))
+            unreadable = [error for errors, _ in shares for error in errors]
+            notes = {name: note for _, of_one in shares for name, note in of_one.items()}
+        return StepResult(summed[:3], bool(summed[3]), unreadable, notes)
 
     def _backward(self, batch: Batch) -> Tensor:
         """Adds the gradients of a part of the batch → (loss, right, weight), each summed over its images."""

@@ -12,22 +12,24 @@ from torch import Tensor
 
 from gmixer.config import ModelConfig
 from gmixer.datasets.labeled_images import UNKNOWN
-from gmixer.errors import ImageError
-from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate import Outcomes, Scored, score_images
 from gmixer.models.mixer import Mixer
 from gmixer.options import FP32, Precision
-from gmixer.runtimes import Output
+from gmixer.runtimes import Output, checked_output
 from gmixer.train.distributed import World
 from gmixer.train.run_context import TrainData
 
 
-def validate(model: Mixer, data: TrainData, world: World) -> tuple[Outcomes, list[ImageError]]:
-    """The outcomes of the labelled images, and the errors of unreadable images; the same in all processes."""
+def validate(model: Mixer, data: TrainData, world: World) -> Scored:
+    """The outcomes, errors and notes of the labelled images; the same in all processes."""
     mine = np.flatnonzero(data.val.labels != UNKNOWN)[world.rank :: world.size]
     runtime = ModelInTraining(model, world.device)
     shares = world.gathered(score_images(runtime, data.val, mine, data.preprocess()))
-    outcomes = Outcomes.joined([outcomes for outcomes, _ in shares])
-    return outcomes, [error for _, errors in shares for error in errors]
+    return Scored(
+        Outcomes.joined([share.outcomes for share in shares]),
+        [error for share in shares for error in share.unreadable],
+        {name: note for share in shares for name, note in share.notes.items()},
+    )
 
 
 class ModelInTraining:
@@ -39,6 +41,9 @@ class ModelInTraining:
     def __init__(self, model: Mixer, device: torch.device) -> None:
         self._model, self._device = model, device
 
+    def __repr__(self) -> str:
+        return f"<ModelInTraining: torch on {self._device}, {self.precision}>"
+
     @property
     def config(self) -> ModelConfig:
         return self._model.config
@@ -48,7 +53,8 @@ class ModelInTraining:
         model = self._model.eval()
         tokens_BNC = model.forward_features(torch.from_numpy(x_BCHW).to(self._device))
         features_BC, logits_BK = model.forward_head(tokens_BNC, pre_logits=True), model.forward_head(tokens_BNC)
-        return Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+        output = Output(_as_array(features_BC), _as_array(logits_BK), _as_array(tokens_BNC) if tokens else None)
+        return checked_output(output, x_BCHW, self)
 
 
 def _as_array(x: Tensor) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gmixer.errors import InputError, WeightsError
+from gmixer.errors import InputError, WeightsError, words_of
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -103,7 +103,7 @@ def upload(folder: Path, repo: Repo, *, private: bool | None, token: str | None,
         words = _status_words(status)
         raise WeightsError(f"{repo}: {hub.endpoint} answered {words}, and nothing was uploaded; {way_out}") from error
     except Exception as error:  # from the library, its HTTP client or the file system
-        words = " ".join(str(error).split()) or type(error).__name__
+        words = words_of(error, "it gives no reason")
         raise WeightsError(f"{repo}: not uploaded to {hub.endpoint} ({words}); check the connection") from error
     return str(address)
 
@@ -162,7 +162,7 @@ def _why_not(error: BaseException, repo: Repo, filename: str, cache: Path) -> st
             return (
                 f"{filename} could not be stored: {error.strerror}; the cache is {cache}, set HF_HUB_CACHE to another"
             )
-    words = " ".join(str(error).split()) or type(error).__name__
+    words = words_of(error, "it gives no reason")
     return f"{filename} could not be fetched from {hub} ({words}); check the connection and try again"
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmixer.errors import WeightsError, require_torch
+from gmixer.errors import WeightsError, require_torch, words_of
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _check_zip(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise WeightsError(f"{path}: cannot be read: {error}") from error
+        raise WeightsError(f"{path}: cannot be read: {words_of(error, 'it is cut short or damaged')}") from error
     unpacked = sum(entry.file_size for entry in entries)
     if any(entry.compress_type for entry in entries) or unpacked > path.stat().st_size:
         raise WeightsError(

@@ -1,0 +1,89 @@
+"""run_data.py: the data that a model learned from is known again."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from gmixer.datasets import RunData, open_held_out, open_split, run_of
+from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity
+from gmixer.errors import InputError
+from labelled import folders, image, write
+
+TOML = b"[model]\nnum_classes = 0\n[data]\nval_fraction = 0.2\n"
+
+
+def run_on(data: Path, folder: Path) -> RunData:
+    """What a run on this data knows of it."""
+    split = open_split(data)
+    write(folder, {f"{MODEL}/model.safetensors": b"", RECIPE: TOML})
+    known = {"format": FORMAT, "train": identity(split.train), "val": identity(split.val)}
+    (folder / DATA).write_text(json.dumps(known))
+    run = run_of(folder / MODEL / "model.safetensors")
+    assert run is not None
+    return run
+
+
+@pytest.mark.parametrize("root", ["", "train"])
+def test_of_data_without_a_val_split_the_held_out_images_are_measured(root: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    folders(data / root, {"cat": 30, "dog": 30})
+    run, split = run_on(data, tmp_path / "run"), open_split(data)
+    images = open_held_out(data, run=run, classes=["dog", "cat"])
+    assert [images.name(i) for i in range(len(images))] == [split.val.name(i) for i in range(len(split.val))]
+    assert "held out" in " ".join(images.notes) and len(open_held_out(data)) == 60
+    moved = data.rename(tmp_path / "moved")
+    assert len(open_held_out(moved, run=run)) == len(split.val)
+
+
+def test_numbers_that_became_names_are_known_again(tmp_path: Path) -> None:
+    write(tmp_path, {f"{i}.png": image(i) for i in range(40)})
+    rows = [f"{i}.png,{(90210, 10001)[i % 2]}" for i in range(40)]
+    write(tmp_path, {"t.csv": "\n".join(["path,label", *rows]).encode()})
+    run, held_out = run_on(tmp_path / "t.csv", tmp_path / "run"), open_split(tmp_path / "t.csv").val
+    images = open_held_out(tmp_path / "t.csv", run=run, classes=held_out.classes)
+    assert images.labels.tolist() == held_out.labels.tolist() and len(images) < 40
+
+
+def test_data_with_a_val_split_is_measured_on_it_and_not_on_what_was_learned(tmp_path: Path) -> None:
+    folders(tmp_path, {"data/train/cat": 3, "data/train/dog": 3, "data/val/cat": 1, "data/val/dog": 1})
+    run = run_on(tmp_path / "data", tmp_path / "run")
+    for source in (tmp_path / "data", tmp_path / "data/val"):
+        assert len(open_held_out(source, run=run)) == 2
+    with pytest.raises(InputError, match=r"learned from these images of .*/data/train .* --all"):
+        open_held_out(tmp_path / "data/train", run=run)
+
+
+def test_other_data_is_measured_as_a_whole(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"cat": 30, "dog": 30})
+    run = run_on(data, tmp_path / "run")
+    for other in ({"cat/0.png": image(999)}, {"dog/new.png": image(998)}):
+        write(data, other)
+        assert len(open_held_out(data, run=run)) >= 60
+
+
+def test_names_in_another_unicode_form_are_the_same_data(tmp_path: Path) -> None:
+    apart = unicodedata.normalize("NFD", "café")
+    data = folders(tmp_path / "a", {"café": 20, "dog": 20})
+    run, held_out = run_on(data, tmp_path / "run"), open_split(data).val
+    (data / "café").rename(data / apart)
+    assert len(open_held_out(data, run=run)) == len(held_out) < 40
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {DATA: b"{", RECIPE: TOML},
+        {DATA: b'{"format": 1, "train": {}, "val": {}}', RECIPE: TOML},
+        {DATA: b'{"format": 2, "train": {}, "val": 3}', RECIPE: TOML},
+        {DATA: b'{"format": 2, "train": {}, "val": {}}', RECIPE: TOML},
+    ],
+)
+def test_weights_outside_a_run_s_folder_know_no_data(files: dict[str, bytes], tmp_path: Path) -> None:
+    write(tmp_path, files | {f"{MODEL}/model.safetensors": b""})
+    assert run_of(tmp_path / MODEL / "model.safetensors") is None
+    assert run_of(tmp_path / "elsewhere" / "model.safetensors") is None
