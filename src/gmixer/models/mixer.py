@@ -191,7 +191,7 @@ class Mixer(nn.Module):
         self.head: nn.Module = nn.Linear(C, K, device=device, dtype=dtype) if K else nn.Identity()
         self.init_weights(nlhb=nlhb)
 
-    @torch.jit.ignore
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def init_weights(self, nlhb: bool = False) -> None:
         """Draws all weights again. LayerNorms keep their initial ones and zeros."""
@@ -245,7 +245,7 @@ class Mixer(nn.Module):
         outputs: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             if i <= last:
-                if self.grad_checkpointing and not torch.jit.is_scripting():
+                if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
                     x_BNC = checkpoint(block, x_BNC, use_reentrant=False)
                 else:
                     x_BNC = block(x_BNC)
@@ -299,7 +299,7 @@ class Mixer(nn.Module):
             self.reset_classifier(0, "")
         return taken
 
-    @torch.jit.ignore
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     def get_classifier(self) -> nn.Module:
         """The head: nn.Linear, or nn.Identity without classes."""
         return self.head
@@ -315,12 +315,12 @@ class Mixer(nn.Module):
             self.head = nn.Linear(config.channels, num_classes, device=weight.device, dtype=weight.dtype)
         self.head.train(self.training)
 
-    @torch.jit.ignore
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Saves memory in training, and costs about one more forward pass."""
         self.grad_checkpointing = enable
 
-    @torch.jit.ignore
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's patterns that group parameters by depth, for layer-wise learning rates. `coarse` changes nothing."""
         return {"stem": r"^stem", "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]}

@@ -24,7 +24,8 @@ def backbone(
 
     Raises InputError for another name, and for indices that are out of range.
     """
-    wrapped = _extractor(feature_cls)(model, out_indices=out_indices)
+    indices = out_indices if isinstance(out_indices, int) else list(out_indices)
+    wrapped = _extractor(feature_cls)(model, out_indices=indices)
     cfg = {key: value for key, value in model.pretrained_cfg.items() if key not in _NOT_OF_THE_BACKBONE}
     wrapped.pretrained_cfg = wrapped.default_cfg = cfg  # type: ignore[assignment]
     return wrapped
@@ -50,7 +51,7 @@ class FeatureMaps(nn.Module):
     out_indices: a number takes the last n blocks, a list these blocks. Negative indices count from the end.
     """
 
-    def __init__(self, model: Mixer, out_indices: int | Sequence[int]) -> None:
+    def __init__(self, model: Mixer, out_indices: int | list[int]) -> None:
         super().__init__()
         self.out_indices = model.prune_intermediate_layers(out_indices, prune_norm=True)
         self.feature_info = FeatureInfo(model.feature_info, self.out_indices)
@@ -66,7 +67,7 @@ class FeatureMaps(nn.Module):
 class TracedFeatures(nn.Module):
     """Returns the tokens (B, N, C) of the blocks at out_indices. torch.fx cuts them out of a trace of the model."""
 
-    def __init__(self, model: Mixer, out_indices: int | Sequence[int]) -> None:
+    def __init__(self, model: Mixer, out_indices: int | list[int]) -> None:
         from torchvision.models.feature_extraction import create_feature_extractor
 
         super().__init__()
@@ -87,7 +88,7 @@ class HookedFeatures(nn.Module):
     needed, so this module can be scripted, copied and pickled.
     """
 
-    def __init__(self, model: Mixer, out_indices: int | Sequence[int]) -> None:
+    def __init__(self, model: Mixer, out_indices: int | list[int]) -> None:
         super().__init__()
         taken = absolute_indices(out_indices, blocks=len(model.blocks))
         self.feature_info = FeatureInfo(model.feature_info, taken)
