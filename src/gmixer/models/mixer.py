@@ -11,14 +11,15 @@ C), H its hidden width.
 Sources: Mixer https://arxiv.org/abs/2105.01601; SwiGLU https://arxiv.org/abs/2002.05202; stochastic depth
 https://arxiv.org/abs/1603.09382; timm 1.0.31, mlp_mixer.py. The names of the tensors, their initial values and the
 order of all random draws are timm's. So one seed gives the same network in both.
+
+torch.jit.script compiles `forward` and `forward_intermediates`, so they use only the Python that it knows. This module
+does not import `annotations` from `__future__`: torch.fx would copy strings into its graph, and torch.jit.script reads
+types there.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,17 +40,17 @@ class PatchEmbed(nn.Module):
     ) -> None:
         super().__init__()
         C, patch_px = config.channels, config.patch_px
-        self.image_px = config.image_px
+        self.image_px, self.grid = config.image_px, config.image_px // patch_px
         self.proj = nn.Conv2d(config.in_chans, C, patch_px, stride=patch_px, device=device, dtype=dtype)
         self.norm = nn.LayerNorm(C, eps=norm_eps, device=device, dtype=dtype) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
+        height, width = x.shape[-2], x.shape[-1]  # not [-2:]: torch.jit.script reads no slice in a graph of torch.fx
         # torch.export and torch.fx support torch._assert, but not `if … raise`.
         torch._assert(height == self.image_px, f"Input height ({height}) doesn't match model ({self.image_px}).")
         torch._assert(width == self.image_px, f"Input width ({width}) doesn't match model ({self.image_px}).")
         x_BCGG = self.proj(x)
-        x_BNC: Tensor = self.norm(x_BCGG.flatten(2).mT)
+        x_BNC: Tensor = self.norm(x_BCGG.flatten(2).transpose(1, 2))
         return x_BNC
 
 
@@ -93,7 +94,7 @@ class DropPath(nn.Module):
         super().__init__()
         if not 0 <= rate <= 1:
             raise InputError(f"drop_path_rate is {rate!r}; wanted a number from 0 to 1")
-        self.rate = rate
+        self.rate = float(rate)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
@@ -125,7 +126,8 @@ class MixerBlock(nn.Module):
         self.mlp_channels = MixerMlp(C, hidden=config.channel_hidden, mlp=mlp, drop=drop, device=device, dtype=dtype)
 
     def forward(self, x_BNC: Tensor) -> Tensor:
-        x_BNC = x_BNC + self.drop_path(self.mlp_tokens(self.norm1(x_BNC).mT).mT)
+        # No name for what goes in between: it would hold memory that the next step uses again.
+        x_BNC = x_BNC + self.drop_path(self.mlp_tokens(self.norm1(x_BNC).transpose(1, 2)).transpose(1, 2))
         x_BNC = x_BNC + self.drop_path(self.mlp_channels(self.norm2(x_BNC)))
         return x_BNC
 
@@ -146,6 +148,9 @@ class Mixer(nn.Module):
 
     pretrained_cfg: dict[str, Any]
     default_cfg: dict[str, Any]
+
+    # torch.jit.script keeps these as they are in Python.
+    __jit_ignored_attributes__ = ("config", "feature_info", "pretrained_cfg", "default_cfg")
 
     def __init__(
         self,
@@ -186,6 +191,7 @@ class Mixer(nn.Module):
         self.head: nn.Module = nn.Linear(C, K, device=device, dtype=dtype) if K else nn.Identity()
         self.init_weights(nlhb=nlhb)
 
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def init_weights(self, nlhb: bool = False) -> None:
         """Draws all weights again. LayerNorms keep their initial ones and zeros."""
@@ -205,9 +211,7 @@ class Mixer(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(B, in_chans, image_px, image_px) → tokens (B, N, C) after the last norm."""
-        x_BNC = self.stem(x)
-        for block in self.blocks:
-            x_BNC = self._run(block, x_BNC)
+        x_BNC, _ = self._run_blocks(self.stem(x), [], len(self.blocks) - 1, norm=False)
         tokens_BNC: Tensor = self.norm(x_BNC)
         return tokens_BNC
 
@@ -224,26 +228,38 @@ class Mixer(nn.Module):
         As in the engine, the tokens are always averaged, also with global_pool ''. Without classes K is 0.
         """
         stages = {"stem": self.stem(x)}
-        x_BNC = stages["stem"]
-        for i, block in enumerate(self.blocks):
-            stages[f"block_{i}"] = x_BNC = self._run(block, x_BNC)
+        last = len(self.blocks) - 1
+        x_BNC, outputs = self._run_blocks(stages["stem"], list(range(len(self.blocks))), last, norm=False)
+        stages |= {f"block_{i}": y_BNC for i, y_BNC in enumerate(outputs)}
         stages["tokens"] = x_BNC = self.norm(x_BNC)
         stages["features"] = x_BC = self.head_drop(x_BNC.mean(dim=1))
         stages["logits"] = self.head(x_BC)[:, : self.num_classes]
         return stages
 
-    def _run(self, block: nn.Module, x_BNC: Tensor) -> Tensor:
-        """One block. With grad_checkpointing the backward pass computes its activations again."""
-        out_BNC: Tensor = checkpoint(block, x_BNC, use_reentrant=False) if self.grad_checkpointing else block(x_BNC)
-        return out_BNC
+    def _run_blocks(self, x_BNC: Tensor, kept: list[int], last: int, norm: bool) -> tuple[Tensor, list[Tensor]]:
+        """The blocks up to `last`: the output of that block, and those of the blocks in `kept`.
+
+        norm: apply the last norm to the kept outputs. With grad_checkpointing the backward pass computes a block's
+        activations again. torch.jit.script cannot do that, and ignores it, as in timm.
+        """
+        outputs: list[Tensor] = []
+        for i, block in enumerate(self.blocks):
+            if i <= last:
+                if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+                    x_BNC = checkpoint(block, x_BNC, use_reentrant=False)
+                else:
+                    x_BNC = block(x_BNC)
+                if i in kept:
+                    outputs.append(self.norm(x_BNC) if norm else x_BNC)
+        return x_BNC, outputs
 
     def forward_intermediates(
         self,
         x: Tensor,
-        indices: int | Sequence[int] | None = None,
+        indices: int | list[int] | None = None,
         norm: bool = False,
         stop_early: bool = False,
-        output_fmt: Literal["NCHW", "NLC"] = "NCHW",
+        output_fmt: str = "NCHW",
         intermediates_only: bool = False,
     ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
         """(tokens, intermediates): the tokens (B, N, C), and the outputs of some blocks, in the order of the blocks.
@@ -255,28 +271,26 @@ class Mixer(nn.Module):
         output_fmt: 'NCHW' returns maps (B, C, G, G), 'NLC' returns (B, N, C).
         """
         if output_fmt not in ("NCHW", "NLC"):
-            raise InputError(f"output_fmt is {output_fmt!r}; wanted 'NCHW' or 'NLC'")
-        taken = _absolute_indices(indices, blocks=len(self.blocks))
-        intermediates: list[Tensor] = []
-        x_BNC = self.stem(x)
-        for i, block in enumerate(self.blocks[: max(taken) + 1] if stop_early else self.blocks):
-            x_BNC = self._run(block, x_BNC)
-            if i in taken:
-                intermediates.append(self.norm(x_BNC) if norm else x_BNC)
+            raise InputError(f"output_fmt is '{output_fmt}'; wanted 'NCHW' or 'NLC'")
+        taken = absolute_indices(indices, blocks=len(self.blocks))
+        last = max(taken) if stop_early else len(self.blocks) - 1
+        x_BNC, intermediates = self._run_blocks(self.stem(x), taken, last, norm=norm)
         if output_fmt == "NCHW":
-            G, C = self.config.image_px // self.config.patch_px, self.config.channels
-            intermediates = [y_BNC.mT.reshape(-1, C, G, G).contiguous() for y_BNC in intermediates]
-        return intermediates if intermediates_only else (self.norm(x_BNC), intermediates)
+            G, C = self.stem.grid, self.embed_dim
+            intermediates = [y_BNC.transpose(1, 2).reshape(-1, C, G, G).contiguous() for y_BNC in intermediates]
+        if intermediates_only:
+            return intermediates
+        return self.norm(x_BNC), intermediates
 
     def prune_intermediate_layers(
-        self, indices: int | Sequence[int] = 1, prune_norm: bool = False, prune_head: bool = True
+        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
         """Removes the parts that the intermediates at `indices` do not need. Returns the indices, counted from 0.
 
         indices: as in forward_intermediates. The blocks after the last index are removed.
         prune_head: num_classes becomes 0, and global_pool ''.
         """
-        taken = _absolute_indices(indices, blocks=len(self.blocks))
+        taken = absolute_indices(indices, blocks=len(self.blocks))
         self.blocks = self.blocks[: max(taken) + 1]
         self.config = replace(self.config, blocks=len(self.blocks))
         if prune_norm:
@@ -285,6 +299,7 @@ class Mixer(nn.Module):
             self.reset_classifier(0, "")
         return taken
 
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     def get_classifier(self) -> nn.Module:
         """The head: nn.Linear, or nn.Identity without classes."""
         return self.head
@@ -300,10 +315,12 @@ class Mixer(nn.Module):
             self.head = nn.Linear(config.channels, num_classes, device=weight.device, dtype=weight.dtype)
         self.head.train(self.training)
 
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Saves memory in training, and costs about one more forward pass."""
         self.grad_checkpointing = enable
 
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """timm's patterns that group parameters by depth, for layer-wise learning rates. `coarse` changes nothing."""
         return {"stem": r"^stem", "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]}
@@ -327,15 +344,15 @@ def _checked_pool(global_pool: str) -> str:
     return global_pool
 
 
-def _absolute_indices(indices: int | Sequence[int] | None, *, blocks: int) -> list[int]:
+def absolute_indices(indices: int | list[int] | None, blocks: int) -> list[int]:
     """None takes all blocks, a number the last n, a list these. Negative indices count from the end."""
     if indices is None:
-        return list(range(blocks))
+        indices = blocks
     if isinstance(indices, int):
         if not 0 < indices <= blocks:
             raise InputError(f"last-n ({indices}) is out of range (1 to {blocks})")
         return list(range(blocks - indices, blocks))
     taken = [i + blocks if i < 0 else i for i in indices]
-    if not taken or not all(0 <= i < blocks for i in taken):
+    if len(taken) == 0 or min(taken) < 0 or max(taken) >= blocks:
         raise InputError(f"block indices {list(indices)} are out of range ({-blocks} to {blocks - 1})")
     return taken

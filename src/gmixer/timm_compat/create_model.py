@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from gmixer.errors import InputError, WeightsError
 from gmixer.models.load_into import load_into, load_mixer
 from gmixer.models.mixer import Device, Mixer
 from gmixer.options import WeightsSource
-from gmixer.timm_compat.feature_maps import FeatureMaps
+from gmixer.timm_compat.feature_maps import backbone
 from gmixer.timm_compat.pretrained_cfg import PretrainedCfg, pretrained_cfg_of
 from gmixer.weights import Checkpoint, find_checkpoint
 from gmixer.weights.adapt import adapted
@@ -57,6 +57,7 @@ def create_model(
     stem_norm: bool | None = None,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
+    feature_cls: str | Callable[..., nn.Module] | None = None,
     device: Device = None,
     dtype: torch.dtype | None = None,
     allow_pickle: bool = False,
@@ -75,9 +76,12 @@ def create_model(
     checkpoint_path: a .safetensors file. It is loaded last, and must fit the model, its head included.
     cache_dir: the Hub's cache; None: the user's own.
     allow_pickle: also accept `.pth` files, which torch then reads with weights_only=True.
-    scriptable, exportable, no_jit: accepted without effect. The model is always exportable.
+    scriptable, exportable, no_jit: they change nothing, as for timm's MlpMixer. torch.jit.script, torch.jit.trace,
+        torch.fx, torch.export and torch.onnx take every model. No part of a model is scripted.
     features_only: return maps (B, C, G, G) of the blocks at out_indices instead of logits. The default is the last
         three blocks.
+    feature_cls: with features_only, timm's way to the outputs of the blocks. "getter", the default, returns maps. "fx"
+        and "hook" return tokens (B, N, C). Or a class, called with (model, out_indices=…).
     The other keywords: see Mixer. None keeps the model's own value.
 
     Raises TypeError for an unknown keyword, UnknownModelError, WeightsError, InputError.
@@ -86,6 +90,8 @@ def create_model(
         _refuse(next(iter(unknown)))
     if not isinstance(model_name, str):
         raise InputError(f"model_name is a {type(model_name).__name__}; wanted the name of a model, as a str")
+    if feature_cls is not None and not features_only:
+        raise InputError("feature_cls chooses how features_only=True returns features; pass both, or neither")
     weights = WeightsSource(allow_pickle=allow_pickle, cache_dir=cache_dir, fetch=True)
     if model_name.lower().startswith(LOCAL_PREFIX) or Repo.parse(model_name):
         if pretrained_cfg is not None:
@@ -127,7 +133,9 @@ def create_model(
         file = open_weights(Path(checkpoint_path), weights)
         check_file(file, model.config)
         load_into(model, file.tensors(), new_head=False, source=str(file.path))
-    return FeatureMaps(model, 3 if out_indices is None else out_indices) if features_only else model
+    if not features_only:
+        return model
+    return backbone(model, 3 if out_indices is None else out_indices, feature_cls or "getter")
 
 
 def _refuse(keyword: str) -> NoReturn:

@@ -1,13 +1,48 @@
-"""A Mixer as a backbone, for `features_only=True`: it returns maps of some blocks instead of logits."""
+"""A Mixer as a backbone, for `features_only=True`: it returns the outputs of some blocks instead of logits.
 
-from __future__ import annotations
+torch.jit.script compiles these modules. As in gmixer.models.mixer, their annotations stay types, not strings.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from gmixer.models.mixer import Mixer
+from gmixer.errors import InputError
+from gmixer.models.mixer import Mixer, absolute_indices
+
+_NOT_OF_THE_BACKBONE = ("num_classes", "classifier", "global_pool")
+
+
+def backbone(
+    model: Mixer, out_indices: int | Sequence[int], feature_cls: str | Callable[..., nn.Module] = "getter"
+) -> nn.Module:
+    """timm's feature extractor of this name. It takes the model over.
+
+    feature_cls: "getter" (FeatureMaps), "fx" (TracedFeatures) or "hook" (HookedFeatures). A class or function of the
+        caller's is called with (model, out_indices=…), as timm does.
+
+    Raises InputError for another name, and for indices that are out of range.
+    """
+    indices = out_indices if isinstance(out_indices, int) else list(out_indices)
+    wrapped = _extractor(feature_cls)(model, out_indices=indices)
+    cfg = {key: value for key, value in model.pretrained_cfg.items() if key not in _NOT_OF_THE_BACKBONE}
+    wrapped.pretrained_cfg = wrapped.default_cfg = cfg  # type: ignore[assignment]
+    return wrapped
+
+
+def _extractor(feature_cls: str | Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    if not isinstance(feature_cls, str):
+        return feature_cls
+    name = feature_cls.lower()
+    if name in ("list", "dict"):
+        raise InputError(
+            f"feature_cls is {feature_cls!r}, which cuts a network between its top modules, and a Mixer's blocks lie "
+            f"inside one of them; wanted 'getter', 'fx' or 'hook'"
+        )
+    if name not in _EXTRACTORS:
+        raise InputError(f"feature_cls is {feature_cls!r}; wanted 'getter', 'fx' or 'hook', or a class")
+    return _EXTRACTORS[name]
 
 
 class FeatureMaps(nn.Module):
@@ -16,22 +51,60 @@ class FeatureMaps(nn.Module):
     out_indices: a number takes the last n blocks, a list these blocks. Negative indices count from the end.
     """
 
-    def __init__(self, model: Mixer, out_indices: int | Sequence[int]) -> None:
+    def __init__(self, model: Mixer, out_indices: int | list[int]) -> None:
         super().__init__()
         self.out_indices = model.prune_intermediate_layers(out_indices, prune_norm=True)
         self.feature_info = FeatureInfo(model.feature_info, self.out_indices)
         self.model = model
         self.config = model.config
-        self.pretrained_cfg = self.default_cfg = {
-            key: value
-            for key, value in model.pretrained_cfg.items()
-            if key not in ("num_classes", "classifier", "global_pool")
-        }
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = self.model.forward_intermediates(x, indices=self.out_indices, intermediates_only=True)
         assert isinstance(maps, list)
         return maps
+
+
+class TracedFeatures(nn.Module):
+    """Returns the tokens (B, N, C) of the blocks at out_indices. torch.fx cuts them out of a trace of the model."""
+
+    def __init__(self, model: Mixer, out_indices: int | list[int]) -> None:
+        from torchvision.models.feature_extraction import create_feature_extractor
+
+        super().__init__()
+        taken = absolute_indices(out_indices, blocks=len(model.blocks))
+        self.feature_info = FeatureInfo(model.feature_info, taken)
+        self.config = model.config
+        self.graph_module = create_feature_extractor(model, {f"blocks.{i}": str(i) for i in taken})
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        tokens: dict[str, Tensor] = self.graph_module(x)
+        return list(tokens.values())
+
+
+class HookedFeatures(nn.Module):
+    """Returns the tokens (B, N, C) of the blocks at out_indices, in the order of out_indices.
+
+    timm collects them with hooks, and keeps the whole network but the head. The network is kept here too. No hooks are
+    needed, so this module can be scripted, copied and pickled.
+    """
+
+    def __init__(self, model: Mixer, out_indices: int | list[int]) -> None:
+        super().__init__()
+        taken = absolute_indices(out_indices, blocks=len(model.blocks))
+        self.feature_info = FeatureInfo(model.feature_info, taken)
+        model.reset_classifier(0)
+        self.config = model.config
+        self.body = model
+        self.blocks = sorted(set(taken))
+        self.order = [self.blocks.index(i) for i in dict.fromkeys(taken)]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        tokens = self.body.forward_intermediates(x, indices=self.blocks, output_fmt="NLC", intermediates_only=True)
+        assert isinstance(tokens, list)
+        return [tokens[i] for i in self.order]
+
+
+_EXTRACTORS: dict[str, Callable[..., nn.Module]] = {"getter": FeatureMaps, "fx": TracedFeatures, "hook": HookedFeatures}
 
 
 class FeatureInfo:
