@@ -356,7 +356,7 @@ def test_kinds_of_files(tmp_path: Path) -> None:
     (tmp_path / "to nowhere.jpg").symlink_to(tmp_path / "nowhere")
     for name, kind, word in [
         ("missing.jpg", "missing", "no such file"),
-        ("to nowhere.jpg", "missing", "no such file"),
+        ("to nowhere.jpg", "missing", "link to a file that does not exist"),
         ("page.jpg/inside.jpg", "missing", "no such file"),
         ("", "unreadable", "folder"),
         ("pipe.jpg", "unreadable", "pipe"),
