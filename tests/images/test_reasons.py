@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import struct
 import re
+import struct
 import zlib
 from io import BytesIO
 
