@@ -196,8 +196,8 @@ def test_a_file_that_asks_for_too_much_memory_is_too_large(workers: Workers) -> 
     error = error_of(HEAVY, workers, max_memory_bytes=150 * 2**20)  # 256 MB of pixels
     assert error.kind == "too_large"
     assert error.reason == (
-        "cannot be decoded as PNG: it needs more memory than there is (--isolate sets a limit, "
-        "Limits.max_memory_bytes): raise it, or make the image smaller"
+        "cannot be decoded as PNG: it needs more memory than there is (--isolate sets a limit, in Python "
+        "Limits.max_memory_bytes): raise it, leave out --isolate, or make the image smaller"
     )
     (pid,) = pids(workers)
     assert np.array_equal(
