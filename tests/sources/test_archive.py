@@ -33,6 +33,7 @@ from gmixer.sources.address import split_member
 from gmixer.sources.entry import may_be_image, read, read_head
 from gmixer.sources.listing import Listing, is_archive, list_files
 from gmixer.sources.local import LocalFile
+from pythons_words import assert_plain
 
 TAR_MODES = {"tar": "w:", "gzip": "w:gz", "bzip2": "w:bz2", "xz": "w:xz"}
 FORMATS = [*TAR_MODES, "zip"]
@@ -413,6 +414,46 @@ def test_hostile_headers_end_the_walk(headers: list[tuple[bytes, bytes, bytes]],
     (tmp_path / "a").write_bytes(hostile_tar(*headers))
     first, last = rows(tmp_path / "a")
     assert first[0] == "a.png" and last == ("", "corrupt")
+
+
+def directory_entry(data: bytes) -> int:
+    """Where a zip's directory has its first member."""
+    return data.index(b"PK\x01\x02")
+
+
+@pytest.mark.parametrize(
+    ("at", "new", "kind"),
+    [
+        (46, b"z", "corrupt"),  # the name; zipfile shows both names, one as bytes
+        (6, b"\xff", "unsupported"),  # a later version of zip
+        (8, b"\x20", "unsupported"),  # patched data
+        (8, b"\x40", "unsupported"),  # strong encryption
+        (0, b"Q", "corrupt"),
+    ],
+)
+def test_a_zip_of_a_rare_kind_is_not_damaged(at: int, new: bytes, kind: str, tmp_path: Path) -> None:
+    data = bytearray(pack(tmp_path / "a.zip", [("a.png", photo())], "zip").read_bytes())
+    at += directory_entry(data)
+    data[at : at + 1] = new
+    (tmp_path / "a.zip").write_bytes(data)
+    name = "z.png" if new == b"z" else "a.png"
+    with pytest.raises(ImageError) as caught:
+        decode(f"{tmp_path}/a.zip::{name}")
+    assert caught.value.kind == kind
+    assert_plain(caught.value.reason)
+    assert "magic" not in caught.value.reason
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zip"])
+def test_no_number_of_zlib_reaches_a_user(packed: str, tmp_path: Path) -> None:
+    letters = bytes(random.Random(0).choices(b"abcdefgh", k=90_000))
+    data = bytearray(pack(tmp_path / "a", [("a.png", photo() + letters)], packed).read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = b"\xff" * 3000
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(ImageError, match="the archive is cut short or damaged") as caught:
+        decode(f"{tmp_path}/a::a.png")
+    assert not any(word in caught.value.reason for word in ("Error -", "zlib"))
 
 
 @pytest.mark.parametrize("packed", FORMATS)

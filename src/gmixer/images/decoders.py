@@ -155,6 +155,7 @@ def _check_frames(more: bool | None, settings: DecodeSettings, source: str) -> N
         raise ImageError("too_large", reason, source)
     if more:
         reason = (
-            f"holds more than {settings.max_frames:,} frames, the limit, set by Limits.max_frames: raise it, or cut it"
+            f"holds more than {settings.max_frames:,} frames, the limit, set by Limits.max_frames in Python: raise it, "
+            "or save its first frame alone"
         )
         raise ImageError("too_large", reason, source)

@@ -49,6 +49,7 @@ _REPEATED: _Problem = "refused", "occurs in the archive more than once: give eac
 _ENCRYPTED: _Problem = "refused", "is encrypted: unpack the archive with its password first"
 _OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive again"
 _SPARSE: _Problem = "unsupported", "is stored without its holes: pack the tar without --sparse"
+_FOR_PROGRAMMERS = re.compile(r"\bb['\"]|Error -?\d|magic number|extra field|Invalid argument")  # bytes; zlib's numbers
 _RARE: _Problem = (
     "unsupported",
     "is compressed by a method that gmixer does not read: pack the zip with deflate, or without compression",
@@ -489,8 +490,12 @@ def _as_corrupt(source: str) -> Iterator[None]:
         yield
     except ImageError:
         raise
+    except NotImplementedError:  # zipfile's, for a zip of a rare kind
+        raise ImageError(*_RARE, source) from None
     except Exception as error:
         words = words_of(error, "")
+        if _FOR_PROGRAMMERS.search(words):
+            words = ""
         words = f"{words}; " if words else ""
         raise ImageError("corrupt", f"cannot be unpacked: {words}the archive is cut short or damaged", source) from None
 
