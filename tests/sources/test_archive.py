@@ -444,16 +444,20 @@ def test_a_zip_of_a_rare_kind_is_not_damaged(at: int, new: bytes, kind: str, tmp
     assert "magic" not in caught.value.reason
 
 
-@pytest.mark.parametrize("packed", ["gzip", "zip"])
-def test_no_number_of_zlib_reaches_a_user(packed: str, tmp_path: Path) -> None:
-    letters = bytes(random.Random(0).choices(b"abcdefgh", k=90_000))
-    data = bytearray(pack(tmp_path / "a", [("a.png", photo() + letters)], packed).read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 3000] = b"\xff" * 3000
-    (tmp_path / "a").write_bytes(data)
-    with pytest.raises(ImageError, match="the archive is cut short or damaged") as caught:
-        decode(f"{tmp_path}/a::a.png")
-    assert not any(word in caught.value.reason for word in ("Error -", "zlib"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        zlib.error("Error -3 while decompressing data: invalid distance too far back"),
+        tarfile.ReadError("zlib error: Error -3 while decompressing data: invalid block type"),
+        zipfile.BadZipFile("Bad magic number for file header"),
+        zipfile.BadZipFile("File name in directory 'a.jpg' and header b'b.jpg' differ."),
+        OSError(22, "Invalid argument"),
+    ],
+)
+def test_words_for_programmers_do_not_reach_a_user(error: Exception) -> None:
+    with pytest.raises(ImageError) as caught, archive._as_corrupt("a.zip"):
+        raise error
+    assert caught.value.reason == "cannot be unpacked: the archive is cut short or damaged"
 
 
 @pytest.mark.parametrize("packed", FORMATS)
