@@ -102,6 +102,8 @@ def open_held_out(
     run: the data that the model learned from. If this is the very data, only the images that the run held out count.
     Raises InputError if the model learned from all of the images.
     """
+    if run is not None and run.val_folder and val_folder:
+        _check_held_out(source, reading, val_folder, run)
     splits = _splits(source, reading, val_folder)
     split: SplitName = "val" if "val" in splits else next(iter(splits))
     images = align_classes(splits, classes)[split]
@@ -110,6 +112,21 @@ def open_held_out(
         note = f"measured: the {len(held_out):,} images of {len(images):,} that the model's training run held out"
         images = images.take(held_out, (note,))
     return _prepared(images)
+
+
+def _check_held_out(source: Source, reading: Reading, val_folder: str, run: RunData) -> None:
+    """Raises InputError if the run held out another folder of the same data, and so learned from this one."""
+    asked = _splits(source, reading, val_folder)["val"]
+    try:
+        of_run = _splits(source, reading, run.val_folder)
+    except InputError:  # other data, without such a folder
+        return
+    learned = of_run.get("train")
+    if learned and asked.name(0) in {learned.name(i) for i in range(len(learned))} and run.is_of(of_run):
+        raise InputError(
+            f"the model learned from these images of {source}, in {val_folder} ({run.folder}): its run held out "
+            f"{run.val_folder}; wanted --val-folder {run.val_folder}, or --all to measure these"
+        )
 
 
 def _split(splits: Splits, val_fraction: float) -> Split:

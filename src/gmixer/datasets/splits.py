@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ WORDS: dict[str, Word] = {
     "eval": "test",
     "evaluation": "test",
 }
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # PublicTest
 _BETWEEN_WORDS = re.compile(r"[-._ 0-9]+")
 
 
@@ -108,15 +110,19 @@ def by_column(whole: DatasetBase, column: str | None, cells: Sequence[object], s
     """column: the name of a column that may tell the split; without one, all images are "whole". cells: one for each
     image.
 
-    A column with another name than split, such as "set", counts only if every cell is a split, and train is one.
-    Raises InputError for any other cell in the column split.
+    A column with another name than split, such as "set", counts only if every cell is a split, and train is one. A note
+    says if only some cells are. Raises InputError for any other cell in the column split.
     """
     if column is None:
         return {"whole": whole}
-    words = {row: split_word(str(cell or "")) for row, cell in enumerate(cells)}
+    words = {row: split_word(_CAMEL.sub(" ", str(cell or ""))) for row, cell in enumerate(cells)}
     found = set(words.values())
-    if column.lower() != "split" and (None in found or "train" not in found):
-        return {"whole": whole}
+    if column.strip().lower() != "split" and (None in found or "train" not in found):
+        if "train" not in found:
+            return {"whole": whole}
+        cell = next(cell for row, cell in enumerate(cells) if words[row] is None)
+        note = f"the column {column} holds {cell!r} beside train, so it names no splits; wanted train, val or test"
+        return {"whole": replace(whole, notes=(*whole.notes, note))}
     if strange := [row for row, word in words.items() if word is None]:
         cell = cells[strange[0]]
         raise InputError(f"{source}: row {strange[0]} has {cell!r} in its column split; wanted train, val or test")
