@@ -159,8 +159,8 @@ def test_the_classes_are_named_where_they_may_be_further_down(tmp_path: Path) ->
         ({"food/images/pie": 1, "food/images/soup": 1, "food/meta": 0}, "pass {root}/food/images, if these"),
         ({"2750/crop": 1, "2750/sea": 1}, "pass {root}/2750, if these"),
         (
-            {"data/set/train/x": 1, "data/set/test": 1, "data/set/val": 1, "notes": 0},
-            "{root}/data/set (test, train, val)",
+            {"d/set/train/x": 1, "d/set/test": 1, "d/set/val": 1, "notes": 0},
+            "{root}/d/set (test, train, val)",
         ),
         ({"train/images": 1, "train/labels": 0}, "all images of {root}/train lie in its folder images"),
         ({"train/x": 1, "train/y": 1, "val/images": 1}, "all images of {root}/val lie in its folder images"),

@@ -119,7 +119,8 @@ def _hint(root: str, holding: Mapping[str, Set[str]], *, in_split: bool) -> str:
     further = sorted({os.path.relpath(folder, inner).partition(os.sep)[0] for folder in deeper} - {os.curdir})
     if len(further) > 1 and not in_split:
         inner = os.path.join(root, inner)
-        return f": the images lie in folders in {inner} ({abbreviate(further)}); pass {inner}, if these are the classes"
+        seen = f"the images lie in folders in {inner} ({abbreviate(further)})"
+        return f": {seen}; pass {inner}, if these are the classes or splits"
     if in_split or os.path.basename(only).casefold() in IMAGES:
         seen = f"all images of {root} lie in its folder {only}"
         return f": {seen}; sort them into class folders, or list them in a CSV table"

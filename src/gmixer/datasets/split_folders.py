@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gmixer.datasets.dataset_base import SplitName
-from gmixer.datasets.splits import WORDS, abbreviate, is_split_word, named_splits, split_word, splits_of
+from gmixer.datasets.splits import abbreviate, is_split_word, loose_split_word, named_splits, split_word, splits_of
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
@@ -21,8 +21,6 @@ METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as Hugging 
 MACOS_LEFTOVERS = "__MACOSX"  # beside the real folder in a zip that macOS packed
 _TELL = "rename the folders to train and val, or pass the folder to measure on with --val-folder NAME"
 _IF_CLASSES = "If they are classes, move their images directly into them, or list all images in a CSV table"
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # TrainImages, trainA
-_SET = re.compile(f"({'|'.join(WORDS)})(set|data|images?|imgs?)")  # trainset; "datasets" knows no such word
 # Names of folders by what they hold, not by class: of images, of what belongs to them, and of parts of a large set
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages"})
 _BESIDE_IMAGES = ("annotation", "label", "mask", "segmentation", "trimap", "groundtruth", "ground_truth", "gt")
@@ -95,7 +93,7 @@ def unwrapped(folder: str) -> str:
     if len(folders) != 1 or metadata_in(folder):
         return folder
     inner = os.path.join(folder, folders[0])
-    if metadata_in(inner):
+    if metadata_in(inner) and not split_word(folders[0]):
         return inner
     nested = {name: holds_classes(os.path.join(inner, name)) for name in folders_in(inner)}
     same_name = folders[0] == os.path.basename(os.path.abspath(folder))
@@ -169,12 +167,8 @@ def check_names(root: str, names: Sequence[str]) -> None:
             f"{images[0]} holds such folders, pass {os.path.join(root, images[0])}. Otherwise list all images in a CSV "
             "table, with the columns path and label"
         )
-    parts = [_PART.fullmatch(_folded(name)) for name in names]
-    if (
-        len(names) > 1
-        and len({match and match[0].rstrip("0123456789") for match in parts} - {None}) == 1
-        and all(parts)
-    ):
+    stems = {_folded(name).rstrip("0123456789") for name in names}
+    if len(names) > 1 and len(stems) == 1 and all(_PART.fullmatch(_folded(name)) for name in names):
         raise InputError(
             f"{root} holds {abbreviate(names)}: by their names, these are parts of one set, not classes; wanted "
             f"{LAYOUT}, or a CSV table of all images, with the columns path and label"
@@ -243,6 +237,8 @@ def _are_splits(root: str, inside: Mapping[str, str], others: Sequence[str]) -> 
 
 def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> None:
     """Raises InputError if folders of images are certainly splits, which hold no classes."""
+    if not words and not any(map(loose_split_word, others)):
+        return
     others = [name for name in others if _holds_image(os.path.join(root, name))]
     whole = {word for name, word in words.items() if is_split_word(name)}
     all_named = bool(words) and not others and (len(set(words.values())) > 1 or all(map(is_split_word, words)))
@@ -251,22 +247,12 @@ def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> N
             f"{root} holds {abbreviate(words)}, with the names of splits, but no images in folders inside them; wanted "
             f"in each split {LAYOUT}"
         )
-    alike = {name: _looks_like(name) for name in sorted({*words, *others})}
+    alike = {name: loose_split_word(name) for name in sorted({*words, *others})}
     if None not in alike.values() and len(set(alike.values())) > 1:
         raise InputError(
             f"{root} holds {abbreviate(alike, 4)}, whose names look like splits, not like classes; wanted train and "
             f"val, and in each {LAYOUT}: {_TELL}"
         )
-
-
-def _looks_like(name: str) -> str | None:
-    """The split that a name may mean which `datasets` does not know: trainA, TestImages, valset."""
-    spaced = _CAMEL.sub(" ", name)
-    return split_word(spaced) or next((WORDS[m[1]] for m in map(_SET.fullmatch, _pieces(spaced)) if m), None)
-
-
-def _pieces(name: str) -> list[str]:
-    return re.split(r"[-._ 0-9]+", name.lower())
 
 
 def _left_out(names: Sequence[str]) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ WORDS: dict[str, Word] = {
     "eval": "test",
     "evaluation": "test",
 }
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # PublicTest
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # TrainImages, PublicTest, trainA
+_SET = re.compile(f"({'|'.join(WORDS)})(set|data|images?|imgs?)")  # trainset
 _BETWEEN_WORDS = re.compile(r"[-._ 0-9]+")
 
 
@@ -50,6 +51,13 @@ def split_word_in(file: str) -> Word | None:
     if len(words) > 1:
         raise InputError(f"the name of {file} holds {' and '.join(sorted(words))}; wanted one of them in a file's name")
     return words.pop() if words else None
+
+
+def loose_split_word(name: str) -> Word | None:
+    """The split that a name may mean which `datasets` does not know, too: `TrainImages`, `trainA`, `valset`."""
+    spaced = _CAMEL.sub(" ", name)
+    words = {WORDS[found[1]] for piece in _BETWEEN_WORDS.split(spaced.lower()) if (found := _SET.fullmatch(piece))}
+    return split_word(spaced) or (words.pop() if len(words) == 1 else None)
 
 
 def is_split_word(name: str) -> bool:
@@ -115,7 +123,7 @@ def by_column(whole: DatasetBase, column: str | None, cells: Sequence[object], s
     """
     if column is None:
         return {"whole": whole}
-    words = {row: split_word(_CAMEL.sub(" ", str(cell or ""))) for row, cell in enumerate(cells)}
+    words = {row: loose_split_word(str(cell or "")) for row, cell in enumerate(cells)}
     found = set(words.values())
     if column.strip().lower() != "split" and (None in found or "train" not in found):
         if "train" not in found:
