@@ -66,6 +66,11 @@ def test_a_column_of_another_name_counts_if_it_holds_splits_alone(tmp_path: Path
     assert len(open_images(table(tmp_path, "path,label,set\n" + rows.format("test", "val", "test")))) == 3
 
 
+@pytest.mark.parametrize("column", ["path", "FileName", "img", "image_name"])
+def test_the_column_of_paths_has_several_names(column: str, tmp_path: Path) -> None:
+    assert len(open_images(table(tmp_path, f"{column},label\nin/0.png,b\nin/1.png,a\n"))) == 2
+
+
 @pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_a_path_in_another_unicode_form_leads_to_the_file(form: str, other: str, tmp_path: Path) -> None:
     write(tmp_path, {unicodedata.normalize(form, f"café/{i}.png"): image(i) for i in range(2)})

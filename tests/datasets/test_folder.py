@@ -185,6 +185,14 @@ def test_a_folder_around_the_splits_and_what_macos_leaves_do_not_count(inner: st
     assert any("seg_pred" in note and "left out" in note for note in split.train.notes)
 
 
+@pytest.mark.parametrize("counts", [{"": 2}, {"images_1": 1, "images_2": 1}, {"images": 1, "masks": 1}])
+def test_a_table_beside_the_images_is_named(counts: dict[str, int], tmp_path: Path) -> None:
+    write(folders(tmp_path, counts), {"truth.csv": b"image_id,dx\n7,nv\n"})
+    with pytest.raises(InputError) as error:
+        open_split(tmp_path)
+    assert str(error.value).endswith(f"If truth.csv lists the images, pass {tmp_path}/truth.csv")
+
+
 def test_unlabelled_test_images_are_left_out_and_named(tmp_path: Path) -> None:
     folders(tmp_path, {"train/cat": 20, "train/dog": 20, "test1/test1": 3})
     split = open_split(tmp_path)

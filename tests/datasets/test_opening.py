@@ -27,6 +27,9 @@ from labelled import folders, image, write
         ("a.bin", b"\0\1\2", ["neither a table nor a tar"]),
         ("a.csv", b"", ["empty"]),
         ("a.zip", b"PK\x03\x04....", ["packed (zip)"]),
+        ("a.xlsx", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", ["Excel", "CSV UTF-8"]),
+        ("a.json", b' [{"path": "a.jpg", "label": "cat"}]', ["is JSON", "metadata.jsonl"]),
+        ("a.jsonl", b'\xef\xbb\xbf{"path": "a.jpg", "label": "cat"}', ["is JSON", "metadata.jsonl"]),
     ],
 )
 def test_files_that_hold_no_labelled_images(name: str, content: bytes, words: list[str], tmp_path: Path) -> None:

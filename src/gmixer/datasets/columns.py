@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face's {bytes, path}
-PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
+PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image", "img", "image_name")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
 SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase", "usage")
 UNREAD_SPLIT = ("is_valid", "is_val", "is_validation", "is_test", "is_train", "is_training")  # fastai's, for one

@@ -25,6 +25,8 @@ from gmixer.errors import ImageError, InputError
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
 
+TABLE_ENDINGS = (".csv", ".tsv")
+
 
 def open_folder(source: str, val_folder: str | None = None) -> Splits:
     """The classes are the names of the folders, in sorted order, or the labels of a metadata file (metadata.py).
@@ -85,11 +87,11 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
             folders_by_class[folder] = list(images_in)
     names = [os.path.basename(folder) for folder in holding]
     check_are_classes(root, names, folders_by_class, in_split=in_split)
-    check_names(root, names)
     loose = [os.path.join(part, name) for part in parts for name in _loose_in(os.path.join(root, part))]
+    check_names(root, names, _tables(root, loose))
     if not relative_paths:
         got = f", but {len(others):,} other files ({abbreviate(others)})" if others else ""
-        raise InputError(f"{root} holds no images in folders{got}; wanted {LAYOUT}")
+        raise InputError(f"{root} holds no images in folders{got}; wanted {LAYOUT}{_tables(root, loose)}")
     classes, labels = np.unique(np.array(of_class), return_inverse=True)
     return Files(
         source=source,
@@ -137,6 +139,12 @@ def _class_folders(root: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]
 def _loose_in(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+
+
+def _tables(root: str, loose: Sequence[str]) -> str:
+    """For errors: a table beside the images may name them."""
+    table = next((name for name in loose if name.lower().endswith(TABLE_ENDINGS)), None)
+    return f". If {table} lists the images, pass {os.path.join(root, table)}" if table else ""
 
 
 def _left_out(others: list[str], empty: list[str], loose: list[str], root: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from gmixer.sources.local import LocalFile
 from gmixer.sources.sniff import archive_format, is_image
 from gmixer.sources.text_file import is_text
 
+OFFICE = b"[Content_Types].xml"  # the first name in the zip of a workbook
 HUB_MARK = "hf:"
 FORMS = "a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:organization/name"
 
@@ -281,10 +282,18 @@ def _kind(file: str) -> Kind:
         head = read_head(LocalFile(file))
     except ImageError as error:
         raise InputError(f"{error}; wanted {FORMS}") from None
-    if packed := archive_format(head):
+    packed = archive_format(head)
+    if packed and OFFICE in head:
+        raise InputError(f"{file} is a file of Excel or another Office program; wanted {FORMS}: save it as CSV UTF-8")
+    if packed:
         raise InputError(f"{file} is packed ({packed}), so no image in it can be read alone; unpack it: wanted {FORMS}")
     if is_image(head):
         raise InputError(f"{file} is one image; wanted {LAYOUT}, or another form of labelled images")
     if not head or not is_text(head):
         raise InputError(f"{file} is {'neither a table nor a tar' if head else 'empty'}; wanted {FORMS}")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        raise InputError(
+            f"{file} is JSON, not a table; wanted {FORMS}. As JSON Lines, with file_name and label in each line, it may "
+            "lie beside the images as metadata.jsonl: pass the folder"
+        )
     return "csv"

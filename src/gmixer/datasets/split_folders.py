@@ -155,8 +155,8 @@ def check_are_classes(
     )
 
 
-def check_names(root: str, names: Sequence[str]) -> None:
-    """names: the folders with images, which are about to become classes.
+def check_names(root: str, names: Sequence[str], way_out: str) -> None:
+    """names: the folders with images, which are about to become classes. way_out: the end of the error.
 
     Raises InputError if they certainly say something else: `images` beside `masks`, or `images_001`, `images_002`.
     """
@@ -165,13 +165,13 @@ def check_names(root: str, names: Sequence[str]) -> None:
         raise InputError(
             f"{root} holds {images[0]} beside {abbreviate(beside)}, which are no names of classes; wanted {LAYOUT}: if "
             f"{images[0]} holds such folders, pass {os.path.join(root, images[0])}. Otherwise list all images in a CSV "
-            "table, with the columns path and label"
+            f"table, with the columns path and label{way_out}"
         )
     stems = {_folded(name).rstrip("0123456789") for name in names}
     if len(names) > 1 and len(stems) == 1 and all(_PART.fullmatch(_folded(name)) for name in names):
         raise InputError(
             f"{root} holds {abbreviate(names)}: by their names, these are parts of one set, not classes; wanted "
-            f"{LAYOUT}, or a CSV table of all images, with the columns path and label"
+            f"{LAYOUT}, or a CSV table of all images, with the columns path and label{way_out}"
         )
 
 
