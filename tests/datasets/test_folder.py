@@ -185,7 +185,7 @@ def test_a_folder_around_the_splits_and_what_macos_leaves_do_not_count(inner: st
     assert any("seg_pred" in note and "left out" in note for note in split.train.notes)
 
 
-@pytest.mark.parametrize("counts", [{"": 2}, {"images_1": 1, "images_2": 1}, {"images": 1, "masks": 1}])
+@pytest.mark.parametrize("counts", [{".": 2}, {"images_1": 1, "images_2": 1}, {"images": 1, "masks": 1}])
 def test_a_table_beside_the_images_is_named(counts: dict[str, int], tmp_path: Path) -> None:
     write(folders(tmp_path, counts), {"truth.csv": b"image_id,dx\n7,nv\n"})
     with pytest.raises(InputError) as error:

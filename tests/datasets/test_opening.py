@@ -56,6 +56,16 @@ def test_parts_must_be_chosen_from(tmp_path: Path) -> None:
     assert len(open_images(tmp_path / "val")) == 2
 
 
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_a_split_without_labels_is_left_out_and_named(split: str, tmp_path: Path) -> None:
+    folders(tmp_path, {".": 40})
+    cells = [f"{i}.png,{'' if i > 29 else 'ab'[i % 2]},{split if i > 29 else 'train'}" for i in range(40)]
+    write(tmp_path, {"a.csv": "\n".join(["path,label,split", *cells]).encode()})
+    drawn = open_split(tmp_path / "a.csv")
+    assert drawn.is_drawn and len(drawn.train) + len(drawn.val) == 30
+    assert any("10 images" in note and "30.png" in note for note in drawn.train.notes)
+
+
 def test_measured_on_is_the_val_part_or_all(tmp_path: Path) -> None:
     folders(tmp_path / "train", {"a": 3, "b": 3})
     folders(tmp_path / "val", {"a": 2})

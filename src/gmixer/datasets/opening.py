@@ -12,7 +12,7 @@ from gmixer.datasets.class_index import align_classes
 from gmixer.datasets.dataset_base import DatasetBase, SplitName, Splits
 from gmixer.datasets.folder import open_folder
 from gmixer.datasets.holdout import split as drawn_split
-from gmixer.datasets.labeled_images import LabeledImages, Subset
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, Subset
 from gmixer.datasets.patterns import expanded
 from gmixer.datasets.run_data import RunData
 from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in, metadata_in
@@ -153,7 +153,17 @@ def _prepared(images: DatasetBase) -> DatasetBase:
 
 def _splits(source: Source, reading: Reading, val_folder: str | None) -> Splits:
     opened = _opener(os.fspath(source), val_folder)()
-    return {name: replace(images, reading=reading) for name, images in opened.items()}
+    splits = {name: replace(images, reading=reading) for name, images in opened.items()}
+    return _without_unlabelled(splits) if "train" in splits else splits
+
+
+def _without_unlabelled(splits: Splits) -> Splits:
+    """Images without labels measure nothing: of competitions and on the Hub, the test split often has none."""
+    train, val = splits["train"], splits.get("val")
+    if val is None or val.soft is not None or (val.labels != UNKNOWN).any():
+        return splits
+    note = f"the {len(val):,} images of the split to measure on have no label and are left out ({val.name(0)} …)"
+    return {"train": replace(train, notes=(*train.notes, note))}
 
 
 def _opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
@@ -293,7 +303,7 @@ def _kind(file: str) -> Kind:
         raise InputError(f"{file} is {'neither a table nor a tar' if head else 'empty'}; wanted {FORMS}")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
         raise InputError(
-            f"{file} is JSON, not a table; wanted {FORMS}. As JSON Lines, with file_name and label in each line, it may "
-            "lie beside the images as metadata.jsonl: pass the folder"
+            f"{file} is JSON, not a table; wanted {FORMS}. JSON Lines with file_name and label may lie beside the "
+            "images as metadata.jsonl: pass the folder"
         )
     return "csv"
