@@ -194,6 +194,18 @@ def test_without_a_statement_the_reading_decides(data: bytes) -> None:
 WORKERS = Workers()
 
 
+def test_a_ppm_of_16_bits_has_a_range_too() -> None:
+    """Pillow rounds its values to 8 bits, and so the note on them is rounded."""
+    data = b"P6 23 19 65535\n" + COLOUR_HWC.astype(">u2").tobytes()
+    full = decode(data)
+    assert np.array_equal(full, np.asarray(Image.open(BytesIO(data)).convert("RGB")))
+    assert full.note is not None and "use 7 % of the range 0 to 65,535; --range used" in full.note
+    used = decode(data, reading=USED)
+    assert np.array_equal(used, spread(COLOUR_HWC)) and used.note is None
+    assert np.array_equal(decode(data, reading=USED, workers=WORKERS), used)
+    assert decode(b"P6 23 19 4095\n" + COLOUR_HWC.astype(">u2").tobytes()).note is None
+
+
 def test_eight_bits_in_sixteen_are_flat_and_named() -> None:
     for data in (tiff(VALUES_HW >> 4), png16(COLOUR_HWC >> 4, 2)):
         note = decode(data).note

@@ -22,7 +22,7 @@ from gmixer.images.pillow_bugs import refuse_misread
 from gmixer.images.raw_mode import raw_mode
 from gmixer.images.reasons import as_image_error, of_tiff
 from gmixer.images.settings import DecodeSettings
-from gmixer.images.sixteen_bits import has_sixteen_bits
+from gmixer.images.sixteen_bits import has_sixteen_bits, keep_lower_bits
 from gmixer.images.stated_range import stated_by_png, stated_by_tiff
 from gmixer.images.structure_limits import check_pieces, check_side, stated_side
 from gmixer.images.transparency import correct_transparency, keep_premultiplied
@@ -73,7 +73,10 @@ def open_image(data: bytes, image_format: str, settings: DecodeSettings, *, sour
         _reduce(image, settings.reduce_to_px)
     sixteen_bits = has_sixteen_bits(image)
     stated = stated_by_png(data) if image_format == "PNG" and "16" in raw_mode(image) else stated_by_tiff(image)
-    again = _with_header(data, image_format) if sixteen_bits else None
+    again = None
+    if sixteen_bits and (image_format != "PPM" or settings.use_range):
+        again = keep_lower_bits(_with_header(data, image_format))
+        keep_lower_bits(image)
     return Opened(image, sixteen_bits, again, stated, premultiplied=keep_premultiplied(image))
 
 

@@ -14,7 +14,23 @@ _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "
 
 def has_sixteen_bits(image: Image.Image) -> bool:
     """Whether an opened image has RGB with 16 bits, or grey with alpha, and is not decoded yet."""
-    return raw_mode(image) in _WIDE_COLOUR
+    return raw_mode(image) in _WIDE_COLOUR or _is_deep_ppm(image)
+
+
+def keep_lower_bits(image: Image.Image) -> Image.Image:
+    """The same opened image. A PPM will be decoded to the upper 8 bits then, as all others, not to rounded values."""
+    if _is_deep_ppm(image):
+        image.tile = [  # type: ignore[attr-defined]
+            tile._replace(codec_name="raw", args=("RGB;16B", 0, 1))
+            for tile in image.tile  # type: ignore[attr-defined]
+        ]
+    return image
+
+
+def _is_deep_ppm(image: Image.Image) -> bool:
+    """Colour with 16 bits, not decoded yet: Pillow scales it to 8 bits."""
+    tiles = getattr(image, "tile", None) or ()
+    return any(tile.codec_name == "ppm" and tile.args == ("RGB", 65535) for tile in tiles)
 
 
 def lower_channels(image: Image.Image) -> list[Image.Image] | None:
