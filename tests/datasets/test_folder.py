@@ -103,7 +103,12 @@ def test_a_word_within_a_name_in_any_case_tells_a_split(train: str, val: str, tm
         ({"train/x": 1, "train/y": 1, "holdout/x": 1, "holdout/y": 1}, ["holdout", "--val-folder NAME"]),
         ({"cat/train": 1, "cat/test": 1, "dog/train": 1, "dog/test": 1}, ["above the classes", "test/cat"]),
         ({"trainA": 1, "trainB": 1, "testA": 1}, ["testA, trainA, trainB", "look like splits"]),
-        ({"TrainImages/x": 1, "TrainImages/y": 1, "TestImages": 1}, ["TestImages, TrainImages", "--val-folder NAME"]),
+        (
+            {"TrainImages/x": 1, "TrainImages/y": 1, "TestImages": 1},
+            ["TestImages, TrainImages", "pass {root}/TrainImages alone"],
+        ),
+        ({f"{s}set/{c}": 1 for s in ("train", "val") for c in "xy"}, ["trainset, valset", "--val-folder NAME"]),
+        ({"train/x": 1, "train/y": 1, "val": 1}, ["{root}/val holds no images in folders", "pass {root}/train alone"]),
         ({"cars_train": 1, "cars_test": 1, "kit": 0}, ["cars_test, cars_train", "no images in folders inside"]),
         ({"a/a/x": 1, "a/a/y": 1, "a-test/a-test/x": 1, "a-test/a-test/y": 1}, ["a-test", "--val-folder NAME"]),
         ({"x": 1, "y": 1, "copy/x": 1, "copy/y": 1}, ["copy", "those beside it (x, y)", "{root}/copy alone"]),

@@ -249,9 +249,13 @@ def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> N
         )
     alike = {name: loose_split_word(name) for name in sorted({*words, *others})}
     if None not in alike.values() and len(set(alike.values())) > 1:
+        with_classes = [name for name in alike if holds_classes(os.path.join(root, name))]
+        way_out = f": {_TELL}"
+        if len(with_classes) < len(alike):
+            way_out = f": pass {os.path.join(root, with_classes[0])} alone" if with_classes else ""
         raise InputError(
             f"{root} holds {abbreviate(alike, 4)}, whose names look like splits, not like classes; wanted train and "
-            f"val, and in each {LAYOUT}: {_TELL}"
+            f"val, and in each {LAYOUT}{way_out}"
         )
 
 
