@@ -184,7 +184,7 @@ def test_a_folder_around_the_splits_and_what_macos_leaves_do_not_count(inner: st
     for split in ("seg_train", "seg_test"):
         folders(tmp_path / "root" / inner / split / split, {"a": 2, "b": 1})
     folders(tmp_path / "root" / inner, {"seg_pred/seg_pred": 2})
-    folders(tmp_path / "root", {"__MACOSX/seg_train": 1})
+    folders(tmp_path / "root", {"__MACOSX/seg_train": 1, "@eaDir": 1})
     split = open_split(tmp_path / "root")
     assert (len(split.train), len(split.val)) == (3, 3) and split.train.classes == ("a", "b")
     assert any("seg_pred" in note and "left out" in note for note in split.train.notes)
