@@ -68,7 +68,7 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
         parts = [_listed("lacks", missing), _listed("holds the unknown", unknown)]
         raise WeightsError(
             f"{file.path}: {' and '.join(part for part in parts if part)}; wanted the {len(shapes)} tensors of "
-            f"{_describe(wanted)}; {_OWN_ARCHITECTURE}"
+            f"{_describe(wanted)}; {_way_out(file, wanted)}"
         )
     for name, header in file.headers.items():
         if header.shape != shapes[name]:
@@ -84,6 +84,15 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
                 f"{file.path}: {name} is stored as {header.dtype}; wanted F32, F16 or BF16: "
                 f"save the model with .float() or .half()"
             )
+
+
+def _way_out(file: WeightsFile, wanted: ModelConfig) -> str:
+    """For tensors that are missing or unknown."""
+    try:
+        same = infer_architecture(file.shapes, source="") == wanted
+    except WeightsError:
+        return _OWN_ARCHITECTURE
+    return "save all of the model's state_dict(), and nothing else" if same else _OWN_ARCHITECTURE
 
 
 def _listed(verb: str, names: list[str]) -> str:
