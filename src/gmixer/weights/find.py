@@ -39,6 +39,10 @@ _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # organization/mo
 EMBEDDED_WEIGHTS = Path(__file__).parent / "embedded" / "gmixer_8_64.safetensors"
 
 
+class TableName(str):
+    """A model's name that gmixer chose itself. A folder of that name in the working directory does not count."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """Weights with a checked header: every tensor is there, and has the shape and a dtype that the model wants."""
@@ -120,12 +124,10 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
                 stacklevel=4,
             )
         return _from_repo(repo, weights) if repo else _from_folder(path, _name_of(path), weights)
-    if os.path.isdir(text):
-        warnings.warn(
-            f"{text} is the pretrained model, and was taken; the folder {text} in the working directory holds no "
-            f"config.json",
-            stacklevel=4,
-        )
+    if not isinstance(text, TableName) and names_a_model(text) and os.path.exists(text):
+        is_folder = os.path.isdir(text)
+        why_not = "the folder {} in the working directory holds no config.json" if is_folder else "not the file ./{}"
+        warnings.warn(f"{text} is the pretrained model, and was taken; {why_not.format(text)}", stacklevel=4)
     full_name = find_model(text)[0]
     refuse_name(weights, f"{full_name} is a model of the table")
     return find_pretrained(full_name, weights)
@@ -160,9 +162,9 @@ def refuse_name(weights: WeightsSource, why: str) -> None:
         )
 
 
-def preferred_model() -> str:
+def preferred_model() -> TableName:
     """PREFERRED_MODEL if the Hub's cache holds its weights, else the embedded model. Never uses the network."""
-    return PREFERRED_MODEL if cached(hub_repo(PREFERRED_MODEL), WEIGHTS_FILE) else EMBEDDED_MODEL
+    return TableName(PREFERRED_MODEL if cached(hub_repo(PREFERRED_MODEL), WEIGHTS_FILE) else EMBEDDED_MODEL)
 
 
 def hub_repo(full_name: str) -> Repo:
@@ -190,6 +192,8 @@ def is_path(text: str) -> bool:
 
     A folder in the working directory goes before a model of its name, if it holds a config.json.
     """
+    if isinstance(text, TableName):
+        return False
     prefixed = text.lower().startswith(LOCAL_PREFIX)
     if prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)):
         return True
