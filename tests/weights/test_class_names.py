@@ -220,6 +220,15 @@ def test_python_never_speaks(content: str, message: str, edited: Callable[..., P
         find_checkpoint(folder)
 
 
+def test_the_advice_for_another_number_of_classes_works(edited: Callable[..., Path]) -> None:
+    folder = edited()
+    text = (folder / "config.json").read_text()
+    assert text.count('"num_classes": 3') > 1
+    (folder / "config.json").write_text(text.replace('"num_classes": 3', '"num_classes": 4'))
+    with pytest.raises(WeightsError, match="set num_classes to 3 everywhere in config.json"):
+        find_checkpoint(folder)
+
+
 def test_names_in_the_model_that_is_saved(tmp_path: Path) -> None:
     model = gmixer.create_model("gmixer_8_64", num_classes=3)
     model.pretrained_cfg["label_names"] = {0: "ant", 2: "cat"}

@@ -74,7 +74,7 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
         if header.shape != shapes[name]:
             way_out = _OWN_ARCHITECTURE
             if name.startswith("head."):
-                way_out = f"set num_classes to {header.shape[0]} in config.json, or in create_model"
+                way_out = f"set num_classes to {header.shape[0]} everywhere in config.json, or in create_model"
             raise WeightsError(
                 f"{file.path}: {name} is {_shape(header.shape)}, {_describe(wanted)} wants {_shape(shapes[name])}; "
                 f"{way_out}"
