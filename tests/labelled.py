@@ -28,6 +28,8 @@ def write(root: Path, files: dict[str, bytes]) -> Path:
 def folders(root: Path, counts: dict[str, int]) -> Path:
     """`root/cat/0.png` …: so many images in each folder, no two alike."""
     numbers = iter(range(65_536))
+    for name in counts:
+        (root / name).mkdir(parents=True, exist_ok=True)
     return write(root, {f"{name}/{i}.png": image(next(numbers)) for name, n in counts.items() for i in range(n)})
 
 

@@ -118,7 +118,7 @@ def test_a_terminal_gets_tables_within_its_width(columns: int) -> None:
         (["--model", "gmixer_9_64"], "no model 'gmixer_9_64'; the closest are gmixer_8_64"),
         (["--model", "nowhere/x.safetensors"], "nowhere/x.safetensors: no such file"),
         (["--model", "gmixer_24_224.ra3_in1k"], "is not on this machine"),
-        (["--plot", "nowhere/plot.png"], "No such file or directory: 'nowhere/plot.png'"),
+        (["--plot", "nowhere/plot.png"], "nowhere/plot.png: No such file or directory"),
         (["--plot", "plot.txt"], "--plot plot.txt: wanted a name that ends with .png, .svg, .pdf"),
     ],
 )

@@ -55,8 +55,20 @@ def test_a_column_of_another_name_counts_if_it_holds_splits_alone(tmp_path: Path
     rows = "in/0.png,b,{}\nin/1.png,a,{}\nin/2.png,a,{}\n"
     told = table(tmp_path, "path,label,data set\n" + rows.format("Training", "test", "Training"))
     assert open_images(told, split="val").read(0) == image(1)
-    assert len(open_images(table(tmp_path, "path,label,set\n" + rows.format("train", "9", "test")))) == 3
+    for train, test in (("Training", "PublicTest"), ("train", "test")):
+        told = table(tmp_path, "path,label,Usage\n" + rows.format(train, test, train))
+        assert open_images(told, split="val").read(0) == image(1)
+    partly = open_images(table(tmp_path, "path,label,set\n" + rows.format("train", "9", "test")))
+    assert len(partly) == 3 and "'9' beside train" in " ".join(partly.notes)
+    boolean = open_images(table(tmp_path, "path,label,is_valid\n" + rows.format("True", "False", "True")))
+    assert len(boolean) == 3 and "is_valid is not read" in " ".join(boolean.notes)
+    assert not open_images(table(tmp_path, "path,label,set\n" + rows.format("A", "A", "B"))).notes
     assert len(open_images(table(tmp_path, "path,label,set\n" + rows.format("test", "val", "test")))) == 3
+
+
+@pytest.mark.parametrize("column", ["path", "FileName", "img", "image_name"])
+def test_the_column_of_paths_has_several_names(column: str, tmp_path: Path) -> None:
+    assert len(open_images(table(tmp_path, f"{column},label\nin/0.png,b\nin/1.png,a\n"))) == 2
 
 
 @pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])

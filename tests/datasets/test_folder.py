@@ -102,6 +102,18 @@ def test_a_word_within_a_name_in_any_case_tells_a_split(train: str, val: str, tm
         ({"in/A/x": 1, "in/A/y": 1, "in/B/x": 1, "in/B/y": 1}, ["A, B hold the same folders"]),
         ({"train/x": 1, "train/y": 1, "holdout/x": 1, "holdout/y": 1}, ["holdout", "--val-folder NAME"]),
         ({"cat/train": 1, "cat/test": 1, "dog/train": 1, "dog/test": 1}, ["above the classes", "test/cat"]),
+        ({"trainA": 1, "trainB": 1, "testA": 1}, ["testA, trainA, trainB", "look like splits"]),
+        ({"TrainImages/x": 1, "TrainImages/y": 1, "TestImages": 1}, ["TestImages, TrainImages", "--val-folder NAME"]),
+        ({"cars_train": 1, "cars_test": 1, "kit": 0}, ["cars_test, cars_train", "no images in folders inside"]),
+        ({"a/a/x": 1, "a/a/y": 1, "a-test/a-test/x": 1, "a-test/a-test/y": 1}, ["a-test", "--val-folder NAME"]),
+        ({"x": 1, "y": 1, "copy/x": 1, "copy/y": 1}, ["copy", "those beside it (x, y)", "{root}/copy alone"]),
+        ({"x": 1, "set/train/x": 1, "set/val/x": 1}, ["{root}/set holds splits (train, val)", "pass {root}/set"]),
+        ({f"{c}/{kind}": 1 for c in "xy" for kind in ("images", "masks")}, ["move masks out"]),
+        ({"images": 1, "annotations/trimaps": 1}, ["images beside annotations", "CSV table"]),
+        ({"JPEGImages": 1, "SegmentationClass": 1}, ["JPEGImages beside SegmentationClass"]),
+        ({"ham_images_part_1": 1, "ham_images_part_2": 1}, ["parts of one set", "CSV table"]),
+        ({"images_001/images": 1, "images_002/images": 1}, ["parts of one set"]),
+        ({"fold1": 1, "fold2": 1, "fold3": 1}, ["parts of one set"]),
         ({f"{s}/{site}/{c}": 1 for s in ("train", "val") for site in "12" for c in "xy"}, ["further down"]),
     ],
 )
@@ -112,7 +124,7 @@ def test_folders_that_look_like_splits_never_become_classes(
     for open_it in (open_split, open_held_out):
         with pytest.raises(InputError) as error:
             open_it(tmp_path)
-        assert all(word in str(error.value) for word in words), error.value
+        assert all(word.format(root=tmp_path) in str(error.value) for word in words), error.value
 
 
 @pytest.mark.parametrize(
@@ -121,12 +133,44 @@ def test_folders_that_look_like_splits_never_become_classes(
         {"bullet train": 4, "test tube": 4, "cat": 4},  # words within the names of classes
         {"train/2020": 4, "bus/2020": 4, "car/2021": 4},  # one folder in each class
         {"a/images": 4, "b/images": 4, "c/images": 4},  # as in tiny-ImageNet
+        {"class 1": 4, "class 2": 4, "images 3": 4},
+        {"c0": 4, "c1": 4, "c2": 4},
+        {"mask": 4, "no_mask": 4},
+        {"images": 4, "drawings": 4},
+        {"testudo": 4, "trains": 4},
         {"cat": 4, "cat/old": 1, "cat/new": 1, "dog": 4, "dog/old": 1, "dog/new": 1},  # most images are not in these
     ],
 )
 def test_classes_that_only_look_like_splits(counts: dict[str, int], tmp_path: Path) -> None:
     names = sorted({name.partition("/")[0] for name in counts})
-    assert open_images(folders(tmp_path, counts)).classes == tuple(names)
+    images = open_images(folders(tmp_path, counts))
+    assert images.classes == tuple(names) and not images.notes
+
+
+def test_the_classes_are_named_where_they_may_be_further_down(tmp_path: Path) -> None:
+    images = open_images(folders(tmp_path, {"a/abbey": 2, "a/airport": 2, "b/bar": 2, "b/beach": 2}))
+    assert images.classes == ("a", "b")
+    assert images.notes == ("the classes are the folders a, b, not the folders in them (a/abbey, a/airport, b/bar …)",)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"food/images/pie": 1, "food/images/soup": 1, "food/meta": 0}, "pass {root}/food/images, if these"),
+        ({"2750/crop": 1, "2750/sea": 1}, "pass {root}/2750, if these"),
+        (
+            {"d/set/train/x": 1, "d/set/test": 1, "d/set/val": 1, "notes": 0},
+            "{root}/d/set (test, train, val)",
+        ),
+        ({"train/images": 1, "train/labels": 0}, "all images of {root}/train lie in its folder images"),
+        ({"train/x": 1, "train/y": 1, "val/images": 1}, "all images of {root}/val lie in its folder images"),
+    ],
+)
+def test_the_way_to_classes_elsewhere_is_named(counts: dict[str, int], said: str, tmp_path: Path) -> None:
+    folders(tmp_path, counts)
+    with pytest.raises(InputError) as error:
+        open_split(tmp_path)
+    assert said.format(root=tmp_path) in str(error.value)
 
 
 @pytest.mark.parametrize("inner", ["", "archive", "archive/archive"])
@@ -141,8 +185,16 @@ def test_a_folder_around_the_splits_and_what_macos_leaves_do_not_count(inner: st
     assert any("seg_pred" in note and "left out" in note for note in split.train.notes)
 
 
+@pytest.mark.parametrize("counts", [{".": 2}, {"images_1": 1, "images_2": 1}, {"images": 1, "masks": 1}])
+def test_a_table_beside_the_images_is_named(counts: dict[str, int], tmp_path: Path) -> None:
+    write(folders(tmp_path, counts), {"truth.csv": b"image_id,dx\n7,nv\n"})
+    with pytest.raises(InputError) as error:
+        open_split(tmp_path)
+    assert str(error.value).endswith(f"If truth.csv lists the images, pass {tmp_path}/truth.csv")
+
+
 def test_unlabelled_test_images_are_left_out_and_named(tmp_path: Path) -> None:
-    folders(tmp_path, {"train/cat": 20, "train/dog": 20, "test1": 3})
+    folders(tmp_path, {"train/cat": 20, "train/dog": 20, "test1/test1": 3})
     split = open_split(tmp_path)
     assert split.is_drawn and len(split.train) + len(split.val) == 40
     assert any("test1" in note for note in split.train.notes)

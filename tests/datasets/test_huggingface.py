@@ -43,6 +43,17 @@ def test_a_column_called_label_counts_before_another_with_names(tmp_path: Path) 
     assert open_images(tmp_path / "saved").classes == ("cat", "dog")
 
 
+def test_a_column_split_and_names_of_its_own_mean_the_same_as_in_parquet(tmp_path: Path) -> None:
+    rows = data(range(12)).rename_columns({"image": "photo", "label": "species"})
+    rows = rows.add_column("split", ["train"] * 8 + ["dev"] * 4)
+    rows.save_to_disk(tmp_path / "saved")
+    rows.to_parquet(tmp_path / "rows.parquet")
+    for source in (tmp_path / "saved", tmp_path / "rows.parquet"):
+        split = open_split(source)
+        assert not split.is_drawn and (len(split.train), len(split.val)) == (8, 4)
+        assert split.train.classes == ("zebra", "ape") and split.val.read(0) == image(8)
+
+
 def test_its_splits_are_the_parts(tmp_path: Path) -> None:
     splits = {"train": data(range(8)), "validation": data(range(8, 12)), "extra": data(range(2))}
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")

@@ -88,6 +88,20 @@ def test_a_column_split(tmp_path: Path) -> None:
     assert (len(split.train), len(split.val)) == (4, 2)
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_images_of_a_split_that_is_left_out_are_in_a_row(ending: str, tmp_path: Path) -> None:
+    files, rows = labelled(range(6), folder="images/")
+    rows = [row | {"split": ("train", "train", "val", "val", "test", "test")[n]} for n, row in enumerate(rows)]
+    write(tmp_path, files | {f"metadata.{ending}": {"csv": csv, "jsonl": jsonl, "parquet": parquet}[ending](rows)})
+    assert open_split(tmp_path).train.notes == ("the test split is left out: val is measured",)
+
+
+def test_a_folder_around_it_does_not_count(tmp_path: Path) -> None:
+    files, rows = labelled(range(6))
+    write(tmp_path / "data", files | {"metadata.csv": csv(rows)})
+    assert open_images(tmp_path).classes == open_images(tmp_path / "data").classes
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize(
     ("first", "second", "classes"), [(0.0, 1, None), ("0", "1", None), (False, True, ("False", "True"))]

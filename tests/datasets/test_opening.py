@@ -27,6 +27,9 @@ from labelled import folders, image, write
         ("a.bin", b"\0\1\2", ["neither a table nor a tar"]),
         ("a.csv", b"", ["empty"]),
         ("a.zip", b"PK\x03\x04....", ["packed (zip)"]),
+        ("a.xlsx", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", ["Excel", "CSV UTF-8"]),
+        ("a.json", b' [{"path": "a.jpg", "label": "cat"}]', ["is JSON", "metadata.jsonl"]),
+        ("a.jsonl", b'\xef\xbb\xbf{"path": "a.jpg", "label": "cat"}', ["is JSON", "metadata.jsonl"]),
     ],
 )
 def test_files_that_hold_no_labelled_images(name: str, content: bytes, words: list[str], tmp_path: Path) -> None:
@@ -51,6 +54,16 @@ def test_parts_must_be_chosen_from(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="split is 'test'"):
         open_images(tmp_path, split="test")  # type: ignore[arg-type]
     assert len(open_images(tmp_path / "val")) == 2
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_a_split_without_labels_is_left_out_and_named(split: str, tmp_path: Path) -> None:
+    folders(tmp_path, {".": 40})
+    cells = [f"{i}.png,{'' if i > 29 else 'ab'[i % 2]},{split if i > 29 else 'train'}" for i in range(40)]
+    write(tmp_path, {"a.csv": "\n".join(["path,label,split", *cells]).encode()})
+    drawn = open_split(tmp_path / "a.csv")
+    assert drawn.is_drawn and len(drawn.train) + len(drawn.val) == 30
+    assert any("10 images" in note and "30.png" in note for note in drawn.train.notes)
 
 
 def test_measured_on_is_the_val_part_or_all(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ from labelled import folders, image, write
 TOML = b"[model]\nnum_classes = 0\n[data]\nval_fraction = 0.2\n"
 
 
-def run_on(data: Path, folder: Path) -> RunData:
+def run_on(data: Path, folder: Path, val_folder: str | None = None) -> RunData:
     """What a run on this data knows of it."""
-    split = open_split(data)
-    write(folder, {f"{MODEL}/model.safetensors": b"", RECIPE: TOML})
+    split = open_split(data, val_folder=val_folder)
+    toml = TOML + b'val_folder = "%s"\n' % (val_folder or "").encode()
+    write(folder, {f"{MODEL}/model.safetensors": b"", RECIPE: toml})
     known = {"format": FORMAT, "train": identity(split.train), "val": identity(split.val)}
     (folder / DATA).write_text(json.dumps(known))
     run = run_of(folder / MODEL / "model.safetensors")
@@ -55,6 +56,16 @@ def test_data_with_a_val_split_is_measured_on_it_and_not_on_what_was_learned(tmp
         assert len(open_held_out(source, run=run)) == 2
     with pytest.raises(InputError, match=r"learned from these images of .*/data/train .* --all"):
         open_held_out(tmp_path / "data/train", run=run)
+
+
+def test_of_several_folds_only_the_held_out_one_is_measured(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {f"fold{i}/{c}": 2 for i in (1, 2, 3) for c in "xy"})
+    run = run_on(data, tmp_path / "run", "fold3")
+    assert len(open_held_out(data, val_folder="fold3", run=run)) == 4
+    with pytest.raises(InputError, match=r"learned from these images .* wanted --val-folder fold3, or --all"):
+        open_held_out(data, val_folder="fold2", run=run)
+    write(data, {"fold1/x/new.png": image(999)})
+    assert len(open_held_out(data, val_folder="fold2", run=run)) == 4  # other data
 
 
 def test_other_data_is_measured_as_a_whole(tmp_path: Path) -> None:

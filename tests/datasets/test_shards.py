@@ -172,6 +172,19 @@ def test_a_tar_that_shrank_after_it_was_opened(tmp_path: Path) -> None:
     assert error.value.kind == "corrupt"
 
 
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([(f"{c}/{i}.png", image(i)) for c in ("cat", "dog") for i in range(2)], "folders (cat, dog) are no classes"),
+        ([m for i in range(2) for m in ((f"{i}.png", image(i)), (f"{i}.json", b'{"class": 1}'))], "the key label"),
+    ],
+)
+def test_why_there_are_no_labels(members: Members, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        open_split(shard(tmp_path / "a.tar", members))
+    assert said in str(error.value)
+
+
 def test_numbers_and_names_do_not_mix(tmp_path: Path) -> None:
     members = [("0.png", image(0)), ("0.json", b'{"label": 1}'), ("1.png", image(1)), ("1.txt", b"dog")]
     with pytest.raises(InputError, match=r"numbers \(1\) and names \(dog\)"):

@@ -21,6 +21,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from gmixer.errors import IMAGE_ERROR_KINDS, GmixerError, ImageError, InputError
 from gmixer.images.decode import decode
+from gmixer.images.silence import let_pillow_read
 from gmixer.options import Limits, Reading
 from gmixer.sources.entry import may_be_image, read
 from gmixer.sources.local import LocalFile
@@ -356,7 +357,7 @@ def test_kinds_of_files(tmp_path: Path) -> None:
     (tmp_path / "to nowhere.jpg").symlink_to(tmp_path / "nowhere")
     for name, kind, word in [
         ("missing.jpg", "missing", "no such file"),
-        ("to nowhere.jpg", "missing", "no such file"),
+        ("to nowhere.jpg", "missing", "link to a file that does not exist"),
         ("page.jpg/inside.jpg", "missing", "no such file"),
         ("", "unreadable", "folder"),
         ("pipe.jpg", "unreadable", "pipe"),
@@ -499,6 +500,19 @@ def test_pillows_own_limit_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> N
     for image_format in ("JPEG", "PNG", "BMP", "PPM"):
         assert decode(encoded(NOISE_HWC, image_format)).shape == NOISE_HWC.shape
     assert error_of(encoded(NOISE_HWC, "TIFF")).kind == "too_large"  # asked within the decoder: no bare bomb error
+
+
+@pytest.mark.parametrize("image_format", ["WEBP", "TIFF"])
+def test_a_limit_above_pillows_is_kept(image_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As --max-pixels and a decoding process set it: a slide of 200 megapixels is read."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    data = encoded(NOISE_HWC, image_format)
+    assert "raise Limits.max_pixels (--max-pixels), and in Python this limit too" in error_of(data).reason
+    let_pillow_read(19 * 23)
+    assert decode(data).shape == NOISE_HWC.shape
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    let_pillow_read(19 * 23)
+    assert Image.MAX_IMAGE_PIXELS is None
 
 
 @pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "TIFF"])

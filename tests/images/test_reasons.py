@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import struct
 import zlib
 from io import BytesIO
 
@@ -73,6 +74,14 @@ def test_other_forms_are_named(data: bytes, words: str) -> None:
     error = reason_of(data)
     assert error is not None and words in error.reason
     assert not words or error.kind == "unsupported"
+
+
+def test_many_depths_are_cut_short() -> None:
+    same = struct.pack("<40H", *[8] * 40)
+    data = planes(40, 8, 1, separate=False)
+    assert data.count(same) == 1
+    error = reason_of(data.replace(same, struct.pack("<40H", 16, *[8] * 39)))
+    assert error is not None and "40 channels of 16 + 8 + 8 + 8 + 8 + 8 + 8 + 8 + … bits, as grey" in error.reason
 
 
 def test_every_form_of_tiff() -> None:

@@ -132,6 +132,17 @@ def test_one_visible_pixel_and_the_alpha_counts() -> None:
     assert pixels.note is None and (pixels != 255).any(axis=2).sum() == 1
 
 
+def test_a_stray_visible_pixel_is_named() -> None:
+    noise = Image.fromarray(RNG.integers(0, 256, (50, 60, 4), np.uint8))
+    visible = Image.new("L", noise.size)
+    visible.paste(255, (7, 8, 9, 9))
+    noise.putalpha(visible)
+    assert decode(encoded(noise, "PNG")).note == "all but 2 of its 3,000 pixels are transparent"
+    visible.paste(255, (7, 8, 9, 10))
+    noise.putalpha(visible)
+    assert decode(encoded(noise, "PNG")).note is None
+
+
 @pytest.mark.parametrize("alpha", [2, RNG.integers(0, 256, (11, 13), np.uint8)])
 def test_white_over_white_is_named(alpha: int | np.ndarray) -> None:
     logo_HWC = np.dstack([np.full_like(COLOUR_HWC, 255), CLEAR_HW + alpha])

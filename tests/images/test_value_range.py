@@ -92,6 +92,30 @@ def test_grey_with_alpha_has_both_bytes_too() -> None:
     assert np.array_equal(decode(png16(both_HWC, 4), reading=USED)[:, :, 2], spread(VALUES_HW))
 
 
+@pytest.mark.parametrize("alpha", [4095, 2047])
+def test_alpha_has_as_few_bits_as_its_colours(alpha: int) -> None:
+    """A camera's pipeline writes an opaque alpha as 4,095 too: by 16 bits, the image would be nearly white."""
+    alpha_HW = np.full((19, 23), 4095, np.uint16)
+    alpha_HW[4:9, 5:9] = alpha
+    want_HWC = spread(COLOUR_HWC).astype(float)
+    want_HWC[4:9, 5:9] = 255 + (want_HWC[4:9, 5:9] - 255) * alpha / 4095
+    rgba_HWC = np.dstack([COLOUR_HWC, alpha_HW])
+    tagged = tiff(rgba_HWC, (MAX, SHORT, 4, (4095,) * 4), extrasamples=["unassalpha"])
+    for data in (tagged, png16(rgba_HWC, 6, 12, 12, 12, 12)):
+        pixels = decode(data)
+        assert np.abs(pixels - want_HWC).max() <= 1 and pixels.note is None
+    for data in (tiff(rgba_HWC, extrasamples=["unassalpha"]), png16(rgba_HWC, 6)):
+        assert np.abs(decode(data, reading=USED) - want_HWC).max() <= 1, "as the note on it advises"
+    grey = decode(png16(np.dstack([VALUES_HW, alpha_HW]), 4, 12, 12))
+    assert np.array_equal(grey[9:, :, 1], spread(VALUES_HW)[9:])
+
+
+def test_a_faint_alpha_of_16_bits_stays_faint() -> None:
+    rgba_HWC = np.dstack([COLOUR_HWC << 4, OPAQUE_HW // 5])
+    used, full = decode(png16(rgba_HWC, 6), reading=USED), decode(png16(rgba_HWC, 6))
+    assert np.abs(used.astype(int) - full).max() <= 1
+
+
 def test_a_stated_minimum_is_black() -> None:
     data = tiff(VALUES_HW + 1000, (MIN, SHORT, 1, 1000), (MAX, SHORT, 1, 5095))
     assert np.array_equal(decode(data)[:, :, 0], spread(VALUES_HW))
@@ -139,6 +163,8 @@ def test_a_png_that_follows_its_standard_is_scaled_up_already() -> None:
         assert np.array_equal(
             decode(png16(values_HW[:, :, None], 0, 12)), decode(png16(values_HW[:, :, None], 0))
         )  # fmt: skip
+    unscaled_HW = VALUES_HW >> 4 << 4  # 8 bits as 12: too bright to be scaled up by chance
+    assert np.array_equal(decode(png16(unscaled_HW[:, :, None], 0, 12))[:, :, 0], spread(unscaled_HW))
     wide_HWC = (COLOUR_HWC << 4) | (COLOUR_HWC >> 8)
     assert np.array_equal(decode(png16(wide_HWC, 2, 12, 12, 12)), wide_HWC >> 8), "the upper bits, as timm has them"
 
@@ -228,6 +254,23 @@ def test_grey_of_other_types_is_read_with_a_range(array: np.ndarray, tags: list[
     assert caught.value.kind == "unsupported"
     for data, reading in ((tiff(array, *tags), Reading()), (tiff(array), USED)):
         assert np.abs(decode(data, reading=reading)[:, :, 0].astype(int) - spread(VALUES_HW)).max() <= 1
+
+
+def test_32_bits_without_a_sign_are_not_negative() -> None:
+    """Pillow reads them with a sign."""
+    array = VALUES_HW.astype(np.uint32) << 20
+    with pytest.raises(ImageError, match="grey values from 0 to 4,29"):
+        decode(tiff(array))
+    for data, reading in ((tiff(array, (SMAX, 4, 1, 2**32 - 1)), Reading()), (tiff(array), USED)):
+        assert np.abs(decode(data, reading=reading)[:, :, 0].astype(int) - spread(VALUES_HW)).max() <= 1
+
+
+@pytest.mark.parametrize("array", [np.full((4, 5), 0.5, np.float32), np.zeros((4, 5), np.float32)])
+def test_one_value_without_a_range_becomes_black(array: np.ndarray) -> None:
+    """The error advises --range used, which must then read it."""
+    with pytest.raises(ImageError, match="--range used"):
+        decode(tiff(array))
+    assert not decode(tiff(array), reading=USED).any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

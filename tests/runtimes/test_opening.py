@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -28,9 +30,10 @@ def test_each_object_opens_its_own_runtime() -> None:
 def test_each_object_refuses_a_precision_that_its_runtime_does_not_offer() -> None:
     for precision in ("bf16", "fp8"):
         message = (
-            f"precision is '{precision}'; the native engine computes in fp32: leave it out, or pass runtime='torch', "
+            f"precision is '{precision}'; the native engine computes in fp32: leave it out, or pass runtime='torch' "
+            "(--runtime torch), which also computes in bf16 and fp16"
         )
-        with pytest.raises(InputError, match=message + "which also computes in bf16 and fp16"):
+        with pytest.raises(InputError, match=re.escape(message)):
             Native(precision=precision)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="precision is 'fp8'; wanted one of fp32, bf16, fp16"):
         Torch(precision="fp8")  # type: ignore[arg-type]

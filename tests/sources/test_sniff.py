@@ -74,11 +74,14 @@ def test_lookalikes(text: bytes) -> None:
         (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "unsupported", "Canon"),
         (b"8BPS\0\x01", "unsupported", "Photoshop"),
         (b"MM\0+\0\x08\0\0", "unsupported", "BigTIFF in big-endian"),
+        (bytes(128) + b"DICM", "unsupported", "DICOM"),
         (b"\n <!DOCTYPE html><title>404</title>", "not_image", "like HTML"),
         (b'\xef\xbb\xbf<svg xmlns="">', "not_image", "like SVG"),
         (b"%PDF-1.7", "not_image", "like PDF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp42", "not_image", "video"),
         (bytes(HEAD_BYTES), "not_image", "zeros"),
+        (b'{"message": "Not Found"}', "not_image", "like JSON"),
+        (b"/9j/4AAQSkZJRg", "not_image", "JPEG in base64"),
         (b"hello", "not_image", "does not start like an image"),
     ],
 )
@@ -89,6 +92,18 @@ def test_why_not_says_what_it_is(head: bytes, kind: str, word: str) -> None:
     assert word in reason
     assert "JPEG, PNG, WebP" in reason
     assert (other_image(head) is not None) == (kind == "unsupported")
+
+
+@pytest.mark.parametrize("name", ["ICO", "QOI", "DDS", "PCX", "SGI"])
+def test_rare_images_are_named_but_not_searched_for(name: str) -> None:
+    head = (b"qoif\0\0\0\5" if name == "QOI" else saved(name))[:HEAD_BYTES]
+    kind, reason = why_not(head)
+    assert kind == "unsupported" and name in reason and other_image(head) is None
+
+
+def test_a_pointer_of_git_lfs_is_named() -> None:
+    kind, reason = why_not(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    assert kind == "not_image" and "git lfs pull" in reason
 
 
 @given(st.binary(max_size=40))

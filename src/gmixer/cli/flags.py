@@ -158,6 +158,10 @@ def fold_reading(
 ) -> Reading:
     from gmixer.options import Limits, Reading
 
+    if max_pixels is not None:
+        from gmixer.images.silence import let_pillow_read
+
+        let_pillow_read(max_pixels)
     given = {"max_pixels": max_pixels, "max_bytes": max_bytes}
     return Reading(
         limits=Limits(**{name: value for name, value in given.items() if value is not None}),

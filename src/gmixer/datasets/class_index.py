@@ -142,7 +142,7 @@ def _renumbered(images: DatasetBase, classes: Sequence[str], where: str) -> Data
         return images
     places = _places(images.classes, classes)
     if strange := [images.classes[i] for i in used if places[i] == UNKNOWN]:
-        raise InputError(_only(where, strange, among=classes))
+        raise InputError(_only(where, strange, among=classes) + images.hint)
     labels = np.full_like(images.labels, UNKNOWN)
     labels[known] = places[images.labels[known]]
     # The teacher's answers index the old list. They are dropped: this split is only measured, never trained on.
@@ -192,7 +192,9 @@ def _check_two_classes(images: DatasetBase) -> None:
     if len(held) < 2 and images.soft is None:
         only = [str(label) if images.classes is None else images.classes[label] for label in held.tolist()]
         got = f"only the class {only[0]}" if only else "no labels"
-        raise InputError(f"{images.source} has {got}; wanted at least two classes to tell apart")
+        if only and (without := int((images.labels == UNKNOWN).sum())):
+            got += f", and {without:,} images without a label: an empty label and -1 are none"
+        raise InputError(f"{images.source} has {got}; wanted at least two classes to tell apart{images.hint}")
 
 
 def _only(where: str, names: list[str], *, among: Sequence[str] = ()) -> str:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face's {bytes, path}
-PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image")
+PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image", "img", "image_name")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
-SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase")
+SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase", "usage")
+UNREAD_SPLIT = ("is_valid", "is_val", "is_validation", "is_test", "is_train", "is_training")  # fastai's, for one
 MAX_PADDING = 1_000  # times the answers stored: every row takes the memory of the longest. Guessed
 TEACHER = ("teacher_index", "teacher_probability")
 
@@ -37,6 +38,13 @@ def label_column(columns: Sequence[str], source: str) -> str:
     if (column := find(LABEL, columns)) is None:
         raise InputError(f"{source} has the columns {', '.join(columns)}; wanted one with the name label")
     return column
+
+
+def unread_splits(columns: Sequence[str]) -> tuple[str, ...]:
+    """A note where a column may tell the split in a form that is not read."""
+    if find(SPLIT[:1], columns) or (column := find(UNREAD_SPLIT, columns)) is None:
+        return ()
+    return (f"the column {column} is not read; a column split, with train or val in each row, names the splits",)
 
 
 def labels_in(column: pa.ChunkedArray, names: Sequence[str] | None, source: str) -> Labels:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import Splits
-from gmixer.datasets.image_files import files_at
+from gmixer.datasets.image_files import Files, files_at
 from gmixer.datasets.label_values import numbered
 from gmixer.datasets.splits import by_column
 from gmixer.errors import InputError
@@ -30,11 +30,17 @@ def open_csv(file: str, source: str) -> Splits:
     path = columns.find(columns.PATH, header)
     if path is None:
         raise InputError(f"{file} has the columns {', '.join(header)}; wanted a header row with path and label")
-    return labelled_rows(header, rows, path=path, file=file, source=source)
+    whole, split, cells = labelled_rows(header, rows, path=path, file=file, source=source)
+    return by_column(whole, split, cells, source)
 
 
-def labelled_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, path: str, file: str, source: str) -> Splits:
-    """The images of a table. path: the column of paths, which start from the folder of `file`."""
+def labelled_rows(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], *, path: str, file: str, source: str
+) -> tuple[Files, str | None, list[Any]]:
+    """The images of a table; a column that may tell the split and its cells, if there is one.
+
+    path: the column of paths, which start from the folder of `file`.
+    """
     label = columns.label_column(header, file)
     split = columns.find(columns.SPLIT, header)
     whole = files_at(
@@ -43,9 +49,9 @@ def labelled_rows(header: Sequence[str], rows: Sequence[Sequence[Any]], *, path:
         source=source,
         labels=numbered([row[header.index(label)] for row in rows], source),
         soft=None,
-        notes=(),
+        notes=columns.unread_splits(header),
     )
-    return by_column(whole, split, [row[header.index(split)] for row in rows] if split else [], source)
+    return whole, split, [row[header.index(split)] for row in rows] if split else []
 
 
 def table_in(file: str) -> tuple[list[str], list[list[str]]]:

@@ -19,6 +19,7 @@ class DatasetBase(ABC):
     """`LabeledImages` of one format: the fields are those of the protocol.
 
     written: how the data writes numbers, as in label_values.Labels.
+    hint: the end of an error about its classes: why it has no others, and the way out.
     reading: its limits hold for the files that are read; opening.py sets it.
     """
 
@@ -28,6 +29,7 @@ class DatasetBase(ABC):
     soft: SoftLabels | None = None
     notes: tuple[str, ...] = ()
     written: Mapping[int, str] = field(default_factory=dict)
+    hint: str = ""
     reading: Reading = DEFAULT_READING
 
     def __len__(self) -> int:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 
 import numpy as np
 
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files
 from gmixer.datasets.metadata import open_metadata
-from gmixer.datasets.split_folders import LAYOUT, check_are_classes, find_splits, folders_in, unwrapped
+from gmixer.datasets.split_folders import (
+    IMAGES,
+    LAYOUT,
+    check_are_classes,
+    check_names,
+    find_splits,
+    folders_in,
+    unwrapped,
+)
 from gmixer.datasets.splits import abbreviate
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
+
+TABLE_ENDINGS = (".csv", ".tsv")
 
 
 def open_folder(source: str, val_folder: str | None = None) -> Splits:
@@ -54,6 +64,7 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
     others: list[str] = []
     empty: list[str] = []
     folders_by_class: dict[str, list[str]] = {}
+    holding: dict[str, set[str]] = {}  # for each class folder with images, the folders that they lie in
     for folder, name in _class_folders(root, parts):
         before = len(relative_paths)
         images_in: dict[str, int] = {}
@@ -64,6 +75,7 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
             if may_be_image(entry):
                 relative_paths.append(relative_path)
                 of_class.append(name)
+                holding.setdefault(folder, set()).add(os.path.dirname(relative_path))
                 top, slash, _ = relative_path[len(folder) + 1 :].partition("/")
                 top = top if slash else ""
                 images_in[top] = images_in.get(top, 0) + 1
@@ -73,19 +85,48 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
             empty.append(folder)
         elif 2 * images_in.pop("", 0) < len(relative_paths) - before:
             folders_by_class[folder] = list(images_in)
-    check_are_classes(root, folders_by_class, in_split=in_split)
+    names = [os.path.basename(folder) for folder in holding]
+    check_are_classes(root, names, folders_by_class, in_split=in_split)
     loose = [os.path.join(part, name) for part in parts for name in _loose_in(os.path.join(root, part))]
+    check_names(root, names, _tables(root, loose))
     if not relative_paths:
-        raise InputError(f"{root} holds no images in folders; wanted {LAYOUT}")
+        got = f", but {len(others):,} other files ({abbreviate(others)})" if others else ""
+        raise InputError(f"{root} holds no images in folders{got}; wanted {LAYOUT}{_tables(root, loose)}")
     classes, labels = np.unique(np.array(of_class), return_inverse=True)
     return Files(
         source=source,
         classes=tuple(classes.tolist()),
         labels=labels.astype(np.int64),
-        notes=_left_out(others, empty, loose, root),
+        notes=_left_out(others, empty, loose, root) + _nested(holding, folders_by_class),
+        hint=_hint(root, holding, in_split=in_split),
         root=root,
         relative_paths=relative_paths,
     )
+
+
+def _nested(holding: Mapping[str, Set[str]], in_folders: Collection[str]) -> tuple[str, ...]:
+    """A note where the classes may be further down: all of them hold their images in folders, most in several."""
+    deeper = sorted(set().union(*holding.values()))
+    if len(holding) < 2 or not set(holding) <= set(in_folders) or len(deeper) < 2 * len(holding):
+        return ()
+    return (f"the classes are the folders {abbreviate(holding)}, not the folders in them ({abbreviate(deeper)})",)
+
+
+def _hint(root: str, holding: Mapping[str, Set[str]], *, in_split: bool) -> str:
+    """For errors: what a folder with a single class may be instead."""
+    if len(holding) != 1:
+        return ""
+    ((only, deeper),) = holding.items()
+    inner = os.path.commonpath(deeper)
+    further = sorted({os.path.relpath(folder, inner).partition(os.sep)[0] for folder in deeper} - {os.curdir})
+    if len(further) > 1 and not in_split:
+        inner = os.path.join(root, inner)
+        seen = f"the images lie in folders in {inner} ({abbreviate(further)})"
+        return f": {seen}; pass {inner}, if these are the classes or splits"
+    if in_split or os.path.basename(only).casefold() in IMAGES:
+        seen = f"all images of {root} lie in its folder {only}"
+        return f": {seen}; sort them into class folders, or list them in a CSV table"
+    return ""
 
 
 def _class_folders(root: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -98,6 +139,12 @@ def _class_folders(root: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]
 def _loose_in(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+
+
+def _tables(root: str, loose: Sequence[str]) -> str:
+    """For errors: a table beside the images may name them."""
+    table = next((name for name in loose if name.lower().endswith(TABLE_ENDINGS)), None)
+    return f". If {table} lists the images, pass {os.path.join(root, table)}" if table else ""
 
 
 def _left_out(others: list[str], empty: list[str], loose: list[str], root: str) -> tuple[str, ...]:

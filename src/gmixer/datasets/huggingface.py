@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
-from gmixer.datasets.splits import named_splits, splits_of
+from gmixer.datasets.splits import by_column, named_splits, splits_of
 from gmixer.errors import InputError, require, words_of
 from gmixer.weights.reaching import why_unreachable
 
@@ -84,7 +84,9 @@ class HubRows(DatasetBase):
 def _splits(loaded: Any, source: str) -> Splits:
     splits = dict(loaded) if isinstance(loaded, Mapping) else {str(loaded.split or "data"): loaded}
     if len(splits) == 1:
-        return {"whole": _opened(*splits.popitem(), source, ())}
+        ((name, data),) = splits.items()
+        column = columns.find(columns.SPLIT, list(data.features))
+        return by_column(_opened(name, data, source, ()), column, data[column] if column else [], source)
     known = named_splits(splits)
     if not known:
         raise InputError(f"{source} has the splits {', '.join(splits)}; wanted train and validation")
@@ -122,7 +124,7 @@ def _opened(split: str, data: Any, source: str, notes: tuple[str, ...]) -> HubRo
         labels=labels.index,
         written=labels.written,
         soft=columns.soft_labels(table, source),
-        notes=notes,
+        notes=notes + columns.unread_splits(list(features)),
         data=only,
         image=image,
         paths=_paths(only, image) if images else None,

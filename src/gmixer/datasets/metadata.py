@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files
 from gmixer.datasets.split_folders import folders_in, metadata_in
-from gmixer.datasets.splits import abbreviate, by_folders
+from gmixer.datasets.splits import abbreviate, by_column, by_folders
 from gmixer.errors import ImageError, InputError, require
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
@@ -43,15 +43,15 @@ def open_metadata(folder: str, source: str) -> Splits | None:
     if rows is None:
         from gmixer.datasets.parquet import open_rows
 
-        splits = open_rows([file], source)
+        whole, column, cells = open_rows([file], source)
     else:
         from gmixer.datasets.csv_table import labelled_rows
 
-        splits = labelled_rows(header, rows, path=path, file=file, source=source)
-    whole = splits.get("whole")
-    if isinstance(whole, Files):
-        splits = by_folders(whole, whole.relative_paths, source)
-    notes = _unlisted(folder, splits.values(), os.path.basename(file))
+        whole, column, cells = labelled_rows(header, rows, path=path, file=file, source=source)
+    notes = _unlisted(folder, whole, os.path.basename(file))
+    splits = by_column(whole, column, cells, source)
+    if "whole" in splits and isinstance(whole, Files):
+        splits = by_folders(splits["whole"], whole.relative_paths, source)
     return {split: replace(images, notes=images.notes + notes) for split, images in splits.items()}
 
 
@@ -102,8 +102,8 @@ def _table_of(objects: Sequence[dict[str, Any]], file: str) -> tuple[list[str], 
     return header, [[row.get(key) for key in header] for row in objects]
 
 
-def _unlisted(folder: str, splits: Iterable[DatasetBase], file_name: str) -> tuple[str, ...]:
-    listed = {os.path.normpath(images.name(i)) for images in splits for i in range(len(images))}
+def _unlisted(folder: str, images: DatasetBase, file_name: str) -> tuple[str, ...]:
+    listed = {os.path.normpath(images.name(i)) for i in range(len(images))}
     unlisted = [
         os.path.relpath(entry.key, folder)
         for entry in list_files(folder)

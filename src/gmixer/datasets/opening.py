@@ -12,7 +12,7 @@ from gmixer.datasets.class_index import align_classes
 from gmixer.datasets.dataset_base import DatasetBase, SplitName, Splits
 from gmixer.datasets.folder import open_folder
 from gmixer.datasets.holdout import split as drawn_split
-from gmixer.datasets.labeled_images import LabeledImages, Subset
+from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, Subset
 from gmixer.datasets.patterns import expanded
 from gmixer.datasets.run_data import RunData
 from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in, metadata_in
@@ -24,6 +24,7 @@ from gmixer.sources.local import LocalFile
 from gmixer.sources.sniff import archive_format, is_image
 from gmixer.sources.text_file import is_text
 
+OFFICE = b"[Content_Types].xml"  # the first name in the zip of a workbook
 HUB_MARK = "hf:"
 FORMS = "a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:organization/name"
 
@@ -102,6 +103,8 @@ def open_held_out(
     run: the data that the model learned from. If this is the very data, only the images that the run held out count.
     Raises InputError if the model learned from all of the images.
     """
+    if run is not None and run.val_folder and val_folder:
+        _check_held_out(source, reading, val_folder, run)
     splits = _splits(source, reading, val_folder)
     split: SplitName = "val" if "val" in splits else next(iter(splits))
     images = align_classes(splits, classes)[split]
@@ -110,6 +113,21 @@ def open_held_out(
         note = f"measured: the {len(held_out):,} images of {len(images):,} that the model's training run held out"
         images = images.take(held_out, (note,))
     return _prepared(images)
+
+
+def _check_held_out(source: Source, reading: Reading, val_folder: str, run: RunData) -> None:
+    """Raises InputError if the run held out another folder of the same data, and so learned from this one."""
+    asked = _splits(source, reading, val_folder)["val"]
+    try:
+        of_run = _splits(source, reading, run.val_folder)
+    except InputError:  # other data, without such a folder
+        return
+    learned = of_run.get("train")
+    if learned and asked.name(0) in {learned.name(i) for i in range(len(learned))} and run.is_of(of_run):
+        raise InputError(
+            f"the model learned from these images of {source}, in {val_folder} ({run.folder}): its run held out "
+            f"{run.val_folder}; wanted --val-folder {run.val_folder}, or --all to measure these"
+        )
 
 
 def _split(splits: Splits, val_fraction: float) -> Split:
@@ -135,7 +153,17 @@ def _prepared(images: DatasetBase) -> DatasetBase:
 
 def _splits(source: Source, reading: Reading, val_folder: str | None) -> Splits:
     opened = _opener(os.fspath(source), val_folder)()
-    return {name: replace(images, reading=reading) for name, images in opened.items()}
+    splits = {name: replace(images, reading=reading) for name, images in opened.items()}
+    return _without_unlabelled(splits) if "train" in splits else splits
+
+
+def _without_unlabelled(splits: Splits) -> Splits:
+    """Images without labels measure nothing: of competitions and on the Hub, the test split often has none."""
+    train, val = splits["train"], splits.get("val")
+    if val is None or val.soft is not None or (val.labels != UNKNOWN).any():
+        return splits
+    note = f"the {len(val):,} images of the split to measure on have no label and are left out ({val.name(0)} …)"
+    return {"train": replace(train, notes=(*train.notes, note))}
 
 
 def _opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
@@ -264,10 +292,18 @@ def _kind(file: str) -> Kind:
         head = read_head(LocalFile(file))
     except ImageError as error:
         raise InputError(f"{error}; wanted {FORMS}") from None
-    if packed := archive_format(head):
+    packed = archive_format(head)
+    if packed and OFFICE in head:
+        raise InputError(f"{file} is a file of Excel or another Office program; wanted {FORMS}: save it as CSV UTF-8")
+    if packed:
         raise InputError(f"{file} is packed ({packed}), so no image in it can be read alone; unpack it: wanted {FORMS}")
     if is_image(head):
         raise InputError(f"{file} is one image; wanted {LAYOUT}, or another form of labelled images")
     if not head or not is_text(head):
         raise InputError(f"{file} is {'neither a table nor a tar' if head else 'empty'}; wanted {FORMS}")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        raise InputError(
+            f"{file} is JSON, not a table; wanted {FORMS}. JSON Lines with file_name and label may lie beside the "
+            "images as metadata.jsonl: pass the folder"
+        )
     return "csv"

@@ -36,13 +36,13 @@ def open_parquet(files: Sequence[str], source: str) -> Splits:
     splits, notes = splits_of(words_of_files(files, source), source)
     if "whole" not in splits:
         return {split: _opened(of_split, source, notes)[0] for split, of_split in splits.items()}
-    return open_rows(files, source)
-
-
-def open_rows(files: Sequence[str], source: str) -> Splits:
-    """The same, whatever the names of the files are."""
-    whole, column, cells = _opened(files, source, ())
+    whole, column, cells = open_rows(files, source)
     return by_column(whole, column, cells, source)
+
+
+def open_rows(files: Sequence[str], source: str) -> tuple[Rows | Files, str | None, list[Any]]:
+    """All rows, whatever the files are called; a column that may tell the split and its cells, if there is one."""
+    return _opened(files, source, ())
 
 
 class ImageColumn:
@@ -167,11 +167,13 @@ def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Ro
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
     schema = schemas[files[0]]
     image = columns.find(columns.IMAGE, schema.names) or columns.find(columns.PATH, schema.names)
+    image = image or _only_of_type("Image", schema)
     if image is None:
         raise InputError(
             f"{files[0]} has the columns {', '.join(schema.names)}; wanted one with the name image or path"
         )
-    label = columns.label_column(schema.names, files[0])
+    label = columns.find(columns.LABEL, schema.names) or _only_of_type("ClassLabel", schema)
+    label = label or columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
     is_path = _is_text(schema.field(image).type)
     wanted = [label, *columns.teacher_columns(schema.names), *([split] if split else []), *([image] if is_path else [])]
@@ -200,7 +202,7 @@ def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Ro
         labels=labels.index,
         written=labels.written,
         soft=soft,
-        notes=notes,
+        notes=notes + columns.unread_splits(schema.names),
         column=column,
         rows=rows,
     )
@@ -269,13 +271,25 @@ def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] |
 
 
 def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
+    feature = _features(schema).get(label)
+    names = feature.get("names") if isinstance(feature, Mapping) else None
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _only_of_type(kind: str, schema: pa.Schema) -> str | None:
+    """The only column that is an "Image" or a "ClassLabel" of Hugging Face `datasets`, under any name."""
+    features = {name: of for name, of in _features(schema).items() if name in schema.names and isinstance(of, Mapping)}
+    names = [name for name, feature in features.items() if feature.get("_type") == kind]
+    return names[0] if len(names) == 1 else None
+
+
+def _features(schema: pa.Schema) -> Mapping[str, Any]:
     """From the metadata that Hugging Face `datasets` writes: {"info": {"features": {label: {"names": […]}}}}."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[label]["names"]
-    except (KeyError, TypeError, ValueError):  # another label, or a file written by another program
-        return None
-    return [str(name) for name in names] if isinstance(names, list) else None
+    except (KeyError, TypeError, ValueError):  # a file written by another program
+        return {}
+    return features if isinstance(features, Mapping) else {}
 
 
 def _parquet_file(file: str, metadata: Any = None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.datasets.class_index import align_classes
-from gmixer.datasets.dataset_base import DatasetBase
+from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
 from gmixer.errors import ImageError, InputError
@@ -31,6 +31,7 @@ class RunData:
     """The data of a finished run. train, val: the `identity` of its splits.
 
     val_fraction: the share that was held out if the data had no split. num_classes: of the recipe; None: by the labels.
+    val_folder: the folder that was held out by --val-folder.
     """
 
     folder: Path
@@ -38,6 +39,16 @@ class RunData:
     val: dict[str, Any]
     val_fraction: float
     num_classes: int | None
+    val_folder: str | None = None
+
+    def is_of(self, splits: Splits) -> bool:
+        """Whether the run learned from these splits."""
+        try:
+            splits = align_classes(splits, None, self.num_classes)
+        except InputError:
+            return False
+        both = {"train": self.train, "val": self.val}
+        return splits.keys() == both.keys() and all(identity(splits[name]) == both[name] for name in splits)
 
     def held_out(self, images: DatasetBase) -> NDArray[np.int64] | None:
         """The numbers of the images that the run held out. None if these are not the images that it was given.
@@ -72,7 +83,8 @@ def run_of(weights: Path) -> RunData | None:
             return None
         train, val = ({key: data[part][key] for key in ("images", "sha256", "classes")} for part in ("train", "val"))
         val_fraction, num_classes = float(recipe["data"]["val_fraction"]), recipe["model"]["num_classes"] or None
-        return RunData(model.parent, train, val, val_fraction, num_classes)
+        val_folder = str(recipe["data"].get("val_folder", "")) or None
+        return RunData(model.parent, train, val, val_fraction, num_classes, val_folder)
     except (OSError, ValueError, LookupError, TypeError):  # not a run's folder, or a damaged one
         return None
 

@@ -108,6 +108,17 @@ class _Index:
         stem = self.dotted[0].rpartition("/")[2].partition(".")[0]
         return f"a sample's name ends at its first dot, so {self.dotted[0]} belongs to the sample {stem}"
 
+    def hint(self) -> str:
+        """For errors: why a tar without any label has none."""
+        if any(value is not None for value in self.values):
+            return ""
+        folders = sorted({os.path.basename(os.path.dirname(name)) for name in self.names} - {""})
+        if len(folders) > 1:
+            unpack = f"; in a tar, folders ({abbreviate(folders)}) are no classes: unpack it, if these are the classes"
+        else:
+            unpack = ""
+        return f": no image has a .cls, a .json with the key label, or a .txt of the same name{unpack}"
+
     def notes(self) -> tuple[str, ...]:
         problems = {
             "samples hold more than one image and are left out": self.several,
@@ -138,6 +149,7 @@ def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards
         labels=labels.index,
         written=labels.written,
         notes=notes + index.notes(),
+        hint=index.hint(),
         tars=tuple(files),
         names=index.names,
         tar=tar.astype(np.int32),
@@ -170,6 +182,9 @@ def _add(index: _Index, number: int, file: str) -> None:
                     value = _label(end, data)
                 except (InputError, ValueError, RecursionError):  # json has no limit of its own for [[[[…
                     index.strange_label.append(name)
+                else:
+                    if value is None:  # a .json without the key
+                        index.without_label.append(name)
             index.values.append(value)
 
 

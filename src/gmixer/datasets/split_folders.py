@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gmixer.datasets.dataset_base import SplitName
-from gmixer.datasets.splits import abbreviate, is_split_word, named_splits, splits_of
+from gmixer.datasets.splits import abbreviate, is_split_word, loose_split_word, named_splits, split_word, splits_of
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
@@ -19,6 +20,11 @@ LAYOUT = "a folder for each class, with the name of the class and its images ins
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as Hugging Face's imagefolder calls it
 MACOS_LEFTOVERS = "__MACOSX"  # beside the real folder in a zip that macOS packed
 _TELL = "rename the folders to train and val, or pass the folder to measure on with --val-folder NAME"
+_IF_CLASSES = "If they are classes, move their images directly into them, or list all images in a CSV table"
+# Names of folders by what they hold, not by class: of images, of what belongs to them, and of parts of a large set
+IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages"})
+_BESIDE_IMAGES = ("annotation", "label", "mask", "segmentation", "trimap", "groundtruth", "ground_truth", "gt")
+_PART = re.compile(r"(?:.*[-_. ])?(images?|imgs?|photos?|pictures?|parts?|batch|chunk|shard|fold)[-_. ]*[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ def unwrapped(folder: str) -> str:
     if len(folders) != 1 or metadata_in(folder):
         return folder
     inner = os.path.join(folder, folders[0])
+    if metadata_in(inner) and not split_word(folders[0]):
+        return inner
     nested = {name: holds_classes(os.path.join(inner, name)) for name in folders_in(inner)}
     same_name = folders[0] == os.path.basename(os.path.abspath(folder))
     like_splits = len(nested) > 1 and all(nested.values())
@@ -98,14 +106,26 @@ def unwrapped(folder: str) -> str:
 
 def holds_classes(folder: str) -> bool:
     """Whether it may be a split: folders or a metadata file are in it."""
+    folder = _through(folder)
     return bool(folders_in(folder) or metadata_in(folder))
 
 
-def check_are_classes(root: str, folders_by_class: Mapping[str, Sequence[str]], *, in_split: bool) -> None:
-    """folders_by_class: for each folder that holds its images in folders, the names of these.
+def check_are_classes(
+    root: str, names: Sequence[str], folders_by_class: Mapping[str, Sequence[str]], *, in_split: bool
+) -> None:
+    """names: of all folders with images, which are about to become classes. folders_by_class: for each that holds its
+    images in folders, the names of these.
 
     Raises InputError if several of them hold the same folders: then they are splits, or the classes are further down.
+    Raises it, too, if one holds the folders beside it once more, or splits.
     """
+    for folder, inside in folders_by_class.items():
+        path = os.path.join(root, folder)
+        if inside and {*map(_folded, inside)} <= {_folded(name) for name in names if name != os.path.basename(folder)}:
+            raise InputError(
+                f"in {root}, {folder} holds folders with the names of those beside it ({abbreviate(inside)}), so it is "
+                f"no class; wanted {LAYOUT}: move {folder} out, or pass {path} alone"
+            )
     count = Counter(_folded(name) for names in folders_by_class.values() for name in set(names))
     alike = {
         folder: shared
@@ -113,17 +133,63 @@ def check_are_classes(root: str, folders_by_class: Mapping[str, Sequence[str]], 
         if len(shared := [name for name in names if count[_folded(name)] > 1]) > 1
     }
     if len(alike) < 2:
+        _check_no_splits(root, folders_by_class)
         return
     shared = next(iter(alike.values()))
     seen = f"in {root}, {abbreviate(alike)} hold the same folders ({abbreviate(shared)})"
     if set(shared) <= set(named_splits(shared)):
-        raise InputError(f"{seen}; wanted the splits above the classes, as in {shared[0]}/{next(iter(alike))}")
+        raise InputError(
+            f"{seen}; wanted the splits above the classes, as in {shared[0]}/{next(iter(alike))}, "
+            f"or one data set alone, as in {os.path.join(root, next(iter(alike)))}"
+        )
+    if others := _beside_images(shared):
+        raise InputError(
+            f"{seen}, and images in {abbreviate(others)} are none of the class; wanted {LAYOUT}: move "
+            f"{abbreviate(others)} out of the class folders"
+        )
     if in_split:
         raise InputError(f"{seen}, so the names of the classes are further down; wanted {LAYOUT}")
     raise InputError(
         f"{seen}, as splits do, and their names do not tell which is which; wanted train and val: {_TELL}. If they are "
-        "classes, move their images directly into them, or list all images in a CSV table"
+        f"versions of the same images, pass one alone, such as {os.path.join(root, next(iter(alike)))}. {_IF_CLASSES}"
     )
+
+
+def check_names(root: str, names: Sequence[str], way_out: str) -> None:
+    """names: the folders with images, which are about to become classes. way_out: the end of the error.
+
+    Raises InputError if they certainly say something else: `images` beside `masks`, or `images_001`, `images_002`.
+    """
+    if beside := _beside_images(names):
+        images = [name for name in names if _folded(name) in IMAGES]
+        raise InputError(
+            f"{root} holds {images[0]} beside {abbreviate(beside)}, which are no names of classes; wanted {LAYOUT}: if "
+            f"{images[0]} holds such folders, pass {os.path.join(root, images[0])}. Otherwise list all images in a CSV "
+            f"table, with the columns path and label{way_out}"
+        )
+    stems = {_folded(name).rstrip("0123456789") for name in names}
+    if len(names) > 1 and len(stems) == 1 and all(_PART.fullmatch(_folded(name)) for name in names):
+        raise InputError(
+            f"{root} holds {abbreviate(names)}: by their names, these are parts of one set, not classes; wanted "
+            f"{LAYOUT}, or a CSV table of all images, with the columns path and label{way_out}"
+        )
+
+
+def _beside_images(names: Sequence[str]) -> list[str]:
+    """Those that hold what belongs to images, such as masks, if `images` is among them, too."""
+    beside = [name for name in names if _folded(name).startswith(_BESIDE_IMAGES)]
+    return beside if any(_folded(name) in IMAGES for name in names) else []
+
+
+def _check_no_splits(root: str, folders_by_class: Mapping[str, Sequence[str]]) -> None:
+    for folder, inside in folders_by_class.items():
+        words = named_splits(inside)
+        if set(words) == set(inside) and {"train"} < set(words.values()):
+            path = os.path.join(root, folder)
+            raise InputError(
+                f"{path} holds splits ({abbreviate(inside)}), so {folder} is no class beside other folders of {root}; "
+                f"wanted one data set: pass {path}"
+            )
 
 
 def _told(source: str, val_folder: str) -> SplitFolders:
@@ -165,18 +231,27 @@ def _are_splits(root: str, inside: Mapping[str, str], others: Sequence[str]) -> 
     raise InputError(
         f"{root} holds {abbreviate(inside)}, with the name of a split and folders inside, beside "
         f"{abbreviate(with_images)}; wanted either classes or splits: {_TELL}, or name one folder of classes, "
-        f"as in {os.path.join(root, next(iter(inside)))}"
+        f"as in {os.path.join(root, next(iter(inside)))}. {_IF_CLASSES}"
     )
 
 
 def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> None:
     """Raises InputError if folders of images are certainly splits, which hold no classes."""
+    if not words and not any(map(loose_split_word, others)):
+        return
+    others = [name for name in others if _holds_image(os.path.join(root, name))]
     whole = {word for name, word in words.items() if is_split_word(name)}
     all_named = bool(words) and not others and (len(set(words.values())) > 1 or all(map(is_split_word, words)))
     if all_named or {"train"} < whole:
         raise InputError(
             f"{root} holds {abbreviate(words)}, with the names of splits, but no images in folders inside them; wanted "
             f"in each split {LAYOUT}"
+        )
+    alike = {name: loose_split_word(name) for name in sorted({*words, *others})}
+    if None not in alike.values() and len(set(alike.values())) > 1:
+        raise InputError(
+            f"{root} holds {abbreviate(alike, 4)}, whose names look like splits, not like classes; wanted train and "
+            f"val, and in each {LAYOUT}: {_TELL}"
         )
 
 
@@ -186,7 +261,16 @@ def _left_out(names: Sequence[str]) -> tuple[str, ...]:
 
 def _holds_several(folder: str) -> bool:
     """Whether it is more like a split than like a class with one folder of images inside."""
+    folder = _through(folder)
     return len(folders_in(folder)) > 1 or bool(metadata_in(folder))
+
+
+def _through(folder: str) -> str:
+    """The innermost of folders with the same name, if each is alone in the one before: test1/test1/17.jpg."""
+    name = os.path.basename(folder)
+    while folders_in(folder) == [name] and not metadata_in(folder):
+        folder = os.path.join(folder, name)
+    return folder
 
 
 def _holds_image(folder: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ WORDS: dict[str, Word] = {
     "eval": "test",
     "evaluation": "test",
 }
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # TrainImages, PublicTest, trainA
+_SET = re.compile(f"({'|'.join(WORDS)})(set|data|images?|imgs?)")  # trainset
 _BETWEEN_WORDS = re.compile(r"[-._ 0-9]+")
 
 
@@ -48,6 +51,13 @@ def split_word_in(file: str) -> Word | None:
     if len(words) > 1:
         raise InputError(f"the name of {file} holds {' and '.join(sorted(words))}; wanted one of them in a file's name")
     return words.pop() if words else None
+
+
+def loose_split_word(name: str) -> Word | None:
+    """The split that a name may mean which `datasets` does not know, too: `TrainImages`, `trainA`, `valset`."""
+    spaced = _CAMEL.sub(" ", name)
+    words = {WORDS[found[1]] for piece in _BETWEEN_WORDS.split(spaced.lower()) if (found := _SET.fullmatch(piece))}
+    return split_word(spaced) or (words.pop() if len(words) == 1 else None)
 
 
 def is_split_word(name: str) -> bool:
@@ -108,15 +118,19 @@ def by_column(whole: DatasetBase, column: str | None, cells: Sequence[object], s
     """column: the name of a column that may tell the split; without one, all images are "whole". cells: one for each
     image.
 
-    A column with another name than split, such as "set", counts only if every cell is a split, and train is one.
-    Raises InputError for any other cell in the column split.
+    A column with another name than split, such as "set", counts only if every cell is a split, and train is one. A note
+    says if only some cells are. Raises InputError for any other cell in the column split.
     """
     if column is None:
         return {"whole": whole}
-    words = {row: split_word(str(cell or "")) for row, cell in enumerate(cells)}
+    words = {row: loose_split_word(str(cell or "")) for row, cell in enumerate(cells)}
     found = set(words.values())
-    if column.lower() != "split" and (None in found or "train" not in found):
-        return {"whole": whole}
+    if column.strip().lower() != "split" and (None in found or "train" not in found):
+        if "train" not in found:
+            return {"whole": whole}
+        cell = next(cell for row, cell in enumerate(cells) if words[row] is None)
+        note = f"the column {column} holds {cell!r} beside train, so it names no splits; wanted train, val or test"
+        return {"whole": replace(whole, notes=(*whole.notes, note))}
     if strange := [row for row, word in words.items() if word is None]:
         cell = cells[strange[0]]
         raise InputError(f"{source}: row {strange[0]} has {cell!r} in its column split; wanted train, val or test")

@@ -31,15 +31,22 @@ from PIL import Image, ImageChops
 from gmixer.errors import ImageError
 from gmixer.images.opened import Decoded, Opened
 from gmixer.images.sixteen_bits import lower_channels, together
-from gmixer.images.transparency import HIDDEN, WITH_ALPHA, over_white
-from gmixer.images.value_range import SIXTEEN_BITS, TWELVE_BITS, Range, in_8_bits, note_on_upper_bytes
+from gmixer.images.transparency import HIDDEN, WITH_ALPHA, note_on_few_visible, over_white
+from gmixer.images.value_range import (
+    SIXTEEN_BITS,
+    TWELVE_BITS,
+    Range,
+    alpha_in_8_bits,
+    in_8_bits,
+    note_on_upper_bytes,
+)
 
 STRIP_PIXELS = 2**22
 
 _PLAIN = {"1", "L", "RGB"}
 _BY_PILLOW = _PLAIN | {"P", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
 _FLAT = 3  # of 255: nobody sees such a difference
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF's
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO, _SAMPLE_FORMAT, _UNSIGNED = 258, 262, 0, 339, 1  # TIFF's
 
 
 def to_rgb(opened: Opened, *, use_range: bool = False, source: str) -> Decoded:
@@ -53,7 +60,7 @@ def to_rgb(opened: Opened, *, use_range: bool = False, source: str) -> Decoded:
         return _wide_grey(opened, use_range=use_range, source=source)
     if image.mode not in _BY_PILLOW | WITH_ALPHA:
         raise _unsupported(f"holds pixels of mode {image.mode} of an unknown range", source)
-    notes = []
+    notes = list[str | None]()
     if opened.sixteen_bits:
         image, note = _wide_colour(opened, use_range=use_range)
         notes.append(note)
@@ -68,6 +75,8 @@ def to_rgb(opened: Opened, *, use_range: bool = False, source: str) -> Decoded:
     if _is_flat(rgb) and (HIDDEN in notes or _spread(image) > seen):
         over = image.has_transparency_data and HIDDEN not in notes
         notes.append(f"it is one flat colour{' over white' if over else ''}")
+    elif image.has_transparency_data and HIDDEN not in notes:
+        notes.append(note_on_few_visible(image))
     return Decoded(rgb, _joined(notes))
 
 
@@ -95,6 +104,9 @@ def _wide_grey(opened: Opened, *, use_range: bool, source: str) -> Decoded:
     transparent = image.info.get("transparency")
     wide = image if image.mode == "F" else image.convert("I")  # from any byte order
     low, high = cast("tuple[float, float]", wide.getextrema())
+    if low < 0 and tags.get(_BITS_PER_SAMPLE) == (32,) and tags.get(_SAMPLE_FORMAT, (1,))[0] == _UNSIGNED:
+        wide = _without_sign(wide)
+        low, high = cast("tuple[float, float]", wide.getextrema())
     known: Range | None = TWELVE_BITS if tags.get(_BITS_PER_SAMPLE) == (12,) else SIXTEEN_BITS
     if wide.mode == "F" or low < 0 or high > SIXTEEN_BITS.high:
         known = None
@@ -103,8 +115,8 @@ def _wide_grey(opened: Opened, *, use_range: bool, source: str) -> Decoded:
         stated = stated.within(*known)
     eighths = in_8_bits([wide], known=known, stated=stated, use_range=use_range)
     if eighths is None:
-        raise _no_white(wide.mode, Range(low, high), source)
-    (grey,), _, note = eighths
+        raise _no_white(image.mode, Range(low, high), source)
+    (grey,), _, _, note = eighths
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         grey = ImageChops.invert(grey)
     if transparent == low == high:
@@ -115,12 +127,21 @@ def _wide_grey(opened: Opened, *, use_range: bool, source: str) -> Decoded:
     return Decoded(grey.convert("RGB"), note)
 
 
+def _without_sign(wide: Image.Image) -> Image.Image:
+    """Numbers of 32 bits without a sign, which Pillow reads with one; in mode F."""
+    numbers = wide.convert("F")
+    negative = numbers.point(lambda value: value * -255.0 + 0.0).convert("L").convert("1")
+    numbers.paste(numbers.point(lambda value: value * 1.0 + 2.0**32), mask=negative)
+    return numbers
+
+
 def _wide_colour(opened: Opened, *, use_range: bool) -> Decoded:
-    """Colour of 16 bits, decoded to the upper 8 → in 8 bits by its own range, if the range is known. Alpha stays.
+    """Colour of 16 bits, decoded to the upper 8 → in 8 bits by its own range, if the range is known; alpha too.
 
     The lower 8 bits are decoded only for a range, and for few values in all.
     """
     image = opened.image
+    has_alpha = "transparency" not in image.info and len(image.getbands()) > 3
     if "transparency" in image.info:  # one colour of the upper 8 bits, which no other range may change
         image = image.convert("RGBA")
     upper, rest = image.split()[:3], image.split()[3:]
@@ -128,12 +149,14 @@ def _wide_colour(opened: Opened, *, use_range: bool) -> Decoded:
     if not (note or opened.stated or use_range):
         return Decoded(image, None)
     lower = lower_channels(opened.again) if opened.again else None
-    wide = [together(*pair) for pair in zip(upper, lower or upper, strict=True)]
+    wide = [together(*pair) for pair in zip(upper, lower[:3] if lower else upper, strict=True)]
     stated = opened.stated.within(*SIXTEEN_BITS) if opened.stated else None
     eighths = in_8_bits(wide, known=SIXTEEN_BITS, stated=stated, use_range=use_range)
     assert eighths is not None  # 16 bits are a known range
     if eighths.by == SIXTEEN_BITS:  # the upper 8 bits, as Pillow and timm have them
         return Decoded(image, eighths.note if lower else note)
+    if has_alpha and (alpha := alpha_in_8_bits(together(rest[0], lower[3] if lower else rest[0]), eighths)):
+        rest = (alpha,)
     scaled = Image.merge(image.mode, [*eighths.channels, *rest])
     coarse = None if lower else "Pillow gives only the upper 8 bits of its values, so they have few levels"
     return Decoded(scaled, _joined([eighths.note, coarse]))

@@ -22,13 +22,19 @@ TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of each segment, up to the header of the first scan. Bytes may lie between two segments."""
-    at = 2
-    while found := _MARKER.search(data, at):
-        start, at, marker = found.start(), found.end(), found[1][0]
+    at, last = 2, len(data) - 1
+    while at < last:
+        start, marker = at, data[at + 1]
+        if data[at] == 0xFF and 0 < marker < 0xFF:  # nearly always, and faster than a search
+            at += 2
+        elif found := _MARKER.search(data, at):
+            start, at, marker = found.start(), found.end(), found[1][0]
+        else:
+            return
         if marker not in STANDALONE:
-            if at + 2 > len(data):
+            if at >= last:
                 return
-            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+            at += max(2, data[at] << 8 | data[at + 1])
         yield marker, start, at
         if marker == SOS:
             return

@@ -37,7 +37,7 @@ def as_image_error(what: str, source: str) -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:  # WebP, GIF and TIFF check Pillow's own limit too
         limit = f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}, twice PIL.Image.MAX_IMAGE_PIXELS"
-        way_out = "make the image smaller, or raise both this limit and Limits.max_pixels"
+        way_out = "make the image smaller, or raise Limits.max_pixels (--max-pixels), and in Python this limit too"
         reason = f"holds more pixels than Pillow itself allows, {limit}: {way_out}"
         raise ImageError("too_large", reason, source) from error
     except MemoryError as error:
@@ -82,5 +82,6 @@ def own_sentence(error: Exception) -> str:
 
 
 def _out_of_memory(what: str) -> str:
-    isolated = "--isolate sets a limit, Limits.max_memory_bytes"
-    return f"cannot be {what}: it needs more memory than there is ({isolated}): raise it, or make the image smaller"
+    isolated = "--isolate sets a limit, in Python Limits.max_memory_bytes"
+    way_out = "raise it, leave out --isolate, or make the image smaller"
+    return f"cannot be {what}: it needs more memory than there is ({isolated}): {way_out}"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 
-from PIL import _imaging
+from PIL import Image, _imaging
 
 _here = threading.local()
 
@@ -39,6 +39,15 @@ def silence_pillow() -> Iterator[None]:
         yield
     finally:
         _here.decoding = before
+
+
+def let_pillow_read(max_pixels: int) -> None:
+    """Only for a process of gmixer's own: Pillow refuses no image for its size that gmixer's limit allows.
+
+    Elsewhere the limit belongs to the user's program, PIL.Image.MAX_IMAGE_PIXELS. Pillow refuses twice as many pixels.
+    """
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
 
 
 # Without any handler, Python prints errors that Pillow logs to stderr. The user's handlers still get them.

@@ -18,7 +18,7 @@ def has_sixteen_bits(image: Image.Image) -> bool:
 
 
 def lower_channels(image: Image.Image) -> list[Image.Image] | None:
-    """The lower 8 bits of each colour, in mode L, of an opened image that is not decoded yet; it is decoded here.
+    """The lower 8 bits of each channel, in mode L, of an opened image that is not decoded yet; it is decoded here.
 
     Pillow reads the bytes of each value in the other order for it. None where Pillow cannot do this.
     """
@@ -27,9 +27,9 @@ def lower_channels(image: Image.Image) -> list[Image.Image] | None:
         return None
     if form == "LA;16B":  # Pillow knows no other order: the four bytes are read as four channels
         read_as(image, "RGBA")
-        return [image.getchannel(1)] * 3
+        return [image.getchannel(1)] * 3 + [image.getchannel(3)]
     read_as(image, form.replace("RGBa", "RGBA")[:-1] + _OTHER_ORDER[form[-1]])
-    return list(image.split()[:3])
+    return list(image.split())
 
 
 def together(upper: Image.Image, lower: Image.Image) -> Image.Image:

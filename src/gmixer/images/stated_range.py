@@ -57,9 +57,9 @@ def stated_by_tiff(image: Image.Image) -> StatedRange | None:
         return None
     if text.startswith("ImageJ="):
         bounds = {name: number for name, value in _IMAGEJ_BOUND.findall(text) if (number := _number(value)) is not None}
-        return _if_sound(StatedRange(bounds.get("min"), bounds.get("max"), "ImageJ", clips=True))
+        return _if_sound(StatedRange(bounds.get("min"), bounds.get("max"), "display range of ImageJ", clips=True))
     if "openmicroscopy.org" in text and (bits := _OME_BITS.search(text)):
-        return _of_bits(int(bits[1]), "OME-XML")
+        return _of_bits(int(bits[1]), "SignificantBits")
     return None
 
 

@@ -10,6 +10,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS = 256, 257, 258, 259, 262
 _CHANNELS, _PLANES, _EXTRA, _FORMAT = 277, 284, 338, 339
 _PLACES = {273, 324}  # of strips or tiles
 _MOST_TAGS, _MOST_VALUES = 1_000, 100  # of the page, and of one tag, that are looked at
+_MOST_NAMED = 8  # values in a sentence
 
 # TIFF 6.0, and what has been registered since.
 _COLOUR_NAMES = {
@@ -45,7 +46,8 @@ def tiff_form(data: bytes) -> str | None:
             f" ({_COMPRESSION_NAMES[compression]})" if compression in _COMPRESSION_NAMES else ""
         )
     bits, channels = tags.get(_BITS, [1]), tags.get(_CHANNELS, [1])[0]
-    each = str(bits[0]) if len(set(bits)) == 1 else " + ".join(map(str, bits))
+    each = str(bits[0]) if len(set(bits)) == 1 else " + ".join(map(str, bits[:_MOST_NAMED]))
+    each += " + …" if len(set(bits)) > 1 and len(bits) > _MOST_NAMED else ""
     formats = tags.get(_FORMAT, [1])
     kind = _FORMAT_NAMES.get(formats[0], f"unknown (format {formats[0]}) ") if len(set(formats)) == 1 else "mixed "
     planes = " in separate planes" if tags.get(_PLANES, [1])[0] == _SEPARATE else ""

@@ -15,6 +15,7 @@ WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
 HIDDEN = "every pixel is transparent, so the transparency is ignored"
 
 _INVISIBLE_ALPHA = 1  # of 255. Programs that count alpha from 0 to 1 leave 1 for opaque
+_FEW = 0.001  # guessed: of all pixels; a signature or a small icon shows more
 _PNG_SCALES = {"L;2": 85, "L;4": 17}  # Pillow's name of the stored form: the factor from a stored value to 8 bits
 
 
@@ -69,10 +70,22 @@ def over_white(image: Image.Image, *, premultiplied: bool = False) -> Decoded:
     return Decoded(white, None)
 
 
+def note_on_few_visible(image: Image.Image) -> str | None:
+    """For an image with transparency: a note where hardly a pixel is visible. It is then nearly all white."""
+    if image.mode not in WITH_ALPHA:
+        image = image.convert("RGBA")
+    pixels = image.width * image.height
+    visible = pixels - sum(_alpha(image).histogram()[: _INVISIBLE_ALPHA + 1])
+    return f"all but {visible:,} of its {pixels:,} pixels are transparent" if visible < _FEW * pixels else None
+
+
+def _alpha(image: Image.Image) -> Image.Image:
+    return image.getchannel(len(image.getbands()) - 1)
+
+
 def _is_hidden(image: Image.Image) -> bool:
     """Whether the alpha, the last channel, shows no pixel."""
-    alpha = image.getchannel(len(image.getbands()) - 1)
-    return bool(alpha.getextrema()[1] <= _INVISIBLE_ALPHA)  # type: ignore[operator] # of one channel
+    return bool(_alpha(image).getextrema()[1] <= _INVISIBLE_ALPHA)  # type: ignore[operator] # of one channel
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:

@@ -37,10 +37,11 @@ SIXTEEN_BITS, TWELVE_BITS = Range(0, 65535), Range(0, 4095)
 
 
 class Eighths(NamedTuple):
-    """channels: in mode L. by: the range that became 0…255. note: on this range, or None."""
+    """channels: in mode L. by: the range that became 0…255. by_file: the file states it. note: on it, or None."""
 
     channels: list[Image.Image]
     by: Range
+    by_file: bool
     note: str | None
 
 
@@ -62,12 +63,26 @@ def in_8_bits(
             doubt = f"its {stated.source} ({by_file}) does not fit its values ({used}), so it is ignored"
         by_file = None
     by_values = used if use_range and 0 < used.span < math.inf else None
+    if use_range and known is None and used.span == 0:
+        by_values = Range(used.low, used.low + 1)  # one value, which becomes black
     chosen = by_file or by_values or known
     if chosen is None:
         return None
     scaled = [_scaled(channel, chosen) for channel in channels]
     little = _note_on_little(scaled, used, chosen, advice=by_file is None)
-    return Eighths(scaled, chosen, "; ".join(filter(None, [doubt, little])) or None)
+    return Eighths(scaled, chosen, by_file is not None, "; ".join(filter(None, [doubt, little])) or None)
+
+
+def alpha_in_8_bits(alpha: Image.Image, colours: Eighths) -> Image.Image | None:
+    """An alpha channel of 16 bits → in mode L, where it has as few bits as its colours; otherwise None."""
+    highest = cast("int", alpha.getextrema()[1])
+    if colours.by_file:
+        most = opaque = colours.by.high
+    else:
+        most, opaque = _LITTLE * SIXTEEN_BITS.high, highest
+    if not 0 < highest <= most or colours.by.high > most:
+        return None
+    return _scaled(alpha, Range(0, opaque))
 
 
 def _used(channels: Sequence[Image.Image]) -> Range:
@@ -86,7 +101,8 @@ def _bounded(stated: StatedRange, known: Range | None) -> Range | None:
 def _holds(channels: Sequence[Image.Image], used: Range, by_file: Range, stated: StatedRange) -> bool:
     """Whether the values can have the stated range."""
     if stated.unless_scaled:
-        return used.high <= by_file.high and any(_has_lower_bits(channel, by_file) for channel in channels)
+        reaches_it = by_file.high / 2 < used.high <= by_file.high  # hardly by chance
+        return reaches_it or (used.high < by_file.high and any(_has_lower_bits(c, by_file) for c in channels))
     if stated.clips:
         return not _is_flat([_scaled(channel, by_file) for channel in channels]) or not used.span > 1
     if by_file.low <= used.low and used.high <= by_file.high:

@@ -19,6 +19,7 @@ from gmixer.images.decoders import read_image
 from gmixer.images.modes import in_channels, strips
 from gmixer.images.reasons import as_image_error
 from gmixer.images.settings import PACKED_BYTES, DecodeSettings
+from gmixer.images.silence import let_pillow_read
 from gmixer.sources.sniff import HEAD_BYTES, sniff
 
 READY = 6  # the first byte sent, once
@@ -54,6 +55,7 @@ def main(memory_bytes: int) -> None:
 def _answer(data: bytes, answers: FileIO, settings: DecodeSettings) -> None:
     image_format = sniff(data[:HEAD_BYTES])
     assert image_format is not None  # the parent has checked
+    let_pillow_read(settings.max_pixels)
     try:
         image, note = read_image(data, image_format, settings, source="")
         with as_image_error(f"decoded as {image_format}", ""):

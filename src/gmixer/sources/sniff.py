@@ -27,6 +27,21 @@ _OTHER_IMAGES = {
     b"v/1\x01": "OpenEXR",
     b"FUJIFILMCCD-RAW": "a Fujifilm raw file",
 }
+_RARE_IMAGES = {  # short signatures: a file that begins so is an image only where its name says so too
+    b"\x00\x00\x01\x00": "an icon (ICO)",
+    b"icns": "an icon (ICNS)",
+    b"qoif": "QOI",
+    b"DDS ": "DDS",
+    b"II\xbc\x01": "JPEG XR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"PF\n": "PFM",
+    b"Pf\n": "PFM",
+    b"P7\n": "PAM",
+    b"\x0a\x05\x01\x08": "PCX",
+    b"\x01\xda\x00\x01": "SGI",
+    b"\x01\xda\x01\x01": "SGI",
+}
+_DICOM_AT = 128  # bytes that may hold anything
 ArchiveFormat = Literal["tar", "zip", "gzip", "bzip2", "xz"]
 _ARCHIVES: dict[bytes, ArchiveFormat] = {
     b"PK\x03\x04": "zip",
@@ -48,7 +63,12 @@ _TEXTS = {
     b"<html": "HTML",
     b"<svg": "SVG",
     b"<?xml": "XML or SVG",
+    b"{": "JSON",
+    b"data:image/": "a data URL",
+    b"/9j/": "a JPEG in base64",
+    b"ivborw0kggo": "a PNG in base64",
 }
+_LFS = b"version https://git-lfs.github.com/"
 
 
 def sniff(head: bytes) -> str | None:
@@ -85,6 +105,8 @@ def other_image(head: bytes) -> str | None:
     """The name of an image format that gmixer recognizes but does not read, or None."""
     if b"crx " in _brands(head):
         return "a Canon raw file"
+    if head.startswith(b"DICM", _DICOM_AT):
+        return "DICOM"
     return _lookup(head, _OTHER_IMAGES)
 
 
@@ -109,13 +131,15 @@ def archive_format(head: bytes) -> ArchiveFormat | None:
 
 def why_not(head: bytes) -> tuple[ImageErrorKind, str]:
     """For a head (HEAD_BYTES) that `sniff` does not recognize: the kind of error, and the reason."""
-    if image := other_image(head):
+    if image := other_image(head) or _lookup(head, _RARE_IMAGES):
         return "unsupported", f"is {image}, which gmixer does not read: convert it to one of {READABLE}"
     if archive := archive_format(head):
         reason = (
             f"starts like a {archive} archive, not like an image: gmixer reads {READABLE}, also inside tar and zip "
         )
         return "not_image", reason + "archives, as in photos.zip::cat.jpg"
+    if head.startswith(_LFS):
+        return "not_image", "is a pointer of Git LFS, not the image itself: run git lfs pull where the files come from"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     like = _lookup(head, _NOT_IMAGES) or _lookup(text, _TEXTS) or ("a video" if _brands(head) else None)
     starts = f"starts like {like}, not like an image" if like else "does not start like an image"
