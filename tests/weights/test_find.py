@@ -292,6 +292,13 @@ def test_what_gmixer_chooses_itself_is_never_a_folder(in_folder: Path) -> None:
         assert answer()[0] == "ok", "doctor's check"
 
 
+@pytest.mark.parametrize("name", ["w/absent.safetensors", "w/absent.pth"])
+def test_a_file_that_is_absent_is_no_repository(name: str, in_folder: Path) -> None:
+    with pytest.raises(WeightsError, match=f"^{name}: no such file") as said:
+        find_checkpoint(name, WeightsSource(allow_pickle=True))
+    assert "hf-hub" not in str(said.value)
+
+
 def test_a_name_that_is_too_long_for_a_file() -> None:
     for suffix in (".safetensors", ".pth", "/model"):
         with pytest.raises(WeightsError):

@@ -121,6 +121,10 @@ def test_a_model_in_several_files(tmp_path: Path) -> None:
         assert all(np.array_equal(read[name], tensor.numpy()) for name, tensor in state.items())
     with pytest.raises(WeightsError, match="is one of several files of a model; pass the folder"):
         find_checkpoint(folder / names[1])
+    index_file = (folder / "model.safetensors.index.json").rename(tmp_path / "index.json")
+    with pytest.raises(WeightsError, match=r"holds 2 parts of a model, such as .*, without model\.safetensors\.index"):
+        find_checkpoint(folder)
+    index_file.rename(folder / "model.safetensors.index.json")
     (folder / names[1]).unlink()
     with pytest.raises(WeightsError, match=f"{names[1]}: no such file"):
         find_checkpoint(folder)

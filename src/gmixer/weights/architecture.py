@@ -88,6 +88,8 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
 
 def _way_out(file: WeightsFile, wanted: ModelConfig) -> str:
     """For tensors that are missing or unknown."""
+    if "head.weight" not in file.headers and any(name.startswith("head.") for name in file.headers):
+        return "rename the tensors of the last layer to head.weight and head.bias"
     try:
         same = infer_architecture(file.shapes, source="") == wanted
     except WeightsError:

@@ -36,6 +36,8 @@ PREFERRED_MODEL = "gmixer_24_224.ra3_in1k"
 LOCAL_PREFIX = "local-dir:"  # timm's prefix, in upper or lower case
 _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # organization/model
 
+_SUFFIXES = (".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)
+
 EMBEDDED_WEIGHTS = Path(__file__).parent / "embedded" / "gmixer_8_64.safetensors"
 
 
@@ -112,7 +114,7 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
     repo = Repo.parse(text)
     if repo or is_path(text):
         path = Path(text[len(LOCAL_PREFIX) :] if text.lower().startswith(LOCAL_PREFIX) else text)
-        if not repo and not os.path.exists(path) and _REPO_ID.fullmatch(text):
+        if not repo and not os.path.exists(path) and _REPO_ID.fullmatch(text) and not text.endswith(_SUFFIXES):
             raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
         if not repo and not os.path.isdir(path):  # pathlib's raises for a long name
             return _from_file(path, weights)
@@ -195,7 +197,7 @@ def is_path(text: str) -> bool:
     if isinstance(text, TableName):
         return False
     prefixed = text.lower().startswith(LOCAL_PREFIX)
-    if prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)):
+    if prefixed or os.sep in text or text.endswith(_SUFFIXES):
         return True
     return os.path.isfile(os.path.join(text, CONFIG_FILE)) if names_a_model(text) else os.path.exists(text)
 
