@@ -64,6 +64,15 @@ def test_one_class_is_enough_to_measure_on(tmp_path: Path) -> None:
     assert open_images(folders(tmp_path, {"cat": 2}), classes=["ant", "cat"]).labels.tolist() == [1, 1]
 
 
+def test_numbers_as_names_are_the_classes_of_a_model_without_names(tmp_path: Path) -> None:
+    """A model of a table of numbers, measured on folders 1, 2, …"""
+    folders(tmp_path, {"1": 1, "02": 1, "10": 1})
+    images = open_images(tmp_path, classes=[f"class {i}" for i in range(11)])
+    assert sorted(images.labels.tolist()) == [1, 2, 10]
+    with pytest.raises(InputError, match="10"):
+        open_images(tmp_path, classes=[f"class {i}" for i in range(10)])
+
+
 def test_numbers_must_be_among_the_model_s(tmp_path: Path) -> None:
     write(tmp_path, {f"{i}.png": image(i) for i in range(3)})
     (tmp_path / "a.csv").write_text("path,label\n0.png,1\n1.png,\n2.png,0\n")

@@ -103,7 +103,12 @@ def test_a_word_within_a_name_in_any_case_tells_a_split(train: str, val: str, tm
         ({"train/x": 1, "train/y": 1, "holdout/x": 1, "holdout/y": 1}, ["holdout", "--val-folder NAME"]),
         ({"cat/train": 1, "cat/test": 1, "dog/train": 1, "dog/test": 1}, ["above the classes", "test/cat"]),
         ({"trainA": 1, "trainB": 1, "testA": 1}, ["testA, trainA, trainB", "look like splits"]),
-        ({"TrainImages/x": 1, "TrainImages/y": 1, "TestImages": 1}, ["TestImages, TrainImages", "--val-folder NAME"]),
+        (
+            {"TrainImages/x": 1, "TrainImages/y": 1, "TestImages": 1},
+            ["TestImages, TrainImages", "pass {root}/TrainImages alone"],
+        ),
+        ({f"{s}set/{c}": 1 for s in ("train", "val") for c in "xy"}, ["trainset, valset", "--val-folder NAME"]),
+        ({"train/x": 1, "train/y": 1, "val": 1}, ["{root}/val holds no images in folders", "pass {root}/train alone"]),
         ({"cars_train": 1, "cars_test": 1, "kit": 0}, ["cars_test, cars_train", "no images in folders inside"]),
         ({"a/a/x": 1, "a/a/y": 1, "a-test/a-test/x": 1, "a-test/a-test/y": 1}, ["a-test", "--val-folder NAME"]),
         ({"x": 1, "y": 1, "copy/x": 1, "copy/y": 1}, ["copy", "those beside it (x, y)", "{root}/copy alone"]),
@@ -179,7 +184,7 @@ def test_a_folder_around_the_splits_and_what_macos_leaves_do_not_count(inner: st
     for split in ("seg_train", "seg_test"):
         folders(tmp_path / "root" / inner / split / split, {"a": 2, "b": 1})
     folders(tmp_path / "root" / inner, {"seg_pred/seg_pred": 2})
-    folders(tmp_path / "root", {"__MACOSX/seg_train": 1})
+    folders(tmp_path / "root", {"__MACOSX/seg_train": 1, "@eaDir": 1})
     split = open_split(tmp_path / "root")
     assert (len(split.train), len(split.val)) == (3, 3) and split.train.classes == ("a", "b")
     assert any("seg_pred" in note and "left out" in note for note in split.train.notes)

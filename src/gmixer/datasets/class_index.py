@@ -153,7 +153,8 @@ def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """(len(names),): the index in `classes` of each name; UNKNOWN if it occurs there not at all or more than once.
 
     Names are compared in Unicode's composed form (NFC): macOS and some archives take "é" apart into "e" and an accent.
-    If `classes` are ImageNet's and all names are numbers, they are class indices, as the folders of ImageNet-V2 are.
+    If `classes` are ImageNet's, or `class 0`, `class 1` … of a model without names, and all names are numbers, they are
+    class indices, as the folders of ImageNet-V2 are.
     """
     names, classes = _composed(names), _composed(classes)
     if names == classes:
@@ -161,8 +162,11 @@ def _places(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     ours, theirs = imagenet_indices(names), imagenet_indices(classes)
     if ours is not None and theirs is not None:
         return _places([str(i) for i in ours], [str(i) for i in theirs])
-    if theirs is not None and all(name.isascii() and name.isdecimal() for name in names):
-        return _places([str(int(name)) for name in names], [str(i) for i in theirs])
+    numbered = theirs
+    if numbered is None and all(name == f"class {i}" for i, name in enumerate(classes)):
+        numbered = np.arange(len(classes), dtype=np.int64)
+    if numbered is not None and all(name.isascii() and name.isdecimal() for name in names):
+        return _places([str(int(name)) for name in names], [str(i) for i in numbered])
     index = _index_of(classes)
     if not all(name in index for name in names):  # 17 and 017 are one number, and written by two programs
         our_numbers, their_numbers = _as_numbers(names), _as_numbers(classes)

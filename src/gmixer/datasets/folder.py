@@ -40,7 +40,12 @@ def open_folder(source: str, val_folder: str | None = None) -> Splits:
         return open_metadata(splits.root, source) or {"whole": _classes_in(splits.root, source)}
     opened = {}
     for split, names in splits.of.items():
-        images = _split_in(splits.root, names, source)
+        try:
+            images = _split_in(splits.root, names, source)
+        except InputError as error:
+            if split != "val" or len(others := splits.of.get("train", ())) != 1:
+                raise
+            raise InputError(f"{error}. Or pass {os.path.join(splits.root, others[0])} alone") from None
         opened[split] = images.take(np.arange(len(images)), splits.notes)
     return opened
 

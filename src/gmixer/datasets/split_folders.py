@@ -18,7 +18,8 @@ from gmixer.sources.local import reason_of
 
 LAYOUT = "a folder for each class, with the name of the class and its images inside"
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as Hugging Face's imagefolder calls it
-MACOS_LEFTOVERS = "__MACOSX"  # beside the real folder in a zip that macOS packed
+# What systems leave beside folders: macOS in the zips that it packs, Synology's thumbnails, Windows on a drive
+LEFTOVERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 _TELL = "rename the folders to train and val, or pass the folder to measure on with --val-folder NAME"
 _IF_CLASSES = "If they are classes, move their images directly into them, or list all images in a CSV table"
 # Names of folders by what they hold, not by class: of images, of what belongs to them, and of parts of a large set
@@ -68,13 +69,13 @@ def find_splits(source: str, val_folder: str | None = None) -> SplitFolders:
 
 
 def folders_in(folder: str) -> list[str]:
-    """Names of the folders in it and of links to folders, sorted, without hidden ones. Raises InputError."""
+    """Names of the folders in it and of links to folders, sorted, without hidden ones, LEFTOVERS. Raises InputError."""
     try:
         with os.scandir(folder) as entries:
             return sorted(
                 entry.name
                 for entry in entries
-                if not entry.name.startswith(".") and entry.name != MACOS_LEFTOVERS and entry.is_dir()
+                if not entry.name.startswith(".") and entry.name not in LEFTOVERS and entry.is_dir()
             )
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {reason_of(error)}; wanted {LAYOUT}") from None
@@ -249,9 +250,13 @@ def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> N
         )
     alike = {name: loose_split_word(name) for name in sorted({*words, *others})}
     if None not in alike.values() and len(set(alike.values())) > 1:
+        with_classes = [name for name in alike if holds_classes(os.path.join(root, name))]
+        way_out = f": {_TELL}"
+        if len(with_classes) < len(alike):
+            way_out = f": pass {os.path.join(root, with_classes[0])} alone" if with_classes else ""
         raise InputError(
             f"{root} holds {abbreviate(alike, 4)}, whose names look like splits, not like classes; wanted train and "
-            f"val, and in each {LAYOUT}: {_TELL}"
+            f"val, and in each {LAYOUT}{way_out}"
         )
 
 
