@@ -34,7 +34,9 @@ template <class I, class To>
     const Vec d = I::load(x + c) - mean;
     return d * d;
   }) / count;
-  const Vec scale = I::set1(1.0f / __builtin_sqrtf(variance + 1e-6f));  // timm mlp_mixer.py: LayerNorm eps=1e-6
+  // Squares of values above 1.8e19 overflow. The difference is then NaN, so that such a row never passes for zeros.
+  const float overflow = variance - variance;
+  const Vec scale = I::set1(1.0f / __builtin_sqrtf(variance + 1e-6f + overflow));  // timm mlp_mixer.py: eps=1e-6
 
   for (std::size_t c = 0; c < channels; c += I::lanes)
     I::store(to(c), I::fma((I::load(x + c) - mean) * scale, I::load(gamma + c), I::load(beta + c)));

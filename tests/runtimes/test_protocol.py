@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gmixer.catalogue import VARIANTS
 from gmixer.errors import EngineError, InputError
+from gmixer.isa import available_isas
 from gmixer.options import Torch
 from gmixer.runtimes import Engine, Output, Runtime, checked_output
 from gmixer.runtimes.torch import TorchEngine
@@ -46,6 +47,17 @@ def test_weights_that_overflow_are_an_error(runtime: str, tensor: str) -> None:
     tensors[tensor][:] = 3e38
     engine = RUNTIMES[runtime](tensors)
     with pytest.raises(EngineError, match=r"computed NaN or infinity for 2 of 2 images, .*: take another checkpoint"):
+        engine.forward(drawn_images(SMALL, 2))
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_squares_that_overflow_in_a_layernorm_are_an_error(isa: str) -> None:
+    """Finite values above 1.8e19: the native core took their variance for infinite, and the row for zeros."""
+    tensors = drawn_tensors()
+    tensors["blocks.1.mlp_channels.fc2.weight"] *= 1e30
+    engine = Engine(SMALL, tensors.items(), isa=isa)
+    assert np.isfinite(engine.stages(drawn_images(SMALL, 2))["block_1"]).all()
+    with pytest.raises(EngineError, match="computed NaN or infinity for 2 of 2 images"):
         engine.forward(drawn_images(SMALL, 2))
 
 

@@ -291,6 +291,16 @@ def test_weights_that_only_the_last_step_broke_are_no_result(tmp_path: Path) -> 
     assert not trainer.checkpoint.exists()
 
 
+def test_finite_weights_that_are_too_large_are_no_result(tmp_path: Path) -> None:
+    """The validation finds them: the answers overflow."""
+    trainer = small_trainer(tmp_path)
+    trainer.length = replace(trainer.length, steps=1)
+    weight = trainer.state.model.get_submodule("norm").weight
+    trainer.state.optimizers[-1].register_step_post_hook(lambda *_: weight.data.fill_(3e38))
+    with pytest.raises(InputError, match="answers of the network are not finite at step 1: the run diverged; start ag"):
+        trainer.run()
+
+
 def test_a_stopped_run_writes_no_weights_that_are_not_finite(tmp_path: Path) -> None:
     """Ctrl-C after a step that broke the weights: the checkpoint of the steps before it stays."""
     trainer = small_trainer(tmp_path)

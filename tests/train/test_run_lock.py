@@ -20,9 +20,8 @@ import os, sys, time
 from pathlib import Path
 from gmixer.train.run_lock import alone_in
 with alone_in(Path(sys.argv[1])):
-    if os.fork() == 0:
-        time.sleep(30)  # a worker that outlives its run
-    print("held", flush=True)
+    if os.fork() == 0:  # a worker that outlives its run
+        print("held", flush=True)  # by the worker: it has now let go of the lock
     time.sleep(30)
 """
 
@@ -39,6 +38,13 @@ def test_a_second_run_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None
             pass
     with alone_in(folder):
         assert list(folder.iterdir()) == [], "the lock is no file"
+
+
+def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    for folder in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(InputError, match=r"is a file, .*; wanted a folder for the run \(-o\)"), alone_in(folder):
+            pytest.fail("the block ran")
 
 
 def test_an_error_of_the_run_ends_the_lock(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 import gmixer
 from gmixer.catalogue import VARIANTS
-from gmixer.errors import InputError
+from gmixer.errors import InputError, WeightsError
 from gmixer.models.mixer import Mixer
+from gmixer.options import WeightsSource
 from gmixer.train.initial_model import InitialModel
 from gmixer.train.teacher import open_teacher
 
@@ -103,6 +104,28 @@ def test_a_model_folder_answers_as_it_would_alone(student: InitialModel, tmp_pat
     x_BCSS = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(open_teacher(str(folder), student, CPU)(x_BCSS), model(x_BCSS), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["folder", "x.pth", "x.safetensors"])
+def test_files_and_folders_with_a_pickle_teach_where_pickles_are_allowed(
+    name: str, student: InitialModel, tmp_path: Path
+) -> None:
+    model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3).eval()
+    source = gmixer.save_model(model, tmp_path / "folder", class_names=["a", "b", "c"]) / "model.safetensors"
+    if name == "x.safetensors":
+        source.rename(tmp_path / name)
+    else:
+        torch.save(model.state_dict(), tmp_path / name if name == "x.pth" else source.with_name("pytorch_model.bin"))
+        source.unlink()
+        with pytest.raises(WeightsError, match=r"is a pickle, .* \(on the command line --allow-pickle\)"):
+            open_teacher(str(tmp_path / name), student, CPU)
+    weights = WeightsSource(allow_pickle=True, name="gmixer_24_224")  # the name is of the student's file
+    x_BCSS = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        answer = open_teacher(str(tmp_path / name), student, CPU, weights)(x_BCSS)
+        torch.testing.assert_close(answer, model(x_BCSS), atol=1e-4, rtol=0)
+    with pytest.raises(WeightsError, match="no such file or folder; for the repository on the Hub say hf-hub:a/b"):
+        open_teacher("a/b", student, CPU)
 
 
 def test_who_cannot_teach_these_classes_is_refused(student: InitialModel, module: ModuleType) -> None:

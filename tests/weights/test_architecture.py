@@ -78,6 +78,28 @@ def test_got_wanted_and_way_out(changes: dict[str, np.ndarray | None], message: 
         check_file(file_of(SMALL, tmp_path, **changes), SMALL)
 
 
+@pytest.mark.parametrize(
+    ("changes", "way_out"),
+    [
+        ({"norm__bias": None}, r"save all of the model's state_dict\(\), and nothing else"),
+        ({"extra": np.zeros(1, np.float32)}, r"save all of the model's state_dict\(\), and nothing else"),
+        (
+            {"head__weight": None, "head__0__weight": np.zeros((9, 256), np.float32)},
+            "rename .* to head.weight and head.bias",
+        ),
+        (
+            {"blocks__0__norm1__bias": None, "blocks__8__norm1__bias": np.zeros(256, np.float32)},
+            "load it by its own name",
+        ),
+    ],
+)
+def test_ways_out_for_missing_and_unknown_tensors(
+    changes: dict[str, np.ndarray | None], way_out: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match=f"; {way_out}$|; {way_out}, or pass a folder with its own config.json$"):
+        check_file(file_of(SMALL, tmp_path, **changes), SMALL)
+
+
 def test_a_head_without_rows_is_no_mixer(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"holds no MLP-Mixer"):
         infer(file_of(SMALL, tmp_path, head__weight=np.zeros((), np.float32)))

@@ -67,6 +67,9 @@ def test_names_survive_a_second_save_by_timm(written: Path, tmp_path: Path) -> N
         (NAMES, ("ant", "bee", "cat")),
         ({"0": "ant", "1": "bee", "2": "cat"}, ("ant", "bee", "cat")),
         ({"2": "cat", "0": "ant"}, ("ant", "class 1", "cat")),
+        ([90210, 10001, 60601], ("90210", "10001", "60601")),
+        ({"0": 7, "1": None, "2": "cat"}, ("7", "class 1", "cat")),
+        (["ant", None, "cat"], ("ant", "class 1", "cat")),
         ([], None),
         ({}, None),
     ],
@@ -94,8 +97,10 @@ def test_transformers_names(edited: Callable[..., Path]) -> None:
         ({"-1": "dog"}, "label_names has the key '-1'"),
         ({"ant": 0}, "label_names has the key 'ant'; wanted a list of names, or a dict from index to name"),
         ({"1": "ant", "01": "bee"}, "label_names names one class twice"),
-        (["ant", None, "cat"], "it holds None; wanted a name for each class"),
-        ({"0": 7}, "it holds 7"),
+        (["ant", True, "cat"], "it holds True; wanted a name for each class"),
+        (["ant", None], "label_names holds 2 names for 3 classes"),
+        ({"0": 0.5}, "it holds 0.5"),
+        ([["ant", "n01"], ["bee", "n02"], ["cat", "n03"]], r"it holds \['ant', 'n01'\]"),
         ("abc", "label_names is of type str"),
         (3, "label_names is of type int"),
     ],
@@ -134,6 +139,43 @@ def test_a_key_that_json_holds_twice_is_refused(edited: Callable[..., Path]) -> 
 def test_what_is_left_out_is_said(keys: Any, message: str, wanted: Any, edited: Callable[..., Path]) -> None:
     with pytest.warns(UserWarning, match=message):
         assert find_checkpoint(edited(**keys)).class_names == wanted
+
+
+@pytest.mark.parametrize("place", ["top", "inside"])
+@pytest.mark.parametrize("label2id", [{"bee": 1, "ant": 0, "cat": 2}, {"bee": "1", "ant": "0", "cat": "2"}])
+def test_names_that_only_label2id_holds(label2id: Any, place: str, edited: Callable[..., Path]) -> None:
+    assert find_checkpoint(edited(**{place: {"label2id": label2id}})).class_names == tuple(NAMES)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"top": {"class_names": NAMES}},
+        {"top": {"classes": NAMES}},
+        {"inside": {"class_to_idx": {"ant": 0, "bee": 1, "cat": 2}}},
+        {"inside": {"names": {"0": "ant", "1": "bee", "2": "cat"}}},
+        {"top": {"label2id": {"ant": 0, "bee": 0, "cat": 1}}},
+        {"top": {"dataset": {"meta": {"classes": NAMES}}}},
+    ],
+)
+def test_names_under_other_keys_are_said(keys: Any, edited: Callable[..., Path]) -> None:
+    with pytest.warns(UserWarning, match="class names under '.*' are not read, .*; rename the key to 'label_names'"):
+        assert find_checkpoint(edited(**keys)).class_names is None
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"top": {"label_names": NAMES}, "inside": {"label_names": {"0": "ant", "1": "bee", "2": "cat"}}},
+        {"top": {"label_names": NAMES, "classes": NAMES, "label2id": {"ant": 0, "bee": 1, "cat": 2}}},
+        {"inside": {"classes": 3, "names": "a.csv", "vocab": []}},
+    ],
+)
+def test_the_same_names_twice_and_other_things_are_quiet(
+    keys: Any, edited: Callable[..., Path], recwarn: pytest.WarningsRecorder
+) -> None:
+    find_checkpoint(edited(**keys))
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(
@@ -175,6 +217,15 @@ def test_python_never_speaks(content: str, message: str, edited: Callable[..., P
     folder = edited()
     (folder / "config.json").write_text(content)
     with pytest.raises(WeightsError, match=f"config.json: {message}; wanted timm's config.json of a Mixer"):
+        find_checkpoint(folder)
+
+
+def test_the_advice_for_another_number_of_classes_works(edited: Callable[..., Path]) -> None:
+    folder = edited()
+    text = (folder / "config.json").read_text()
+    assert text.count('"num_classes": 3') > 1
+    (folder / "config.json").write_text(text.replace('"num_classes": 3', '"num_classes": 4'))
+    with pytest.raises(WeightsError, match="set num_classes to 3 everywhere in"):
         find_checkpoint(folder)
 
 

@@ -20,10 +20,11 @@ import gmixer
 from gmixer.bench.target import open_target
 from gmixer.catalogue import VARIANTS
 from gmixer.config import IMAGENET_MEAN
+from gmixer.doctor.embedded import answer
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.options import WeightsSource
 from gmixer.weights import pull
-from gmixer.weights.find import EMBEDDED_WEIGHTS, find_checkpoint
+from gmixer.weights.find import EMBEDDED_WEIGHTS, find_checkpoint, is_path, preferred_model
 from mixers import drawn_mixer, write_timm_folder
 
 EMBEDDED = "gmixer_8_64.distill_in1k"
@@ -114,7 +115,7 @@ def test_timm_folder_with_its_own_classes_channels_and_size(tmp_path: Path) -> N
         ({"model_args": {"img_size": 2**40}}, "wanted at most .* parameters"),
         ({"num_classes": 10**12, "model_args": {}}, "wanted at most .* parameters"),
         ({"label_names": "x" * 1000}, "label_names is of type str; wanted a list of strings"),
-        ({"label_names": list(range(1000))}, "label_names is not a list of strings"),
+        ({"label_names": [0.5] * 1000}, "label_names is not a list of strings"),
     ],
 )
 def test_a_config_that_does_not_fit(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -272,6 +273,30 @@ def test_a_folder_of_anything_else_does_not_hide_a_model(in_folder: Path) -> Non
     (in_folder / "flowers").mkdir()
     with pytest.raises(WeightsError, match=r"flowers: holds no config.json"):
         find_checkpoint("flowers")
+
+
+def test_a_file_named_like_a_model_is_said(in_folder: Path) -> None:
+    (in_folder / EMBEDDED).touch()
+    with pytest.warns(UserWarning, match=rf"is the pretrained model, and was taken; not the file ./{EMBEDDED}"):
+        assert find_checkpoint(EMBEDDED).name == EMBEDDED
+
+
+def test_what_gmixer_chooses_itself_is_never_a_folder(in_folder: Path) -> None:
+    """`--model auto`, `gmixer doctor` and register_with_timm."""
+    write_timm_folder(in_folder / EMBEDDED, "gmixer_8_64", replace(VARIANTS["gmixer_8_64"].model, num_classes=3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        name = preferred_model()
+        assert name == EMBEDDED and not is_path(name)
+        assert find_checkpoint(name).model.num_classes == 1000
+        assert answer()[0] == "ok", "doctor's check"
+
+
+@pytest.mark.parametrize("name", ["w/absent.safetensors", "w/absent.pth"])
+def test_a_file_that_is_absent_is_no_repository(name: str, in_folder: Path) -> None:
+    with pytest.raises(WeightsError, match=f"^{name}: no such file") as said:
+        find_checkpoint(name, WeightsSource(allow_pickle=True))
+    assert "hf-hub" not in str(said.value)
 
 
 def test_a_name_that_is_too_long_for_a_file() -> None:

@@ -80,6 +80,10 @@ def test_programs_and_arrays_are_named(tmp_path: Path) -> None:
         ("m.bin", b"GGUF" + bytes(50), "is a GGUF file"),
         ("m.bin", b"\x89HDF\r\n\x1a\n" + bytes(50), "is an HDF5 file"),
         ("m.onnx", b"\x08\x08\x12\x07pytorch", "is an ONNX program"),
+        ("m.safetensors", b"\n\n <!DOCTYPE html>\n<html>", "is an HTML page"),
+        ("m.safetensors", b'{"error":"Repository not found"}', "is JSON, such as an error of a server, not weights"),
+        ("m.pth", b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is an XML page, such as an error"),
+        ("config.json", b'{"architecture": "gmixer_12_224"}', "is no weights file; pass the folder that holds it"),
         ("config.json", b"{}", "is no weights file; pass the folder that holds it"),
     ],
 )
@@ -87,6 +91,15 @@ def test_downloads_gone_wrong_are_named(name: str, content: bytes, words: str, t
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{name}: {words}"):
         gmixer.load(tmp_path / name, allow_pickle=True)
+
+
+def test_a_header_whose_length_reads_like_json(tmp_path: Path) -> None:
+    """8,827 bytes: the length starts with {\"."""
+    text = json.dumps({"__metadata__": {"x": ""}})
+    text = json.dumps({"__metadata__": {"x": "y" * (8827 - len(text))}})
+    (tmp_path / "m.safetensors").write_bytes(len(text).to_bytes(8, "little") + text.encode())
+    with pytest.raises(WeightsError, match="holds no MLP-Mixer"):
+        gmixer.load(tmp_path / "m.safetensors")
 
 
 def test_a_model_in_several_files(tmp_path: Path) -> None:
@@ -108,6 +121,10 @@ def test_a_model_in_several_files(tmp_path: Path) -> None:
         assert all(np.array_equal(read[name], tensor.numpy()) for name, tensor in state.items())
     with pytest.raises(WeightsError, match="is one of several files of a model; pass the folder"):
         find_checkpoint(folder / names[1])
+    index_file = (folder / "model.safetensors.index.json").rename(tmp_path / "index.json")
+    with pytest.raises(WeightsError, match=r"holds 2 parts of a model, such as .*, without model\.safetensors\.index"):
+        find_checkpoint(folder)
+    index_file.rename(folder / "model.safetensors.index.json")
     (folder / names[1]).unlink()
     with pytest.raises(WeightsError, match=f"{names[1]}: no such file"):
         find_checkpoint(folder)

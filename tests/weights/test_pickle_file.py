@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import pickle
 import subprocess
@@ -241,7 +242,42 @@ def test_missing_files(tmp_path: Path) -> None:
         gmixer.load(tmp_path / "absent.pth", allow_pickle=True)
 
 
-@pytest.mark.parametrize("names", [{"classes": ["a", "b", "c"]}, {"class_to_idx": {"a": 0, "b": 1, "c": 2}}])
+@pytest.mark.parametrize("write", [torch.save, lambda *of: torch.save(*of, _use_new_zipfile_serialization=False)])
+def test_what_training_programs_save_beside_the_weights(write: Any, state: Any, tmp_path: Path) -> None:
+    """torch refuses NumPy's numbers, paths and dates. They are passed over, and their own code does not run."""
+    beside = {
+        "best_accuracy": np.mean([0.5, 0.75]),
+        "numbers": [np.float32(1), np.int64(3), np.bool_(True), np.str_("x")],
+        "confusion": np.asfortranarray(np.ones((3, 4))),
+        "objects": np.array(["a", None], object),
+        "random_state": np.random.get_state(),
+        "args": argparse.Namespace(data=Path("photos"), started=datetime.datetime(2026, 1, 1)),
+        "took": datetime.timedelta(1),
+    }
+    write({"model_state_dict": state, **beside}, tmp_path / "x.pth")
+    assert_holds(tmp_path / "x.pth", state)
+
+
+def test_weights_as_arrays_are_refused(state: Any, tmp_path: Path) -> None:
+    torch.save({"model": {name: tensor.numpy() for name, tensor in state.items()}}, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"x.pth: holds a dict without tensors; wanted a saved model.state_dict\(\)"):
+        gmixer.load(tmp_path / "x.pth", allow_pickle=True)
+
+
+def test_a_pickle_that_is_called_safetensors(state: Any, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "x.safetensors")
+    assert_holds(tmp_path / "x.safetensors", state)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"classes": ["a", "b", "c"]},
+        {"class_to_idx": {"a": 0, "b": 1, "c": 2}},
+        {"hyper_parameters": {"class_names": ["a", "b", "c"]}},  # Lightning
+        {"meta": {"dataset_meta": {"classes": ("a", "b", "c")}}},  # MMEngine
+    ],
+)
 def test_class_names_in_a_checkpoint_are_said(names: Any, state: Any, tmp_path: Path) -> None:
     torch.save({"model": state} | names, tmp_path / "x.pth")
     with pytest.warns(UserWarning, match=r"class names under 'class\w+' are not read from a checkpoint; .*save_model"):

@@ -38,6 +38,14 @@ def test_one_sentence_within_seconds(command: str, endpoint: str, tmp_path: Path
     )
 
 
+@pytest.mark.parametrize("endpoint", ["huggingface.co", ""])
+def test_an_endpoint_that_is_no_address(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    monkeypatch.setattr("huggingface_hub.constants.is_offline_mode", lambda: False)
+    with pytest.raises(WeightsError, match=f"HF_ENDPOINT is '{endpoint}', no address; unset it, or set it to one such"):
+        fetch(Repo.of("a/b"), "config.json")
+
+
 @pytest.fixture
 def unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache, and a Hub that has stopped."""

@@ -60,7 +60,6 @@ F32x1 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda p: p.write_bytes(b""),
         lambda p: p.write_bytes(b"PK\x03\x04 a zip of pickles, as torch.save writes it"),
         lambda p: write(p, b"not json"),
         lambda p: write(p, {"a": F32x1}, b"\0\0"),  # data cut off
@@ -75,7 +74,27 @@ F32x1 = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 def test_damage_is_refused_and_the_file_named(damage, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "damaged.safetensors"
     damage(path)
-    with pytest.raises(WeightsError, match=r"damaged.safetensors: is not a safetensors file"):
+    with pytest.raises(WeightsError) as said:
+        TensorFile(path)
+    assert str(said.value) == (
+        f"{path}: is not a safetensors file, or is cut short or damaged; fetch or copy it again, or write it with "
+        f"safetensors.torch.save_file(state_dict, path)"
+    )
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").touch()
+    with pytest.raises(WeightsError, match=r"x.safetensors: is empty; fetch or copy it again"):
+        TensorFile(tmp_path / "x.safetensors")
+
+
+def test_class_names_in_the_metadata_are_said(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"format": "pt", "names": "[not JSON", "classes": "3"})
+    TensorFile(path)
+    assert not recwarn.list
+    save_file({"a": torch.zeros(1)}, path, metadata={"class_names": '["ant", "bee"]'})
+    with pytest.warns(UserWarning, match="class names under 'class_names' are not read from its metadata"):
         TensorFile(path)
 
 

@@ -142,8 +142,24 @@ def test_several_models_are_refused(kind: str, state: State, tmp_path: Path) -> 
     (torch.save if kind == "pth" else save_file)(under("student.", state) | under("teacher.", other(state)), path)
     with pytest.raises(WeightsError, match="holds 2 models, student and teacher; wanted one: save its weights alone"):
         find_checkpoint(path, WeightsSource(allow_pickle=True))
+    # As DINO saves them: only the student was in DistributedDataParallel.
+    two = {"student": under("module.backbone.", state), "teacher": under("backbone.", other(state))}
+    torch.save(two, tmp_path / "dino.pth")
+    with pytest.raises(WeightsError, match=r"holds 2 models, student\.module\.backbone and teacher\.backbone; wanted"):
+        find_checkpoint(tmp_path / "dino.pth", WeightsSource(allow_pickle=True))
     with pytest.raises(WeightsError, match=r"holds norm\.bias twice"):
         model_in([*state, "norm._orig_mod.bias"], source="it")
+
+
+def test_a_second_model_of_no_usual_name_is_said(
+    state: State, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    torch.save({"state_dict": state, "state_dict_ema": other(state)}, tmp_path / "x.pth")
+    assert_holds(tmp_path / "x.pth", other(state))
+    assert not recwarn.list, "timm's"
+    torch.save({"model": state, "best": other(state)}, tmp_path / "x.pth")
+    with pytest.warns(UserWarning, match="holds 2 models; model was taken, not best; for another one, save"):
+        assert_holds(tmp_path / "x.pth", state)
 
 
 def test_dicts_that_hold_each_other_end(state: State, tmp_path: Path) -> None:

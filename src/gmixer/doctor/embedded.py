@@ -118,8 +118,9 @@ def _output() -> tuple[Output, list[str], str]:
     """The output of the forward pass, the class names, and the instruction set."""
     from gmixer.loading import load
     from gmixer.runtimes import Engine
+    from gmixer.weights.find import TableName
 
-    predictor: Predictor = load(EMBEDDED_MODEL)
+    predictor: Predictor = load(TableName(EMBEDDED_MODEL))
     assert isinstance(predictor.runtime, Engine)
     output = predictor.forward(predictor.transform([png()]))
     return output, [label.name.partition(",")[0] for label in predictor.labels], predictor.runtime.isa

@@ -85,9 +85,9 @@ def checked_output(output: Output, x_BCHW: Float32, runtime: Runtime) -> Output:
         )
     way_out = "take another checkpoint, or run `gmixer doctor` to check this machine"
     if runtime.precision == "fp16":
-        way_out = "fp16 ends at 65,504: pass precision='bf16' or 'fp32'"
+        way_out = "fp16 ends at 65,504: pass precision='bf16' or 'fp32' (--precision)"
     elif runtime.precision != "fp32":
-        way_out = "pass precision='fp32'"
+        way_out = "pass precision='fp32' (--precision)"
     raise EngineError(
         f"{runtime!r} computed NaN or infinity for {np.count_nonzero(~finite_B)} of {B} images, from finite "
         f"images and weights: {way_out}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gmixer.catalogue import EMBEDDED_MODEL, find_model
 from gmixer.errors import require
-from gmixer.weights import find_checkpoint
+from gmixer.weights.find import find_pretrained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +25,7 @@ def register_with_timm() -> None:
         from timm.models import generate_default_cfgs, is_model, register_model
     if is_model(gmixer_8_64.__name__):
         return
-    checkpoint = find_checkpoint(EMBEDDED_MODEL)
+    checkpoint = find_pretrained(EMBEDDED_MODEL)
     facts = {"num_classes": checkpoint.model.num_classes, "fixed_input_size": True, "license": checkpoint.license}
     parts = {"first_conv": "stem.proj", "classifier": "head", "file": str(checkpoint.path)}
     default_cfgs.update(generate_default_cfgs({EMBEDDED_MODEL: checkpoint.data.to_timm() | facts | parts}))

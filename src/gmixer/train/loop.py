@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gmixer.datasets.labeled_images import Subset
-from gmixer.errors import InputError, Interrupted, words_of
+from gmixer.errors import EngineError, InputError, Interrupted, words_of
 from gmixer.evaluate import Outcomes
 from gmixer.models.mixer import Mixer
 from gmixer.train.checkpoint import load_checkpoint, save_checkpoint
@@ -135,7 +135,10 @@ class Trainer:
         return math.floor(step / every) > math.floor((step - 1) / every)
 
     def _validate(self, monitor: Monitor) -> Outcomes:
-        outcomes, errors, notes = validate(self.state.result, self.data, self.context.world)
+        try:
+            outcomes, errors, notes = validate(self.state.result, self.data, self.context.world)
+        except EngineError as error:  # finite weights may be too large
+            raise self._diverged("the answers of the network are not finite") from error
         monitor.unreadable(errors)
         monitor.notes(notes)
         monitor.validation(outcomes)

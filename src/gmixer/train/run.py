@@ -96,7 +96,7 @@ def train(
         if isinstance(recipe, ProbeRecipe):
             outcomes, unreadable = _fit_head(initial, recipe, images, listener)
         else:
-            outcomes, unreadable = _train_weights(initial, recipe, images, context)
+            outcomes, unreadable = _train_weights(initial, recipe, images, context, weights)
         if here.first:
             save_model(initial.model, folder / MODEL, data=initial.data, class_names=initial.class_names)
     report = None
@@ -115,12 +115,14 @@ def train(
 
 
 def _train_weights(
-    initial: InitialModel, recipe: TrainRecipe, data: TrainData, context: RunContext
+    initial: InitialModel, recipe: TrainRecipe, data: TrainData, context: RunContext, weights: WeightsSource
 ) -> tuple[Outcomes, dict[str, str]]:
     """Changes the model's weights → the outcomes, and the images that could not be read: name → reason."""
     from gmixer.train.loop import Trainer  # imports torchvision, which takes seconds, and which a probe does not need
 
-    teacher = open_teacher(recipe.loss.teacher, initial, context.world.device) if recipe.loss.teacher else None
+    teacher = None
+    if recipe.loss.teacher:
+        teacher = open_teacher(recipe.loss.teacher, initial, context.world.device, weights)
     trainer = Trainer(initial.model, recipe, data, context, teacher=teacher)
     trainer.resume()
     outcomes = trainer.run()

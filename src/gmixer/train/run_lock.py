@@ -19,7 +19,10 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises InputError where another run holds it. A file system without locks gives none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder} is a file, or lies in one; wanted a folder for the run (-o)") from None
     descriptor = os.open(folder, os.O_RDONLY)
     _held.add(descriptor)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,20 +14,26 @@ from torch import Tensor, nn
 from gmixer.config import DataConfig
 from gmixer.datasets import abbreviate, counts_by_place, same_classes
 from gmixer.errors import InputError
-from gmixer.timm_compat.create_model import create_model
+from gmixer.models.load_into import load_mixer
+from gmixer.options import WeightsSource
 from gmixer.train.initial_model import InitialModel, known_classes
-from gmixer.weights import is_path
+from gmixer.weights import find_checkpoint, is_path
 from gmixer.weights.class_names import are_of_this_head, class_names_in
 
 
-def open_teacher(name: str, student: InitialModel, device: torch.device) -> Callable[[Tensor], Tensor]:
+def open_teacher(
+    name: str, student: InitialModel, device: torch.device, weights: WeightsSource = WeightsSource(fetch=True)
+) -> Callable[[Tensor], Tensor]:
     """Returns a function: images as the student sees them, (B, C, S, S) on the device → logits (B, K), no gradients.
 
-    name: a gmixer model, a folder, or `package.module:function`, which returns any torch.nn.Module. Where it has a
-        `pretrained_cfg` in timm's format, its images are prepared by that config, else as for the student.
+    name: a gmixer model, a folder, a file of weights, or `package.module:function`, which returns any
+        torch.nn.Module. Where it has a `pretrained_cfg` in timm's format, its images are prepared by that config, else
+        as for the student.
+    weights: where a model's weights may come from. Its name is of the student's file, and is not used.
     Raises InputError where it does not load, or has other classes.
     """
-    model = (_from_function(name) if ":" in name and not is_path(name) else _from_gmixer(name)).to(device).eval()
+    is_function = ":" in name and not is_path(name)
+    model = (_from_function(name) if is_function else _from_gmixer(name, weights)).to(device).eval()
     config = getattr(model, "pretrained_cfg", None)
     data = DataConfig.from_timm(config) if config else student.data
     to_teacher = _Renormalise(student.data, data).to(device)
@@ -95,8 +101,11 @@ class _Renormalise(nn.Module):
         return F.interpolate(x_BCSS, size=(self.side, self.side), mode="bicubic", antialias=True)
 
 
-def _from_gmixer(name: str) -> nn.Module:
-    return create_model(f"local-dir:{name}" if is_path(name) and Path(name).is_dir() else name, pretrained=True)
+def _from_gmixer(name: str, weights: WeightsSource) -> nn.Module:
+    checkpoint = find_checkpoint(name, replace(weights, name=None))
+    model = load_mixer(checkpoint.model, checkpoint.tensors(), source=str(checkpoint.path))
+    model.pretrained_cfg = checkpoint.data.to_timm() | {"label_names": checkpoint.class_names}
+    return model
 
 
 def _from_function(name: str) -> nn.Module:

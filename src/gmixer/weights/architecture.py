@@ -68,13 +68,13 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
         parts = [_listed("lacks", missing), _listed("holds the unknown", unknown)]
         raise WeightsError(
             f"{file.path}: {' and '.join(part for part in parts if part)}; wanted the {len(shapes)} tensors of "
-            f"{_describe(wanted)}; {_OWN_ARCHITECTURE}"
+            f"{_describe(wanted)}; {_way_out(file, wanted)}"
         )
     for name, header in file.headers.items():
         if header.shape != shapes[name]:
             way_out = _OWN_ARCHITECTURE
             if name.startswith("head."):
-                way_out = f"set num_classes to {header.shape[0]} in config.json, or in create_model"
+                way_out = f"set num_classes to {header.shape[0]} everywhere in config.json, or in create_model"
             raise WeightsError(
                 f"{file.path}: {name} is {_shape(header.shape)}, {_describe(wanted)} wants {_shape(shapes[name])}; "
                 f"{way_out}"
@@ -84,6 +84,17 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
                 f"{file.path}: {name} is stored as {header.dtype}; wanted F32, F16 or BF16: "
                 f"save the model with .float() or .half()"
             )
+
+
+def _way_out(file: WeightsFile, wanted: ModelConfig) -> str:
+    """For tensors that are missing or unknown."""
+    if "head.weight" not in file.headers and any(name.startswith("head.") for name in file.headers):
+        return "rename the tensors of the last layer to head.weight and head.bias"
+    try:
+        same = infer_architecture(file.shapes, source="") == wanted
+    except WeightsError:
+        return _OWN_ARCHITECTURE
+    return "save all of the model's state_dict(), and nothing else" if same else _OWN_ARCHITECTURE
 
 
 def _listed(verb: str, names: list[str]) -> str:

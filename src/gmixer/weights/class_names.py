@@ -1,20 +1,29 @@
 """Class names as timm's configs hold them: label_names, or labels or id2label, with label_descriptions.
 
 Names are a list, or a dict from index to name, which may have gaps (timm 1.0.31, models/_hub.py `save_config_for_hf`).
-transformers writes id2label beside them. A description replaces the name that it describes.
+timm writes the list as it is given, so a name may also be a number, or null. transformers writes id2label and label2id.
+A description replaces the name that it describes. Names under other keys are not read, and a warning says so.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gmixer.errors import InputError
 
 NAMES_KEYS = ("label_names", "labels", "id2label")  # timm's, timm's older one, and transformers'
 DESCRIPTIONS_KEY = "label_descriptions"
+INVERSE_KEY = "label2id"  # transformers', from name to index; it stands beside id2label
+
+# Where training programs put class names too. gmixer does not read these.
+UNREAD_KEYS = (
+    INVERSE_KEY,  # it is read where id2label would be
+    *("class_names", "classes", "class_labels", "names", "categories", "vocab"),
+    *("class_to_idx", "class_to_index", "classes_to_idx", "idx_to_class", "index_to_class", "idx2label", "label2idx"),
+)
 
 _INDEX = re.compile(r"[0-9]{1,9}")
 
@@ -27,13 +36,15 @@ def class_names_in(config: Mapping[str, Any], num_classes: int, *, source: str) 
     """
     key = next((key for key in NAMES_KEYS if _is_given(config.get(key))), None)
     described = config.get(DESCRIPTIONS_KEY)
+    if key is None and (inverse := _inverted(config.get(INVERSE_KEY))):
+        return names_of_classes(inverse, num_classes, what=INVERSE_KEY)
     if key is None:
         if not _is_given(described) or not _has_index_keys(described):
             if _is_given(described):
                 _warn(f"{source}: {DESCRIPTIONS_KEY} describes names, and there are no label_names; left out")
             return None
         return names_of_classes(described, num_classes, what=DESCRIPTIONS_KEY)
-    names = names_of_classes(config[key], num_classes, what=key)
+    names = names_of_classes(_as_text(config[key]), num_classes, what=key)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         _warn(f"{source}: {key} names several classes {twice!r}; answers cannot tell them apart by name")
@@ -67,6 +78,54 @@ def are_of_this_head(pretrained_cfg: Mapping[str, Any], num_classes: int) -> boo
     if isinstance(names, Mapping):  # it may have gaps
         return all(_INDEX.fullmatch(str(key)) and int(key) < num_classes for key in names)
     return not isinstance(names, list | tuple) or len(names) == num_classes
+
+
+def same_names(one: object, other: object) -> bool:
+    """Whether two values of a config hold the same names. One may be a list, and the other a dict by index."""
+    return _by_index(one) == _by_index(other)
+
+
+def unread_names(content: object, keys: Collection[str] = UNREAD_KEYS, depth: int = 3) -> str | None:
+    """The first of these keys in nested dicts that holds class names."""
+    if not isinstance(content, Mapping):
+        return None
+    for key, value in content.items():
+        if key in keys and _are_names(value):
+            return str(key)
+    inner = (unread_names(value, keys, depth - 1) for value in content.values()) if depth > 1 else ()
+    return next(filter(None, inner), None)
+
+
+def _are_names(value: object) -> bool:
+    """A list of strings, or a dict between strings and whole numbers."""
+    if isinstance(value, Mapping):
+        kinds = {type(part) for item in value.items() for part in item}
+        return bool(kinds) and kinds <= {str, int} and str in kinds
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _by_index(names: object) -> object:
+    if isinstance(names, list | tuple):
+        return {str(index): name for index, name in enumerate(names)}
+    return {str(key): name for key, name in names.items()} if isinstance(names, Mapping) else names
+
+
+def _inverted(label2id: object) -> dict[int, str] | None:
+    """From index to name. None unless every value is another index, which transformers may write as a string."""
+    if not isinstance(label2id, Mapping) or not all(_INDEX.fullmatch(str(index)) for index in label2id.values()):
+        return None
+    by_index = {int(str(index)): str(name) for name, index in label2id.items()}
+    return by_index if len(by_index) == len(label2id) else None
+
+
+def _as_text(names: Any) -> Any:
+    """Whole numbers are names too, such as the digits of MNIST. null is a gap."""
+    if isinstance(names, Mapping):
+        return {key: str(name) if type(name) is int else name for key, name in names.items() if name is not None}
+    if not isinstance(names, list | tuple):
+        return names
+    texts = [f"class {index}" if name is None else name for index, name in enumerate(names)]
+    return [str(name) if type(name) is int else name for name in texts]
 
 
 def _is_given(value: object) -> bool:

@@ -36,7 +36,13 @@ PREFERRED_MODEL = "gmixer_24_224.ra3_in1k"
 LOCAL_PREFIX = "local-dir:"  # timm's prefix, in upper or lower case
 _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)  # organization/model
 
+_SUFFIXES = (".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)
+
 EMBEDDED_WEIGHTS = Path(__file__).parent / "embedded" / "gmixer_8_64.safetensors"
+
+
+class TableName(str):
+    """A model's name that gmixer chose itself. A folder of that name in the working directory does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +114,7 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
     repo = Repo.parse(text)
     if repo or is_path(text):
         path = Path(text[len(LOCAL_PREFIX) :] if text.lower().startswith(LOCAL_PREFIX) else text)
-        if not repo and not os.path.exists(path) and _REPO_ID.fullmatch(text):
+        if not repo and not os.path.exists(path) and _REPO_ID.fullmatch(text) and not text.endswith(_SUFFIXES):
             raise WeightsError(f"{text}: no such file or folder; for the repository on the Hub say hf-hub:{text}")
         if not repo and not os.path.isdir(path):  # pathlib's raises for a long name
             return _from_file(path, weights)
@@ -120,12 +126,10 @@ def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = Wei
                 stacklevel=4,
             )
         return _from_repo(repo, weights) if repo else _from_folder(path, _name_of(path), weights)
-    if os.path.isdir(text):
-        warnings.warn(
-            f"{text} is the pretrained model, and was taken; the folder {text} in the working directory holds no "
-            f"config.json",
-            stacklevel=4,
-        )
+    if not isinstance(text, TableName) and names_a_model(text) and os.path.exists(text):
+        is_folder = os.path.isdir(text)
+        why_not = "the folder {} in the working directory holds no config.json" if is_folder else "not the file ./{}"
+        warnings.warn(f"{text} is the pretrained model, and was taken; {why_not.format(text)}", stacklevel=4)
     full_name = find_model(text)[0]
     refuse_name(weights, f"{full_name} is a model of the table")
     return find_pretrained(full_name, weights)
@@ -160,9 +164,9 @@ def refuse_name(weights: WeightsSource, why: str) -> None:
         )
 
 
-def preferred_model() -> str:
+def preferred_model() -> TableName:
     """PREFERRED_MODEL if the Hub's cache holds its weights, else the embedded model. Never uses the network."""
-    return PREFERRED_MODEL if cached(hub_repo(PREFERRED_MODEL), WEIGHTS_FILE) else EMBEDDED_MODEL
+    return TableName(PREFERRED_MODEL if cached(hub_repo(PREFERRED_MODEL), WEIGHTS_FILE) else EMBEDDED_MODEL)
 
 
 def hub_repo(full_name: str) -> Repo:
@@ -190,8 +194,10 @@ def is_path(text: str) -> bool:
 
     A folder in the working directory goes before a model of its name, if it holds a config.json.
     """
+    if isinstance(text, TableName):
+        return False
     prefixed = text.lower().startswith(LOCAL_PREFIX)
-    if prefixed or os.sep in text or text.endswith((".safetensors", *PICKLE_SUFFIXES, *FOREIGN_SUFFIXES)):
+    if prefixed or os.sep in text or text.endswith(_SUFFIXES):
         return True
     return os.path.isfile(os.path.join(text, CONFIG_FILE)) if names_a_model(text) else os.path.exists(text)
 

@@ -11,6 +11,7 @@ _BY_START = {
     b"GGUF": "is a GGUF file; wanted .safetensors",
     b"version https://git-lfs": "is only the Git LFS pointer to the weights; fetch them: git lfs pull",
     b"<!doctype html": "is an HTML page, not weights; download the file itself, not the page about it",
+    b"<?xml": "is an XML page, such as an error of a server, not weights; download the file itself",
     b"<html": "is an HTML page, not weights; download the file itself, not the page about it",
 }
 _BY_SUFFIX = {
@@ -28,6 +29,7 @@ _EXPORTED = (
     "is a program of torch.export, not weights alone; take them out of it in Python: "
     "safetensors.torch.save_file(torch.export.load(path).state_dict, 'model.safetensors')"
 )
+_JSON = "is JSON, such as an error of a server, not weights; download the weights themselves"
 _NUMPY_ARCHIVE = f"is a NumPy archive (.npz), as Google published Mixer; {_CONVERTED}"
 
 
@@ -41,12 +43,15 @@ def why_foreign(path: Path) -> str | None:
             head = file.read(32)
     except OSError:
         return None  # the reader of weights says why
+    text = head.lstrip().lower()
     for start, sentence in _BY_START.items():
-        if head.lower().startswith(start.lower()):
+        if text.startswith(start.lower()):
             return sentence
     if head.startswith(b"PK\x03\x04"):
         return _why_foreign_archive(path)
-    return None if head[8:9] == b"{" else _BY_SUFFIX.get(path.suffix.lower())  # at 8, safetensors has its header
+    if b"\0" in head and head[8:9] == b"{":  # safetensors: the length of its header, then the header
+        return None
+    return _BY_SUFFIX.get(path.suffix.lower()) or (_JSON if text.startswith((b'{"', b"{\n")) else None)
 
 
 def _why_foreign_archive(path: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from gmixer.errors import WeightsError
@@ -65,6 +66,11 @@ def weights_in(folder: Path) -> Path:
         found = sorted(path.name for path in folder.iterdir() if path.name.endswith(suffixes))
         if len(found) == 1:
             return folder / found[0]
+        if found and all(re.search(r"-\d+-of-\d+\.", name) for name in found):
+            raise WeightsError(
+                f"{folder}: holds {len(found)} parts of a model, such as {found[0]}, without {INDEX_FILE}, which lists "
+                f"them; fetch that file too, or save the model in one file"
+            )
         if found:
             raise WeightsError(
                 f"{folder}: holds {len(found)} weights files, {', '.join(found[:3])}; wanted one: rename it to "

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.errors import WeightsError, require_torch
+from gmixer.weights.class_names import NAMES_KEYS, UNREAD_KEYS, unread_names
 from gmixer.weights.state_dict import tensors_in
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
 from gmixer.weights.wrappers import model_in
@@ -28,8 +29,26 @@ if TYPE_CHECKING:
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
 
 _SAFE_TORCH = (2, 10)  # GHSA-63cw-57p8-fm3p
-_NAMES_KEYS = ("class_names", "classes", "label_names", "class_to_idx", "idx_to_class", "categories")
 _SAFETENSORS_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+
+
+class _Unread:
+    """Stands for a value beside the weights, such as the best accuracy as a number of NumPy's. Nothing is computed."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+# What training programs save beside the weights. torch refuses them; here none of their own code runs.
+_BESIDE_WEIGHTS = (
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    *("numpy.dtype", "numpy.ndarray", "numpy._core.numeric._frombuffer", "numpy.core.numeric._frombuffer"),
+    *("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath"),
+    *("datetime.datetime", "datetime.date", "datetime.timedelta"),
+)
 
 
 def is_pickle(path: Path) -> bool:
@@ -51,7 +70,7 @@ class PickleFile(WeightsFile):
         self.path = path
         loaded = _load(path)
         stored = tensors_in(loaded, source=str(path))
-        if named := next((key for key in _NAMES_KEYS if isinstance(loaded.get(key), list | tuple | dict)), None):
+        if named := unread_names(loaded, (*NAMES_KEYS, *UNREAD_KEYS)):
             warnings.warn(  # checkpoints have no common key or form for them
                 f"{path}: class names under {named!r} are not read from a checkpoint; gmixer.save_model(model, folder, "
                 f"class_names=…) keeps them with the weights",
@@ -84,10 +103,12 @@ def _load(path: Path) -> Any:
             f"{path}: torch {torch.__version__} reads pickles unsafely; wanted 2.10 or newer: pip install -U torch"
         )
     _check_zip(path)
+    allowed: list[Any] = [argparse.Namespace, *((_Unread, name) for name in _BESIDE_WEIGHTS)]  # timm saves a Namespace
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):  # timm saves one
+        # Open, because torch takes the path of any `.safetensors` for that format.
+        with open(path, "rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can raise errors of any type
         raise WeightsError(f"{path}: {_reason(path, error)}") from error
 

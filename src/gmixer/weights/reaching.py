@@ -22,6 +22,8 @@ def why_unreachable() -> str | None:
     endpoint = constants.ENDPOINT
     if constants.is_offline_mode() or endpoint in _reached:
         return None
+    if not endpoint.startswith(("http://", "https://")):
+        return f"HF_ENDPOINT is {endpoint!r}, no address; unset it, or set it to one such as https://huggingface.co"
     try:
         # The library's own client: its proxies and certificates are those of the download.
         within(LIMIT_S, lambda: get_session().head(endpoint, timeout=LIMIT_S))

@@ -4,8 +4,10 @@ memory for tensors.
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from gmixer.errors import WeightsError
+from gmixer.weights.class_names import NAMES_KEYS, UNREAD_KEYS, unread_names
 from gmixer.weights.weights_file import TensorHeader, WeightsFile
 from gmixer.weights.wrappers import model_in
 
@@ -38,13 +41,21 @@ class TensorFile(WeightsFile):
     def __init__(self, path: Path, shards: Sequence[Path] | None = None) -> None:
         self.path = path
         stored: dict[str, TensorHeader] = {}
+        said: dict[str, str] = {}  # the metadata of the writer
         self._places: dict[str, tuple[Path, int]] = {}  # stored name → its file, and bytes from the start of the file
         for shard in shards or [path]:
-            headers, offsets_bytes = _read_header(shard)
+            headers, offsets_bytes, metadata = _read_header(shard)
             if twice := next((name for name in headers if name in stored), None):
                 raise WeightsError(f"{path}: two shards hold {twice}; wanted each tensor once: save the model again")
             stored |= headers
             self._places |= {name: (shard, offset_bytes) for name, offset_bytes in offsets_bytes.items()}
+            said |= metadata
+        if named := unread_names({key: _parsed(text) for key, text in said.items()}, (*NAMES_KEYS, *UNREAD_KEYS)):
+            warnings.warn(
+                f"{path}: class names under {named!r} are not read from its metadata; put them as label_names into "
+                f"timm's config.json beside the weights: gmixer.save_model(model, folder, class_names=…) does so",
+                stacklevel=5,
+            )
         names = model_in(stored, source=str(path))
         self._own_names, self.part = names.own_names, names.part
         self.headers = {own: stored[name] for name, own in names.own_names.items()}
@@ -77,14 +88,15 @@ class TensorFile(WeightsFile):
                     yield name, widened.reshape(header.shape)
 
 
-def _read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, int]]:
-    """Name → header, and name → bytes from the start of the file.
+def _read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, int], dict[str, str]]:
+    """Name → header, name → bytes from the start of the file, and the writer's metadata.
 
     safetensors checks the header: its size, no duplicate names, no holes or overlaps in the data. The offsets then
     follow from the sizes. Reading the tensors here avoids the memory that its memory map would keep.
     """
     headers: dict[str, TensorHeader] = {}
     offsets_bytes: dict[str, int] = {}
+    metadata: dict[str, str] = {}
     try:
         with open(path, "rb") as file:
             header_bytes = int.from_bytes(file.read(8), "little")
@@ -94,6 +106,7 @@ def _read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, int]]:
                 f"of a Mixer takes a hundredth of that"
             )
         with safe_open(path, framework="numpy") as checked:
+            metadata = checked.metadata() or {}
             offset_bytes = 8 + header_bytes
             for name in checked.offset_keys():
                 part = checked.get_slice(name)
@@ -102,7 +115,15 @@ def _read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, int]]:
                 offset_bytes += math.prod(header.shape) * _bits_per_value(header.dtype) // 8
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: {_reason(path, error)}") from error
-    return headers, offsets_bytes
+    return headers, offsets_bytes, metadata
+
+
+def _parsed(text: str) -> object:
+    """Metadata holds strings only, so writers put lists and dicts into them as JSON."""
+    try:
+        return json.loads(text) if text.lstrip()[:1] in ("[", "{") else text
+    except (ValueError, RecursionError):
+        return text
 
 
 def _bits_per_value(dtype: str) -> int:
@@ -118,4 +139,9 @@ def _reason(path: Path, error: Exception) -> str:
         return "is a folder; wanted a .safetensors file"
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror or error}"
-    return f"is not a safetensors file ({error}); convert it with safetensors.torch.save_file(state_dict, path)"
+    if not os.path.getsize(path):
+        return "is empty; fetch or copy it again"
+    return (
+        "is not a safetensors file, or is cut short or damaged; fetch or copy it again, or write it with "
+        "safetensors.torch.save_file(state_dict, path)"
+    )

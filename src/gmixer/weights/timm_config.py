@@ -18,7 +18,15 @@ from gmixer.checks import number, whole
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig
 from gmixer.errors import GmixerError, InputError, WeightsError
 from gmixer.weights.architecture import variants_of
-from gmixer.weights.class_names import DESCRIPTIONS_KEY, NAMES_KEYS, are_of_this_head, class_names_in
+from gmixer.weights.class_names import (
+    DESCRIPTIONS_KEY,
+    INVERSE_KEY,
+    NAMES_KEYS,
+    are_of_this_head,
+    class_names_in,
+    same_names,
+    unread_names,
+)
 
 MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each take 3 MB
 MAX_BLOCKS = 1_000  # the largest published Mixer has 32 blocks
@@ -53,7 +61,8 @@ def read_timm_config(path: Path) -> TimmConfig:
             f"{path.parent}: holds no config.json; wanted timm's config.json beside model.safetensors: {way_out}"
         ) from error
     except GmixerError as error:
-        raise WeightsError(f"{path}: {error}; wanted timm's config.json of a Mixer") from error
+        wanted = "" if "wanted" in str(error) else "; wanted timm's config.json of a Mixer"
+        raise WeightsError(f"{path}: {error}{wanted}") from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}; wanted timm's config.json of a Mixer") from error
     except (ValueError, RecursionError) as error:  # of the JSON, or of its encoding
@@ -223,8 +232,9 @@ def _class_names(
     config: Mapping[str, Any], pretrained_cfg: Mapping[str, Any], num_classes: int, path: Path
 ) -> tuple[str, ...] | None:
     """The names at the top go before those in pretrained_cfg, as in timm; so do the descriptions."""
-    own = {key: pretrained_cfg[key] for key in (*NAMES_KEYS, DESCRIPTIONS_KEY) if pretrained_cfg.get(key)}
-    top = {key: config[key] for key in (*NAMES_KEYS, DESCRIPTIONS_KEY) if config.get(key)}
+    keys = (*NAMES_KEYS, INVERSE_KEY, DESCRIPTIONS_KEY)
+    own = {key: pretrained_cfg[key] for key in keys if pretrained_cfg.get(key)}
+    top = {key: config[key] for key in keys if config.get(key)}
     earlier = pretrained_cfg.get("num_classes")
     if own and not top and earlier not in (None, num_classes) and not are_of_this_head(pretrained_cfg, num_classes):
         warnings.warn(  # timm before 1.0.31 kept them
@@ -233,7 +243,7 @@ def _class_names(
             stacklevel=6,
         )
         own = {}
-    if config is not pretrained_cfg and any(key in own and own[key] != top[key] for key in top):
+    if config is not pretrained_cfg and any(key in own and not same_names(own[key], top[key]) for key in top):
         warnings.warn(
             f"{path}: holds two kinds of label_names or label_descriptions; those at the top were taken, not those in "
             f"pretrained_cfg, as in timm",
@@ -241,4 +251,11 @@ def _class_names(
         )
     if top.keys() & set(NAMES_KEYS):  # the older key at the top goes before the newer one inside
         own = {key: value for key, value in own.items() if key not in NAMES_KEYS}
-    return class_names_in(own | top, num_classes, source=str(path))
+    names = class_names_in(own | top, num_classes, source=str(path))
+    if names is None and (key := unread_names(config)):
+        warnings.warn(
+            f"{path}: class names under {key!r} are not read, and the classes have no names; rename the key to "
+            f"'{NAMES_KEYS[0]}', with a list of names, or a dict from index to name",
+            stacklevel=6,
+        )
+    return names

@@ -79,12 +79,13 @@ def model_in(stored_names: Collection[str], *, source: str) -> ModelNames:
         raise WeightsError(f"{source}: holds {twice} twice, once with a wrapper's name; save only one model")
     if left_out := [name for name in left_out if name != _COUNTER]:
         some = ", ".join(left_out[:3]) + (f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else "")
-        warnings.warn(
-            f"{source}: the model is under {prefix.rstrip('.')}; left out what stands beside it: {some}",
-            stacklevel=5,
-        )
+        _warn(f"{source}: the model is under {prefix.rstrip('.')}; left out what stands beside it: {some}")
     part = _title(keys, prefix if len(around) > 1 else "")
     return ModelNames(own_names, part or None)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=6)
 
 
 def module_path(stored: str) -> str:
@@ -99,17 +100,28 @@ def _without_transparent(path: str) -> str:
 
 
 def _preferred(around: list[tuple[str, str]], source: str) -> tuple[str, str]:
-    """Raises WeightsError unless one of them goes before all others."""
+    """Raises WeightsError unless one of them goes before all others. A UserWarning names a second one of no usual name.
+
+    `module` around a model says that it was trained on several devices, not that it is the one of two that is wanted.
+    """
 
     def rank(place: tuple[str, str]) -> tuple[bool, int]:
-        names = [name for name in re.split(r"[/.]", "".join(place)) if name] or ["module"]
+        keys, prefix = place
+        names = [name for name in keys.split(KEY_END) if name]
+        names += [name for name in prefix.split(".") if name and name != "module"]
         averaged = any(map(_AVERAGED.search, names))
-        return not averaged, min(_USUAL.index(name) if name in _USUAL else len(_USUAL) for name in names)
+        places = [_USUAL.index(name) if name in _USUAL else len(_USUAL) for name in names or ["module"]]
+        return not averaged, min(places)
 
     best, *others = sorted(around, key=rank)
     if others and rank(others[0]) == rank(best):
         titles = " and ".join(_title(*place) or "one without a name" for place in (best, others[0]))
         raise WeightsError(f"{source}: holds {len(around)} models, {titles}; wanted one: save its weights alone")
+    if others and others[-1][0] != best[0] and rank(others[-1]) == (True, len(_USUAL)):
+        _warn(
+            f"{source}: holds {len(around)} models; {_title(*best)} was taken, not {_title(*others[-1])}; for another "
+            f"one, save its weights alone"
+        )
     return best
 
 
