@@ -122,12 +122,12 @@ def test_a_key_that_json_holds_twice_is_refused(edited: Callable[..., Path]) -> 
         ({"inside": {"label_names": ["ant", "ant", "cat"]}}, "several classes 'ant'", ("ant", "ant", "cat")),
         (
             {"top": {"label_names": NAMES}, "inside": {"label_names": ["x", "y", "z"]}},
-            "holds two kinds of label_names .* those at the top were taken",
+            "has label_names .* at two places, and they differ; those at the top were taken",
             ("ant", "bee", "cat"),
         ),
         (
             {"inside": {"label_names": NAMES, "label_descriptions": {"bee": "b", "dog": "d"}}},
-            "label_descriptions describes dog, which no class is named",
+            "label_descriptions describes dog, but no class has such a name",
             ("ant", "b", "cat"),
         ),
         ({"inside": {"label_descriptions": {"n01": "a dog"}}}, "there are no label_names; left out", None),

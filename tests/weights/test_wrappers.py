@@ -132,7 +132,7 @@ def test_tensors_beside_the_model_are_named(kind: str, state: State, tmp_path: P
         torch.save({"state_dict": content, "hyper_parameters": {"lr": 0.1}}, path)  # Lightning's
     else:
         save_file(content, path)
-    with pytest.warns(UserWarning, match="the model is under model; left out what stands beside it: criterion.weight"):
+    with pytest.warns(UserWarning, match="tensors begin with 'model.'; left out, beside them: criterion.weight"):
         assert_holds(path, state)
 
 

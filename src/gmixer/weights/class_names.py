@@ -163,7 +163,7 @@ def _with_descriptions(names: tuple[str, ...], described: object, source: str) -
     _check_strings(described.values(), DESCRIPTIONS_KEY)
     if unknown := [str(key) for key in described if key not in set(names)]:
         some = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else "")
-        _warn(f"{source}: {DESCRIPTIONS_KEY} describes {some}, which no class is named; left out")
+        _warn(f"{source}: {DESCRIPTIONS_KEY} describes {some}, but no class has such a name; left out")
     return tuple(described.get(name, name) for name in names)
 
 

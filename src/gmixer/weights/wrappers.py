@@ -79,7 +79,7 @@ def model_in(stored_names: Collection[str], *, source: str) -> ModelNames:
         raise WeightsError(f"{source}: holds {twice} twice, once with a wrapper's name; save only one model")
     if left_out := [name for name in left_out if name != _COUNTER]:
         some = ", ".join(left_out[:3]) + (f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else "")
-        _warn(f"{source}: the model is under {prefix.rstrip('.')}; left out what stands beside it: {some}")
+        _warn(f"{source}: the model's tensors begin with {prefix!r}; left out, beside them: {some}")
     part = _title(keys, prefix if len(around) > 1 else "")
     return ModelNames(own_names, part or None)
 
