@@ -245,8 +245,8 @@ def _class_names(
         own = {}
     if config is not pretrained_cfg and any(key in own and not same_names(own[key], top[key]) for key in top):
         warnings.warn(
-            f"{path}: has label_names or label_descriptions at two places, and they differ; those at the top were taken, "
-            f"not those in pretrained_cfg, as in timm",
+            f"{path}: has label_names or label_descriptions at two places, and they differ; those at the top were "
+            "taken, not those in pretrained_cfg, as in timm",
             stacklevel=6,
         )
     if top.keys() & set(NAMES_KEYS):  # the older key at the top goes before the newer one inside
