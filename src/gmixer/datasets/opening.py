@@ -118,8 +118,8 @@ def open_held_out(
             f"measured: the {counted(len(held_out), 'image')} of {len(images):,} that the model's training run held out"
         )
         images = images.take(held_out, (note,))
-    elif run is not None and split != "val" and (note := run.resemblance(splits[split])):
-        images = replace(images, notes=(*images.notes, note))
+    elif run is not None and split != "val" and (alike := run.resemblance(splits[split])):
+        images = replace(images, notes=(*images.notes, alike))
     elif called := _called(splits[split]):
         images = replace(images, notes=(*images.notes, f"measured: {counted(len(images), 'image')} in {called}"))
     return _prepared(images)
