@@ -58,5 +58,5 @@ def test_a_person_is_told_what_is_missing(tmp_path: Path) -> None:
     assert others == [
         "without a label: 1 image to learn from, 0 held out",
         "no image to learn from: class 1, class 2, class 3, class 4, class 5 and 1 more",
-        "1 file is named but missing (4.png)",
+        "1 file is named but missing (4.png): the number of images includes missing files",
     ]

@@ -83,7 +83,7 @@ def test_a_path_in_another_unicode_form_leads_to_the_file(form: str, other: str,
 
 def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> None:
     images = open_images(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
-    assert images.notes == ("1 file is named but missing (in/nope.png)",)
+    assert images.notes == ("1 file is named but missing (in/nope.png): the number of images includes missing files",)
     assert images.read(2) == image(2)
     with pytest.raises(ImageError) as error:
         images.read(1)

@@ -85,7 +85,10 @@ def files_at(
         notes = (*notes, f"{many} a file that another row names too; each row counts")
     if missing:
         many = counted(len(missing), "file is", "files are")
-        notes = (*notes, f"{many} named but missing ({abbreviate(missing)}){why}")
+        notes = (
+            *notes,
+            f"{many} named but missing ({abbreviate(missing)}): the number of images includes missing files{why}",
+        )
     return Files(
         source=source,
         classes=labels.classes,

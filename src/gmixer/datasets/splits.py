@@ -108,7 +108,7 @@ def splits_of(words: Mapping[_Item, Word | None], source: str) -> tuple[dict[Spl
         raise InputError(f"{source}: {without[0]} is neither train nor val, but others are; wanted a split for each")
     notes = []
     if "test" in by_word and "val" not in by_word:
-        notes.append("there is no val split: the test split is measured")
+        notes.append("there is no val split, so the test split is measured")
     if "val" in by_word and "test" in by_word:
         notes.append("the test split is left out: val is measured")
     if without:
