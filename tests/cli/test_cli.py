@@ -397,8 +397,7 @@ def test_a_folder_without_an_image_is_a_failed_row(options: tuple[str, ...], tmp
     (tmp_path / "in" / "notes.txt").write_text("text")
     finished = call("classify", tmp_path / "in", *options)
     assert finished.returncode == 1 and "the folder holds no image, only notes.txt" in finished.stdout
-    assert "1 of 1 could not be read; 1 file is no image and left out (" in finished.stderr
-    assert "notes.txt)" in finished.stderr
+    assert "1 of 1 could not be read\n" in finished.stderr and "notes.txt" not in finished.stderr
 
 
 def test_embed_of_an_archive_without_an_image_too(tmp_path: Path) -> None:

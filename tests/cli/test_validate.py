@@ -67,7 +67,7 @@ def test_files_called_like_images_are_named_and_the_status_tells(folder: Path) -
     for line in (
         f"not counted, cannot be read: {folder}/{SYNSETS[0]}/zero.jpg: is empty",
         f"not counted, cannot be read: {folder}/{SYNSETS[1]}/page.JPG: starts like HTML",
-        f"1 files are no images and left out ({SYNSETS[2]}/notes.txt)",
+        f"1 file is no image and left out ({SYNSETS[2]}/notes.txt)",
     ):
         assert line in finished.stdout
 

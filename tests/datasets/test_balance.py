@@ -21,6 +21,14 @@ def test_numbers_and_what_has_no_label(tmp_path: Path) -> None:
     assert found == Balance((("class 0", 1), ("class 1", 0), ("class 2", 2)), unlabelled=1)
 
 
+def test_numbers_go_up_to_the_classes_of_the_model(tmp_path: Path) -> None:
+    write(tmp_path, {f"{i}.png": image(i) for i in range(3)})
+    (tmp_path / "a.csv").write_text("path,label,split\n0.png,2,train\n1.png,0,train\n2.png,2,val\n")
+    parts = open_split(tmp_path / "a.csv", num_classes=1000)
+    assert "; 1,000 classes, " in described(parts.train, parts.val, num_classes=1000)[0]
+    assert len(balance(open_images(folders(tmp_path / "f", {"a": 1, "b": 1})), 1000).classes) == 2
+
+
 def test_no_labels_at_all(tmp_path: Path) -> None:
     write(tmp_path, {f"{i}.png": image(i) for i in range(2)})
     (tmp_path / "a.csv").write_text("path,label\n0.png,\n1.png,\n")
@@ -48,7 +56,7 @@ def test_a_person_is_told_what_is_missing(tmp_path: Path) -> None:
         "3 images to learn from, 2 held out; 8 classes, the smallest of 0 (class 1), the largest of 1 (class 0)"
     )
     assert others == [
-        "without a label: 1 images to learn from, 0 held out",
+        "without a label: 1 image to learn from, 0 held out",
         "no image to learn from: class 1, class 2, class 3, class 4, class 5 and 1 more",
-        "1 files are named but missing (4.png)",
+        "1 file is named but missing (4.png): the number of images includes missing files",
     ]

@@ -124,7 +124,7 @@ def test_a_model_of_sparse_numbers_measures_them_in_every_spelling(tmp_path: Pat
     for name, labels in {"b": [2134, 10001], "c": ["02134", "10001.0"]}.items():
         assert open_images(numbers_in_a_table(tmp_path / name, labels), classes=model).labels.tolist() == [0, 1]
     assert open_images(folders(tmp_path / "d", {"010001": 1, "2134": 1}), classes=model).labels.tolist() == [1, 0]
-    with pytest.raises(InputError, match="the class 1000000000,"):
+    with pytest.raises(InputError, match="the class 1000000000;"):
         open_images(numbers_in_a_table(tmp_path / "e", [10**9, 2134]), classes=model)
 
 

@@ -60,6 +60,8 @@ def test_a_column_of_another_name_counts_if_it_holds_splits_alone(tmp_path: Path
         assert open_images(told, split="val").read(0) == image(1)
     partly = open_images(table(tmp_path, "path,label,set\n" + rows.format("train", "9", "test")))
     assert len(partly) == 3 and "'9' beside train" in " ".join(partly.notes)
+    folds = open_images(table(tmp_path, "path,label,fold\n" + rows.format("1", "2", "1")))
+    assert len(folds) == 3 and "fold is not read" in " ".join(folds.notes)
     boolean = open_images(table(tmp_path, "path,label,is_valid\n" + rows.format("True", "False", "True")))
     assert len(boolean) == 3 and "is_valid is not read" in " ".join(boolean.notes)
     assert not open_images(table(tmp_path, "path,label,set\n" + rows.format("A", "A", "B"))).notes
@@ -81,7 +83,7 @@ def test_a_path_in_another_unicode_form_leads_to_the_file(form: str, other: str,
 
 def test_some_missing_files_are_told_and_cost_their_own_rows(tmp_path: Path) -> None:
     images = open_images(table(tmp_path, "path,label\nin/0.png,a\nin/nope.png,b\nin/2.png,b\n"))
-    assert images.notes == ("1 files are named but missing (in/nope.png)",)
+    assert images.notes == ("1 file is named but missing (in/nope.png): the number of images includes missing files",)
     assert images.read(2) == image(2)
     with pytest.raises(ImageError) as error:
         images.read(1)

@@ -33,7 +33,7 @@ def test_what_is_no_image_is_counted_and_named(tmp_path: Path) -> None:
     images = open_images(tmp_path)
     assert len(images) == 5 and images.classes == ("cat", "dog")
     notes = " ".join(images.notes)
-    for word in ("2 files are no images", "cat/notes.txt", "loose.png", "1 folders", "old"):
+    for word in ("2 files are no images", "cat/notes.txt", "loose.png", "1 folder holds", "old"):
         assert word in notes
 
 
@@ -45,7 +45,7 @@ def test_a_file_that_is_called_like_an_image_fails_when_it_is_read(tmp_path: Pat
     (tmp_path / "cat/elsewhere").symlink_to(tmp_path / "dog")
     images = open_images(tmp_path)
     assert len(images) == 8 and not any("._" in images.name(i) for i in range(8))
-    assert images.notes == ("1 files are no images and left out (cat/elsewhere)",)
+    assert images.notes == ("1 file is no image and left out (cat/elsewhere)",)
     read = {images.key(i): i for i in range(8)}
     assert images.read(read["dog/empty.jpg"]) == b""
     with pytest.raises(ImageError, match="is a link to a file that does not exist"):
@@ -282,3 +282,10 @@ def test_what_is_wrong_is_said_at_opening(counts: dict[str, int], words: list[st
         open_images(tmp_path, split="train")
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_class_with_a_split_s_word_and_folders_inside_is_asked_about(tmp_path: Path) -> None:
+    folders(tmp_path, {"train station/a": 2, "train station/b": 2, "airport": 2})
+    message = r"train station is named like a split and holds folders, unlike airport; wanted .*\. If they are classes"
+    with pytest.raises(InputError, match=message):
+        open_images(tmp_path)

@@ -50,7 +50,24 @@ def test_the_labels_are_in_the_file_and_others_are_named(ending: str, tmp_path: 
     images = open_images(tmp_path)
     assert images.classes == ("cat", "dog") and images.labels.tolist() == [0, 1] * 4
     assert [images.read(i) for i in range(8)] == [image(n) for n in range(8)]
-    assert any("1 images are in no row" in note and "unlisted.png" in note for note in images.notes)
+    assert any("1 image is in no row" in note and "unlisted.png" in note for note in images.notes)
+
+
+@pytest.mark.parametrize("name", ["Metadata.CSV", "METADATA.csv", "Metadata.JSONL", "metadata.PARQUET"])
+def test_its_name_counts_in_any_case(name: str, tmp_path: Path) -> None:
+    files, rows = labelled(range(6))
+    write(tmp_path, files | {name: WRITERS[name.rpartition(".")[2].lower()](rows)})
+    assert open_images(tmp_path).labels.tolist() == [0, 1] * 3
+
+
+@pytest.mark.parametrize("source", [".", "./metadata.csv", "metadata.csv"])
+def test_files_that_are_all_missing_are_sought_in_a_folder_with_a_name(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"metadata.csv": csv(labelled(range(3))[1])})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"none exists; wanted paths that start from {tmp_path}$"):
+        open_images(source)
 
 
 @pytest.mark.parametrize("ending", WRITERS)

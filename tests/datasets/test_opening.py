@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import datasets
-from gmixer.datasets import open_held_out, open_images, open_split
+from gmixer.datasets import described, open_held_out, open_images, open_split
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Limits, Reading
 from labelled import folders, image, write
@@ -72,8 +72,48 @@ def test_measured_on_is_the_val_part_or_all(tmp_path: Path) -> None:
     assert open_held_out(tmp_path).labels.tolist() == [0, 0]
     assert len(open_held_out(tmp_path / "train")) == 6
     shutil.rmtree(tmp_path / "train")
-    with pytest.raises(InputError, match="val split alone; wanted images to train on"):
+    with pytest.raises(
+        InputError, match="holds the folder val alone, to be measured on; wanted a folder or a split to train on"
+    ):
         open_split(tmp_path, classes=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("counts", "val_folder", "called"),
+    [
+        ({"train/a": 3, "train/b": 3, "Testing/a": 2}, None, "Testing"),
+        ({"big/a": 3, "big/b": 3, "data_small/a": 2, "data_small/b": 1}, "data_small", "data_small"),
+    ],
+)
+def test_the_folder_that_is_measured_is_told(
+    counts: dict[str, int], val_folder: str | None, called: str, tmp_path: Path
+) -> None:
+    folders(tmp_path, counts)
+    split = open_split(tmp_path, val_folder=val_folder)
+    assert split.val_called == called
+    first = described(split.train, split.val, val_called=split.val_called)[0]
+    assert f" to learn from, {len(split.val)} held out ({called}); " in first
+    measured = open_held_out(tmp_path, val_folder=val_folder)
+    assert f"measured: {len(split.val)} images in {called}" in measured.notes
+
+
+@pytest.mark.parametrize(
+    ("counts", "val_folder", "words"),
+    [
+        ({"test/a": 2, "test/b": 2}, None, "holds the folder test alone"),
+        (
+            {"Training/a": 2, "Training/b": 2, "Testing/a": 1, "Testing/b": 1},
+            "Training",
+            r"the folder Training alone, to be measured on \(left out, beside the splits: Testing\); wanted a folder",
+        ),
+    ],
+)
+def test_a_folder_alone_is_called_by_its_own_name(
+    counts: dict[str, int], val_folder: str | None, words: str, tmp_path: Path
+) -> None:
+    folders(tmp_path, counts)
+    with pytest.raises(InputError, match=words):
+        open_split(tmp_path, val_folder=val_folder)
 
 
 def test_every_format_is_read_with_the_limits_of_the_reading(tmp_path: Path) -> None:
@@ -103,7 +143,7 @@ def test_every_format_is_read_with_the_limits_of_the_reading(tmp_path: Path) -> 
 def test_files_beside_folders_are_not_guessed_about(tmp_path: Path) -> None:
     folders(tmp_path, {"a": 1, "b": 1})
     write(tmp_path, {"x.parquet": b"PAR1...."})
-    with pytest.raises(InputError, match=r"1 parquet files beside the folders a, b.*/\*\.parquet"):
+    with pytest.raises(InputError, match=r"1 parquet file beside the folders a, b.*/\*\.parquet"):
         open_images(tmp_path)
 
 

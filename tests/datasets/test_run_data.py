@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.datasets import RunData, open_held_out, open_split, run_of
-from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity
+from gmixer.datasets import RunData, open_held_out, open_split, run_data, run_of
+from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity, sketch
 from gmixer.errors import InputError
 from labelled import folders, image, write
 
@@ -22,6 +22,7 @@ def run_on(data: Path, folder: Path, val_folder: str | None = None) -> RunData:
     toml = TOML + b'val_folder = "%s"\n' % (val_folder or "").encode()
     write(folder, {f"{MODEL}/model.safetensors": b"", RECIPE: toml})
     known = {"format": FORMAT, "train": identity(split.train), "val": identity(split.val)}
+    known["names"] = {"train": sketch(split.train), "val": sketch(split.val)}
     (folder / DATA).write_text(json.dumps(known))
     run = run_of(folder / MODEL / "model.safetensors")
     assert run is not None
@@ -74,6 +75,36 @@ def test_other_data_is_measured_as_a_whole(tmp_path: Path) -> None:
     for other in ({"cat/0.png": image(999)}, {"dog/new.png": image(998)}):
         write(data, other)
         assert len(open_held_out(data, run=run)) >= 60
+
+
+def test_other_data_with_the_names_of_the_run_s_images_is_told(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {"cat": 30, "dog": 30})
+    run, learned = run_on(data, tmp_path / "run"), len(open_split(data).train)
+    assert "learned from" not in " ".join(open_held_out(data, run=run).notes)
+    write(data, {"dog/new.png": image(998)})
+    images = open_held_out(data, run=run)
+    told = f"{learned} of these 61 images have the names of images that the model learned from"
+    assert len(images) == 61 and told in " ".join(images.notes)
+    others = folders(tmp_path / "others", {"a": 40, "b": 40})
+    write(others, {"cat/0.png": image(999)})
+    assert not open_held_out(others, run=run).notes
+
+
+def test_of_many_names_a_sample_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_data, "NAMES", 20)
+    data = folders(tmp_path / "data", {"cat": 100, "dog": 100})
+    run, learned = run_on(data, tmp_path / "run"), len(open_split(data).train)
+    write(data, {"dog/new.png": image(998)})
+    (note,) = open_held_out(data, run=run).notes
+    assert note.startswith("about ") and abs(int(note.split()[1]) - learned) < 40
+
+
+def test_a_val_split_with_the_names_of_the_train_split_is_not_told(tmp_path: Path) -> None:
+    data = folders(tmp_path / "data", {f"{split}/{c}": 4 for split in ("train", "val") for c in "xy"})
+    run = run_on(data, tmp_path / "run")
+    write(data, {"val/x/new.png": image(999)})
+    for source in (data, data / "val"):
+        assert not any("learned from" in note for note in open_held_out(source, run=run).notes)
 
 
 def test_names_in_another_unicode_form_are_the_same_data(tmp_path: Path) -> None:

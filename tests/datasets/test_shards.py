@@ -85,7 +85,7 @@ def test_samples_that_say_too_much_or_too_little_are_reported(tmp_path: Path) ->
     assert images.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 1]
     assert images.read(6) == b"no image"
     said = " ".join(images.notes)
-    for words in ("1 samples hold more than one", "::two", "1 samples hold no image", "::none", "::mute", "::odd"):
+    for words in ("1 sample holds more than one", "::two", "1 sample holds no image", "::none", "::mute", "::odd"):
         assert words in said
 
 
@@ -215,9 +215,7 @@ def test_names_with_dots_end_at_the_last_dot_where_that_gives_pairs(
     images = open_images(tmp_path)
     assert len(images) == len(stems) + 3 and UNKNOWN not in images.labels
     assert [images.read(i) for i in range(len(stems))] == [image(i) for i in range(len(stems))]
-    assert images.notes == (
-        f"1 tars have dots in the names of samples, so these end at the last dot ({tmp_path}/a.tar)",
-    )
+    assert images.notes == (f"1 tar has dots in the names of samples, so these end at the last dot ({tmp_path}/a.tar)",)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,10 @@ def test_beside_both_splits_others_are_left_out_and_named() -> None:
 
 
 def test_test_is_held_out_where_nothing_else_is() -> None:
-    assert splits_of({1: "train", 2: "test", 3: "train"}, "here") == ({"train": [1, 3], "val": [2]}, ())
+    assert splits_of({1: "train", 2: "test", 3: "train"}, "here") == (
+        {"train": [1, 3], "val": [2]},
+        ("there is no val split, so the test split is measured",),
+    )
     parts, notes = splits_of({1: "train", 2: "test", 3: "val"}, "here")
     assert parts == {"train": [1], "val": [3]} and "left out" in notes[0]
     assert splits_of({1: None, 2: None}, "here") == ({"whole": [1, 2]}, ())

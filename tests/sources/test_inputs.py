@@ -124,13 +124,28 @@ def test_a_zip_with_nothing_in_it_is_a_row(tmp_path: Path) -> None:
     assert rows == {f"{tmp_path}/a.zip": "empty"}
 
 
+def test_a_tar_with_nothing_in_it_is_a_row(tmp_path: Path) -> None:
+    for name, data in {"empty.tar": bytes(10240), "zeros.jpg": bytes(10240), "no.tar": bytes(10239) + b"x"}.items():
+        (tmp_path / name).write_bytes(data)
+        rows, _ = rows_of(tmp_path / name)
+        assert rows == {f"{tmp_path}/{name}": "empty" if name == "empty.tar" else "not_image"}
+
+
+def test_files_that_a_row_names_are_not_said_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "in", {f"{i}.txt": b"text" for i in range(3)})
+    rows, inputs = rows_of(path)
+    assert rows == {str(path): "not_image"} and inputs.summary() == "1 of 1 could not be read"
+
+
 def test_archives_inside_are_counted_apart(tmp_path: Path) -> None:
     inner = packed(tmp_path / "in.zip", {"a.png": image(1)})
-    outer = packed(tmp_path / "out.tar", {"in.zip": inner.read_bytes(), "notes.txt": b"x"})
+    outer = packed(
+        tmp_path / "out.tar", {"in.zip": inner.read_bytes(), "a.png": image(2), "bad.png": b"", "notes.txt": b"x"}
+    )
     rows, inputs = rows_of(outer)
-    assert rows == {str(outer): "not_image"}
+    assert rows == {f"{outer}::a.png": "", f"{outer}::bad.png": "empty"}
     assert inputs.summary() == (
-        f"1 of 1 could not be read; 1 file is no image and left out ({outer}::notes.txt); "
+        f"1 of 2 could not be read; 1 file is no image and left out ({outer}::notes.txt); "
         f"1 archive is left out, because it was not named itself ({outer}::in.zip)"
     )
 

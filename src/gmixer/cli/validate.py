@@ -66,8 +66,8 @@ def validate(
         bool,
         typer.Option(
             "--all",
-            help="Also measure images that the model learned from. Default: of the data of its own training run, only "
-            "the held-out images.",
+            help="Measure the data of the model's own training run as any other data: its val split or --val-folder, "
+            "or all images of data without splits. Default: only the images that the run held out.",
         ),
     ] = False,
     image_size: flags.ImageSize = None,

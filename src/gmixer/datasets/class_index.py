@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.label_values import whole_number
 from gmixer.datasets.labeled_images import UNKNOWN
-from gmixer.datasets.splits import abbreviate
+from gmixer.datasets.splits import abbreviate, counted
 from gmixer.errors import InputError
 from gmixer.labels.imagenet import imagenet_1k
 
@@ -65,11 +65,16 @@ def align_classes(splits: Splits, classes: Sequence[str] | None, num_classes: in
     """
     first = splits.get("train") or splits.get("whole") or splits["val"]
     if classes is not None:
-        return {split: _renumbered(images, classes, f"{images.source} has") for split, images in splits.items()}
+        return {
+            split: _renumbered(images, classes, f"{images.source} has", "the model knows")
+            for split, images in splits.items()
+        }
     _check_two_classes(first)
     where = f"{first.source} has in its val split alone"
     if first.classes is not None:
-        splits = {split: _renumbered(images, first.classes, where) for split, images in splits.items()}
+        splits = {
+            split: _renumbered(images, first.classes, where, "the train split has") for split, images in splits.items()
+        }
     elif any(images.classes is not None for images in splits.values()):
         raise InputError(f"{first.source} has numbers as labels in one split and names in another; wanted one kind")
     known = np.union1d(first.labels, UNKNOWN)
@@ -79,7 +84,11 @@ def align_classes(splits: Splits, classes: Sequence[str] | None, num_classes: in
         only = np.setdiff1d(images.labels, known)
         if only.size:
             raise InputError(
-                _only(where, [str(label) if first.classes is None else first.classes[label] for label in only])
+                _only(
+                    where,
+                    [str(label) if first.classes is None else first.classes[label] for label in only],
+                    "the train split has no image of it",
+                )
             )
     if first.classes is not None:
         return splits
@@ -126,7 +135,7 @@ def _by_number(
     return replace(images, classes=names, labels=labels, notes=images.notes + notes)
 
 
-def _renumbered(images: DatasetBase, classes: Sequence[str], where: str) -> DatasetBase:
+def _renumbered(images: DatasetBase, classes: Sequence[str], where: str, knower: str) -> DatasetBase:
     if images.classes is None and not counts_by_place(classes):  # the number is a name here
         numbers = np.unique(images.labels[images.labels != UNKNOWN])
         images = _by_number(images, numbers, tuple(map(str, numbers.tolist())))
@@ -142,7 +151,7 @@ def _renumbered(images: DatasetBase, classes: Sequence[str], where: str) -> Data
         return images
     places = _places(images.classes, classes)
     if strange := [images.classes[i] for i in used if places[i] == UNKNOWN]:
-        raise InputError(_only(where, strange, among=classes) + images.hint)
+        raise InputError(_only(where, strange, f"{knower} {_listed(classes)}", classes) + images.hint)
     labels = np.full_like(images.labels, UNKNOWN)
     labels[known] = places[images.labels[known]]
     # The teacher's answers index the old list. They are dropped: this split is only measured, never trained on.
@@ -197,16 +206,18 @@ def _check_two_classes(images: DatasetBase) -> None:
         only = [str(label) if images.classes is None else images.classes[label] for label in held.tolist()]
         got = f"only the class {only[0]}" if only else "no labels"
         if only and (without := int((images.labels == UNKNOWN).sum())):
-            got += f", and {without:,} images without a label: an empty label and -1 are none"
+            got += f", and {counted(without, 'image')} without a label: an empty label and -1 are none"
         raise InputError(f"{images.source} has {got}; wanted at least two classes to tell apart{images.hint}")
 
 
-def _only(where: str, names: list[str], *, among: Sequence[str] = ()) -> str:
-    count = "the class" if len(names) == 1 else f"{len(names):,} classes"
-    wanted = f"the {len(among):,} classes wanted ({abbreviate(list(among))})" if among else "the other split's classes"
+def _only(where: str, names: list[str], known: str, among: Sequence[str] = ()) -> str:
+    """An error. names: the strange ones. known: what is known instead, a clause. among: the names that are known."""
+    count = "the class" if len(names) == 1 else f"{len(names):,} classes:"
     alike = {name.strip().casefold(): name for name in among}
     near = next(((name, alike[name.strip().casefold()]) for name in names if name.strip().casefold() in alike), None)
     hint = f": {near[0]!r} and {near[1]!r} differ by capital letters or spaces" if near else ""
-    return (
-        f"{where} {count} {abbreviate(names)}, not among {wanted}; wanted the same ones, with the same spelling{hint}"
-    )
+    return f"{where} {count} {abbreviate(names)}; {known}; wanted the same classes, with the same spelling{hint}"
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return abbreviate(list(classes), 5) + (f" ({len(classes):,} classes)" if len(classes) > 5 else "")

@@ -22,7 +22,7 @@ IMAGE = ("image", "img", "jpg", "jpeg", "png", "webp")  # bytes, or Hugging Face
 PATH = ("path", "file_name", "filename", "file", "filepath", "file_path", "image_path", "image", "img", "image_name")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "cls", "fine_label")
 SPLIT = ("split", "subset", "partition", "set", "data set", "data_set", "dataset", "phase", "usage")
-UNREAD_SPLIT = ("is_valid", "is_val", "is_validation", "is_test", "is_train", "is_training")  # fastai's, for one
+UNREAD_SPLIT = ("is_valid", "is_val", "is_validation", "is_test", "is_train", "is_training", "fold")
 MAX_PADDING = 1_000  # times the answers stored: every row takes the memory of the longest. Guessed
 TEACHER = ("teacher_index", "teacher_probability")
 

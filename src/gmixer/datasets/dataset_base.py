@@ -21,6 +21,7 @@ class DatasetBase(ABC):
     written: how the data writes numbers, as in label_values.Labels.
     hint: the end of an error about its classes: why it has no others, and the way out.
     reading: its limits hold for the files that are read; opening.py sets it.
+    folders: the names of the folders that are this split; empty if it is not one of folders.
     """
 
     source: str
@@ -31,6 +32,7 @@ class DatasetBase(ABC):
     written: Mapping[int, str] = field(default_factory=dict)
     hint: str = ""
     reading: Reading = DEFAULT_READING
+    folders: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

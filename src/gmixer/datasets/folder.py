@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from gmixer.datasets.split_folders import (
     folders_in,
     unwrapped,
 )
-from gmixer.datasets.splits import abbreviate
+from gmixer.datasets.splits import abbreviate, counted
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
@@ -46,7 +47,8 @@ def open_folder(source: str, val_folder: str | None = None) -> Splits:
             if split != "val" or len(others := splits.of.get("train", ())) != 1:
                 raise
             raise InputError(f"{error}. Or pass {os.path.join(splits.root, others[0])} alone") from None
-        opened[split] = images.take(np.arange(len(images)), splits.notes)
+        images = images.take(np.arange(len(images)), splits.notes)
+        opened[split] = replace(images, folders=tuple(names))
     return opened
 
 
@@ -95,7 +97,7 @@ def _classes_in(root: str, source: str, parts: Sequence[str] = ("",), *, in_spli
     loose = [os.path.join(part, name) for part in parts for name in _loose_in(os.path.join(root, part))]
     check_names(root, names, _tables(root, loose))
     if not relative_paths:
-        got = f", but {len(others):,} other files ({abbreviate(others)})" if others else ""
+        got = f", but {counted(len(others), 'other file')} ({abbreviate(others)})" if others else ""
         raise InputError(f"{root} holds no images in folders{got}; wanted {LAYOUT}{_tables(root, loose)}")
     classes, labels = np.unique(np.array(of_class), return_inverse=True)
     return Files(
@@ -155,9 +157,12 @@ def _tables(root: str, loose: Sequence[str]) -> str:
 def _left_out(others: list[str], empty: list[str], loose: list[str], root: str) -> tuple[str, ...]:
     notes = []
     if others:
-        notes.append(f"{len(others):,} files are no images and left out ({abbreviate(others)})")
+        many = counted(len(others), "file is no image", "files are no images")
+        notes.append(f"{many} and left out ({abbreviate(others)})")
     if loose:
-        notes.append(f"{len(loose):,} files in {root} are in no class folder and left out ({abbreviate(loose)})")
+        many = counted(len(loose), "file")
+        notes.append(f"{many} in {root}, in no class folder, left out ({abbreviate(loose)})")
     if empty:
-        notes.append(f"{len(empty):,} folders hold no image and are no class ({abbreviate(empty)})")
+        many = counted(len(empty), "folder holds no image and is", "folders hold no image and are")
+        notes.append(f"{many} no class ({abbreviate(empty)})")
     return tuple(notes)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmixer.datasets.dataset_base import DatasetBase
 from gmixer.datasets.label_values import Labels
 from gmixer.datasets.labeled_images import SoftLabels
-from gmixer.datasets.splits import abbreviate
+from gmixer.datasets.splits import abbreviate, counted
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Reading
 from gmixer.sources.address import is_local, split_member
@@ -75,12 +75,20 @@ def files_at(
     others = [(path, what) for path in missing if (what := _other_than_a_file(path, root))]
     why = f"; {others[0][0]} is {others[0][1]}, and a table names files on this machine" if others else ""
     if len(missing) == len(relative_paths):
-        raise InputError(f"{source} names {abbreviate(missing)}, but none exists{why}; wanted paths from {root or '.'}")
+        raise InputError(
+            f"{source} names {abbreviate(missing)}, but none exists{why}; wanted paths that start "
+            f"from {os.path.abspath(root)}"
+        )
     present = [place or str(path).strip() for path, place in zip(relative_paths, found, strict=True)]
     if again := len(present) - len(set(present)):
-        notes = (*notes, f"{again:,} rows name a file that another row names too; each row counts")
+        many = counted(again, "row names", "rows name")
+        notes = (*notes, f"{many} a file that another row names too; each row counts")
     if missing:
-        notes = (*notes, f"{len(missing):,} files are named but missing ({abbreviate(missing)}){why}")
+        many = counted(len(missing), "file is", "files are")
+        notes = (
+            *notes,
+            f"{many} named but missing ({abbreviate(missing)}): the number of images includes missing files{why}",
+        )
     return Files(
         source=source,
         classes=labels.classes,

@@ -15,7 +15,7 @@ from gmixer.datasets import columns
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.image_files import Files
 from gmixer.datasets.split_folders import folders_in, metadata_in
-from gmixer.datasets.splits import abbreviate, by_column, by_folders
+from gmixer.datasets.splits import abbreviate, by_column, by_folders, counted
 from gmixer.errors import ImageError, InputError, require
 from gmixer.sources.entry import may_be_image
 from gmixer.sources.listing import list_files
@@ -65,11 +65,11 @@ def file_name_column(header: Sequence[str]) -> str | None:
 
 def _table(file: str) -> tuple[list[str], list[list[Any]] | None]:
     """The header and the rows. Parquet: None instead of rows, which its own reader reads."""
-    if file.endswith(".csv"):
+    if file.lower().endswith(".csv"):
         from gmixer.datasets.csv_table import table_in
 
         return table_in(file)
-    if file.endswith(".jsonl"):
+    if file.lower().endswith(".jsonl"):
         return _table_of(list(_objects_in(file)), file)
     with require("reading Parquet", "train", ["pyarrow"]):
         import pyarrow.parquet as pq
@@ -111,4 +111,5 @@ def _unlisted(folder: str, images: DatasetBase, file_name: str) -> tuple[str, ..
     ]
     if not unlisted:
         return ()
-    return (f"{len(unlisted):,} images are in no row of {file_name} and left out ({abbreviate(unlisted)})",)
+    many = counted(len(unlisted), "image is", "images are")
+    return (f"{many} in no row of {file_name} and left out ({abbreviate(unlisted)})",)

@@ -15,8 +15,8 @@ from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, Subset
 from gmixer.datasets.patterns import expanded
 from gmixer.datasets.run_data import RunData
-from gmixer.datasets.split_folders import LAYOUT, METADATA, folders_in, metadata_in
-from gmixer.datasets.splits import abbreviate, named_splits
+from gmixer.datasets.split_folders import LAYOUT, LEFT_OUT, folders_in, is_metadata, metadata_in
+from gmixer.datasets.splits import abbreviate, counted, named_splits
 from gmixer.errors import ImageError, InputError
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.sources.entry import read_head
@@ -34,11 +34,15 @@ Kind = Literal["parquet", "tar", "csv"]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Both splits. is_drawn: the data has no split to measure on, so some images were held out (holdout.py)."""
+    """Both splits. is_drawn: the data has no split to measure on, so some images were held out (holdout.py).
+
+    val_called: the folder that is the val split; "" if it is none.
+    """
 
     train: LabeledImages
     val: LabeledImages
     is_drawn: bool
+    val_called: str = ""
 
 
 def open_images(
@@ -110,8 +114,14 @@ def open_held_out(
     images = align_classes(splits, classes)[split]
     held_out = run.held_out(splits[split]) if run is not None else None
     if held_out is not None:
-        note = f"measured: the {len(held_out):,} images of {len(images):,} that the model's training run held out"
+        note = (
+            f"measured: the {counted(len(held_out), 'image')} of {len(images):,} that the model's training run held out"
+        )
         images = images.take(held_out, (note,))
+    elif run is not None and split != "val" and (alike := run.resemblance(splits[split])):
+        images = replace(images, notes=(*images.notes, alike))
+    elif called := _called(splits[split]):
+        images = replace(images, notes=(*images.notes, f"measured: {counted(len(images), 'image')} in {called}"))
     return _prepared(images)
 
 
@@ -132,18 +142,33 @@ def _check_held_out(source: Source, reading: Reading, val_folder: str, run: RunD
 
 def _split(splits: Splits, val_fraction: float) -> Split:
     if "train" in splits and "val" in splits:
-        return Split(_prepared(splits["train"]), _prepared(splits["val"]), is_drawn=False)
+        called = _called(splits["val"])
+        return Split(_prepared(splits["train"]), _prepared(splits["val"]), is_drawn=False, val_called=called)
     if "val" in splits:
-        raise InputError(f"{splits['val'].source} holds a val split alone; wanted images to train on as well")
+        raise _nothing_to_train_on(splits["val"])
     whole = _prepared(*splits.values())
     train, val = drawn_split(whole, val_fraction)
     for name, chosen in (("train", train), ("val", val)):
         if not len(chosen):
+            many = counted(len(whole), "image")
             raise InputError(
-                f"{whole.source} has {len(whole)} images, and val_fraction={val_fraction} leaves none for {name}; "
+                f"{whole.source} has {many}, and val_fraction={val_fraction} leaves none for {name}; "
                 "wanted more images or another fraction"
             )
     return Split(Subset(whole, train), Subset(whole, val), is_drawn=True)
+
+
+def _nothing_to_train_on(val: DatasetBase) -> InputError:
+    what = f"the folder {_called(val)}" if val.folders else "a split to measure on"
+    left_out = "".join(f" ({note})" for note in val.notes if note.startswith(LEFT_OUT))
+    return InputError(
+        f"{val.source} holds {what} alone, to be measured on{left_out}; wanted a folder or a split to train on as well"
+    )
+
+
+def _called(val: DatasetBase) -> str:
+    """The folder that is measured on; "" if there is none."""
+    return ", ".join(val.folders)
 
 
 def _prepared(images: DatasetBase) -> DatasetBase:
@@ -162,7 +187,8 @@ def _without_unlabelled(splits: Splits) -> Splits:
     train, val = splits["train"], splits.get("val")
     if val is None or val.soft is not None or (val.labels != UNKNOWN).any():
         return splits
-    note = f"the {len(val):,} images of the split to measure on have no label and are left out ({val.name(0)} …)"
+    many = counted(len(val), "image")
+    note = f"the split to measure on is left out: it has {many} without a label ({abbreviate([val.name(0)])})"
     return {"train": replace(train, notes=(*train.notes, note))}
 
 
@@ -212,8 +238,9 @@ def _folder_opener(source: str, val_folder: str | None) -> Callable[[], Splits]:
     if any(os.path.dirname(file) == os.path.dirname(os.path.join(source, "")) for file in files) and (
         folders := folders_in(source)
     ):
+        many = counted(len(files), f"{found} file")
         raise InputError(
-            f"{source} holds {len(files)} {found} files beside the folders {abbreviate(folders)}; wanted one "
+            f"{source} holds {many} beside the folders {abbreviate(folders)}; wanted one "
             f"or the other: name the files, as in '{source}/*.{found}'"
         )
     return _files_opener(files, source)
@@ -225,7 +252,7 @@ def _packed_in(folder: str, *, in_split: bool = False) -> dict[Kind, list[str]]:
     """
     by_kind: dict[Kind, list[str]] = {}
     for file in _files_in(folder):
-        if os.path.basename(file) not in METADATA and (kind := _kind_inside(file)) is not None:
+        if not is_metadata(os.path.basename(file)) and (kind := _kind_inside(file)) is not None:
             by_kind.setdefault(kind, []).append(file)
     folders = {name: os.path.join(folder, name) for name in folders_in(folder)}
     splits = named_splits(folders)

@@ -1,4 +1,7 @@
-"""data.json in the folder of a training run: a checksum of the run's data, so that the same data is known again."""
+"""data.json in the folder of a training run: a checksum of the run's data, so that the same data is known again.
+
+The smallest hashes of its names tell data that is nearly the same.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import hashlib
 import json
 import tomllib
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from gmixer.datasets.class_index import align_classes
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
+from gmixer.datasets.splits import counted
 from gmixer.errors import ImageError, InputError
 
 MODEL = "model"  # the names in the folder of a run (train/run_dir.py)
@@ -24,6 +29,7 @@ RECIPE = "recipe.toml"
 DATA = "data.json"
 FORMAT = 2  # of data.json: of its keys and its checksums
 SAMPLED = 64  # this many images have their bytes in the checksum
+NAMES = 1_000  # of each split, so many names are kept as hashes: the smallest ones, which are a random sample
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class RunData:
     """The data of a finished run. train, val: the `identity` of its splits.
 
     val_fraction: the share that was held out if the data had no split. num_classes: of the recipe; None: by the labels.
-    val_folder: the folder that was held out by --val-folder.
+    val_folder: the folder that was held out by --val-folder. names: the `sketch` of each split; empty in older runs.
     """
 
     folder: Path
@@ -40,6 +46,7 @@ class RunData:
     val_fraction: float
     num_classes: int | None
     val_folder: str | None = None
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def is_of(self, splits: Splits) -> bool:
         """Whether the run learned from these splits."""
@@ -70,6 +77,24 @@ class RunData:
         is_same = identity(Subset(images, val)) == self.val and identity(Subset(images, train)) == self.train
         return val if is_same else None
 
+    def resemblance(self, images: LabeledImages) -> str | None:
+        """A note if many of the images have the names of images that the run learned from; None otherwise."""
+        learned, held_out = set(self.names.get("train", ())), set(self.names.get("val", ()))
+        if not learned:
+            return None
+        ours = _hashes(images)
+        is_sample = self.train["images"] > len(learned)
+        compared = [name for name in ours if name <= max(learned)] if is_sample else ours
+        known = [name for name in compared if name in learned and name not in held_out]
+        if not known or (2 * len(known) < len(compared) and 2 * len(set(known)) < len(learned)):
+            return None
+        count = round(len(known) * len(ours) / len(compared))
+        about = "about " if is_sample else ""
+        return (
+            f"{about}{count:,} of these {counted(len(ours), 'image')} have the names of images that the model learned "
+            f"from ({self.folder}), and are measured, too"
+        )
+
 
 def run_of(weights: Path) -> RunData | None:
     """The data of the run that saved these weights into its folder; None where no run's folder is around them."""
@@ -84,9 +109,20 @@ def run_of(weights: Path) -> RunData | None:
         train, val = ({key: data[part][key] for key in ("images", "sha256", "classes")} for part in ("train", "val"))
         val_fraction, num_classes = float(recipe["data"]["val_fraction"]), recipe["model"]["num_classes"] or None
         val_folder = str(recipe["data"].get("val_folder", "")) or None
-        return RunData(model.parent, train, val, val_fraction, num_classes, val_folder)
-    except (OSError, ValueError, LookupError, TypeError):  # not a run's folder, or a damaged one
+        names = {part: tuple(str(hashes).split()) for part, hashes in data.get("names", {}).items()}
+        return RunData(model.parent, train, val, val_fraction, num_classes, val_folder, names)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # not a run's folder, or a damaged one
         return None
+
+
+def sketch(images: LabeledImages) -> str:
+    """The smallest hashes of its names: up to NAMES. Two data sets with the same names have the same ones."""
+    return " ".join(sorted(set(_hashes(images)))[:NAMES])
+
+
+def _hashes(images: LabeledImages) -> list[str]:
+    keys = (unicodedata.normalize("NFC", images.key(i)) for i in range(len(images)))
+    return [hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=6).hexdigest() for key in keys]
 
 
 def identity(images: LabeledImages) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.label_values import numbered
-from gmixer.datasets.splits import abbreviate, by_folders, splits_of, words_of_files
+from gmixer.datasets.splits import abbreviate, by_folders, counted, splits_of, words_of_files
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.archive import Place, places
 from gmixer.sources.entry import MEMBER_MARK, read
@@ -121,13 +121,17 @@ class _Index:
 
     def notes(self) -> tuple[str, ...]:
         problems = {
-            "samples hold more than one image and are left out": self.several,
-            "samples hold no image and are left out": self.without_image,
-            "images have no label": self.without_label,
-            "images have a label that cannot be read, and count as unlabelled": self.strange_label,
-            "tars have dots in the names of samples, so these end at the last dot": self.by_last_dot,
+            ("sample holds", "samples hold", "more than one image, left out"): self.several,
+            ("sample holds", "samples hold", "no image, left out"): self.without_image,
+            ("image has", "images have", "no label"): self.without_label,
+            ("image has", "images have", "a label that cannot be read, taken as none"): self.strange_label,
+            ("tar has", "tars have", "dots in the names of samples, so these end at the last dot"): self.by_last_dot,
         }
-        notes = [f"{len(names):,} {what} ({abbreviate(names)})" for what, names in problems.items() if names]
+        notes = [
+            f"{counted(len(names), one, several)} {what} ({abbreviate(names)})"
+            for (one, several, what), names in problems.items()
+            if names
+        ]
         return (*notes, *([self.rule()] if self.dotted else []))
 
 

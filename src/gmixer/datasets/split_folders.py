@@ -20,6 +20,7 @@ LAYOUT = "a folder for each class, with the name of the class and its images ins
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as Hugging Face's imagefolder calls it
 # What systems leave beside folders: macOS in the zips that it packs, Synology's thumbnails, Windows on a drive
 LEFTOVERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+LEFT_OUT = "left out"  # so begin the notes on folders in no split
 _TELL = "rename the folders to train and val, or pass the folder to measure on with --val-folder NAME"
 _IF_CLASSES = "If they are classes, move their images directly into them, or list all images in a CSV table"
 # Names of folders by what they hold, not by class: of images, of what belongs to them, and of parts of a large set
@@ -82,8 +83,18 @@ def folders_in(folder: str) -> list[str]:
 
 
 def metadata_in(folder: str) -> list[str]:
-    """The paths of the metadata files in it."""
-    return [path for name in METADATA if os.path.isfile(path := os.path.join(folder, name))]
+    """The paths of the metadata files in it, in the order of METADATA. Their names count in any case."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    found = [name for name in names if is_metadata(name) and os.path.isfile(os.path.join(folder, name))]
+    return [os.path.join(folder, name) for name in sorted(found, key=lambda name: METADATA.index(name.lower()))]
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a file with this name is a metadata file."""
+    return name.lower() in METADATA
 
 
 def unwrapped(folder: str) -> str:
@@ -229,10 +240,12 @@ def _are_splits(root: str, inside: Mapping[str, str], others: Sequence[str]) -> 
         return True
     if not any(_holds_several(os.path.join(root, name)) for name in inside):
         return False
+    holders = [name for name in inside if _holds_several(os.path.join(root, name))]
+    seen = "are named like splits and hold" if len(holders) > 1 else "is named like a split and holds"
     raise InputError(
-        f"{root} holds {abbreviate(inside)}, with the name of a split and folders inside, beside "
-        f"{abbreviate(with_images)}; wanted either classes or splits: {_TELL}, or name one folder of classes, "
-        f"as in {os.path.join(root, next(iter(inside)))}. {_IF_CLASSES}"
+        f"in {root}, {abbreviate(holders)} {seen} folders, unlike {abbreviate(with_images)}; wanted either classes "
+        f"or splits: "
+        f"{_TELL}, or name one folder of classes, as in {os.path.join(root, next(iter(inside)))}. {_IF_CLASSES}"
     )
 
 
@@ -261,7 +274,7 @@ def _check_flat(root: str, words: Mapping[str, str], others: Sequence[str]) -> N
 
 
 def _left_out(names: Sequence[str]) -> tuple[str, ...]:
-    return (f"left out, beside the splits: {abbreviate(names, 10)}",) if names else ()
+    return (f"{LEFT_OUT}, beside the splits: {abbreviate(names, 10)}",) if names else ()
 
 
 def _holds_several(folder: str) -> bool:

@@ -107,6 +107,8 @@ def splits_of(words: Mapping[_Item, Word | None], source: str) -> tuple[dict[Spl
     if without and len(splits) < 2:
         raise InputError(f"{source}: {without[0]} is neither train nor val, but others are; wanted a split for each")
     notes = []
+    if "test" in by_word and "val" not in by_word:
+        notes.append("there is no val split, so the test split is measured")
     if "val" in by_word and "test" in by_word:
         notes.append("the test split is left out: val is measured")
     if without:
@@ -146,7 +148,8 @@ def by_folders(whole: DatasetBase, relative_paths: Sequence[str], source: str) -
     if "train" not in found or not found & {"val", "test"}:
         return {"whole": whole}
     left_out = [relative_paths[row] for row, word in words.items() if word is None]
-    notes = (f"{len(left_out):,} images are in no split and left out ({abbreviate(left_out)})",) if left_out else ()
+    many = counted(len(left_out), "image is", "images are")
+    notes = (f"{many} in no split and left out ({abbreviate(left_out)})",) if left_out else ()
     return _taken(whole, {row: word for row, word in words.items() if word}, source, notes)
 
 
@@ -154,6 +157,11 @@ def abbreviate(names: Iterable[str], count: int = 3) -> str:
     """The first of the names: `a, b, c …`."""
     names = list(names)
     return ", ".join(names[:count]) + (" …" if len(names) > count else "")
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """The number with the words after it: `1 image`, `1,000 images`. several: None: one, with an s."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
 def _words_in(name: str) -> set[Word]:

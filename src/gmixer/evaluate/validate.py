@@ -112,7 +112,8 @@ def validate(
     """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
 
     val_folder: see open_images.
-    all_images: of the very data that the model was trained on, measure all images, not only the held-out ones.
+    all_images: measure the very data that the model was trained on as any other data: without splits, all images, not
+        only the held-out ones.
     on_progress: called with how many images are done, and with their total number.
     Raises InputError if data and model do not fit, the model learned from all of the images, or no image can be read.
     Images that cannot be read are listed, and do not count.

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from gmixer.errors import ImageError
-from gmixer.options import Reading
+from gmixer.options import Limits, Reading
 from gmixer.sources.entry import MEMBER_MARK, Entry, NoFile, may_be_image, read
 from gmixer.sources.listing import Listing
 from gmixer.sources.local import STDIN, StandardInput
@@ -18,6 +18,7 @@ from gmixer.sources.local import STDIN, StandardInput
 Image: TypeAlias = str | bytes | ImageError
 Answer = TypeVar("Answer")
 
+_EMPTY_TAR_BYTES = 2**16  # at most, with the padding: 10,240 as a rule
 NAMED = 3  # of the files without a row
 _ARCHIVE_ENDINGS = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".cbz")
 
@@ -34,6 +35,7 @@ class Inputs:
         self._reading = reading
         self.answered = 0  # rows given, with a result or an error
         self.failed = 0
+        self._in_rows = 0  # files left out that the row of their folder names
         self._others = _LeftOut("file is no image and left out", "files are no image and left out")
         self._archives = _LeftOut(
             "archive is left out, because it was not named itself",
@@ -64,7 +66,7 @@ class Inputs:
         for result in stream(images()):
             self.answered += 1
             self.failed += isinstance(result, ImageError)
-            self.on_progress(self.answered + sum(left_out.count for left_out in self._all_left_out))
+            self.on_progress(self.answered + self._in_rows + sum(left_out.count for left_out in self._all_left_out))
             yield in_flight.popleft(), result
 
     def summary(self) -> str:
@@ -79,19 +81,24 @@ class Inputs:
     def _images(self) -> Iterator[tuple[str, Image]]:
         """(path as typed, the path again, bytes or an error). Files that are no images are left out."""
         for path, entries in self._listing:
-            found, left_out = False, _LeftOut("", "")
+            found, left_out, unsaid = False, _LeftOut("", ""), list[Entry]()
             for entry in entries:
                 if isinstance(entry, ImageError):
                     found = True
                     yield entry.source, entry
                 elif not entry.named and not may_be_image(entry):
                     left_out.add(os.path.basename(entry.key).rpartition(MEMBER_MARK)[2])
-                    self._leave_out(entry)
+                    unsaid.append(entry)
                 else:
                     found = True
-                    yield self._image(entry)
+                    yield (entry.key, _no_files("archive", entry.key)) if _is_empty_tar(entry) else self._image(entry)
+                if found or left_out.count > NAMED:  # otherwise the row of the path names them
+                    for other in unsaid:
+                        self._leave_out(other)
+                    unsaid.clear()
             if not found:  # a named file is always found
                 assert isinstance(path, str)
+                self._in_rows += len(unsaid)
                 yield path, _without_image(path, left_out)
 
     def _image(self, entry: Entry) -> tuple[str, Image]:
@@ -133,9 +140,23 @@ class _LeftOut:
         return ", ".join(self.names) + (" …" if self.count > NAMED else "")
 
 
+def _no_files(what: str, path: str) -> ImageError:
+    return ImageError("empty", f"the {what} holds no files; hidden files (.name) do not count", path)
+
+
+def _is_empty_tar(entry: Entry) -> bool:
+    """Whether the user named a tar without members: nothing but zeros. Under another name, it is no tar."""
+    if not entry.named or not entry.key.lower().endswith(".tar") or not 0 < (entry.size or 0) <= _EMPTY_TAR_BYTES:
+        return False
+    try:
+        return not any(read(entry, Limits(max_bytes=_EMPTY_TAR_BYTES)))
+    except ImageError:
+        return False
+
+
 def _without_image(path: str, left_out: _LeftOut) -> ImageError:
     """left_out: the files in it, by their names alone."""
     what = "folder" if os.path.isdir(path) else "archive"
     if not left_out.count:
-        return ImageError("empty", f"the {what} holds no files; hidden files (.name) do not count", path)
+        return _no_files(what, path)
     return ImageError("not_image", f"the {what} holds no image, only {left_out.named}", path)

@@ -81,7 +81,9 @@ def train(
         num_classes=recipe.model.num_classes or None,
         val_folder=recipe.data.val_folder or None,
     )
-    for line in described(parts.train, parts.val):
+    for line in described(
+        parts.train, parts.val, num_classes=recipe.model.num_classes or None, val_called=parts.val_called
+    ):
         listener.message(line)
     initial = make_initial_model(recipe, parts.train, parts.val, weights)
     listener.message(initial.description)

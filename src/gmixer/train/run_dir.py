@@ -1,7 +1,7 @@
 """The folder of a run: its files, and the check that it belongs to this run.
 
 recipe.toml         the resolved recipe
-data.json           what identifies the data: number of images, classes, a checksum, and the reading options
+data.json           what identifies the data: images, classes, a checksum, hashes of names; and the reading options
 train.csv, val.csv  the progress; tensorboard/ holds the same
 checkpoint/last.pt  the state from which the run continues
 model/              config.json, model.safetensors, README.md: for all gmixer commands, and for timm
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gmixer.datasets import LabeledImages
-from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity
+from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity, sketch
 from gmixer.errors import InputError, words_of
 from gmixer.files import atomic_write
 from gmixer.options import Reading
@@ -57,8 +57,9 @@ def bind_run_dir(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(recipe_file) as unfinished:
         unfinished.write_text(to_toml(recipe), encoding="utf-8")
+    known = {"format": FORMAT, "names": {"train": sketch(train), "val": sketch(val)}}
     with atomic_write(data_file) as unfinished:
-        unfinished.write_text(json.dumps({"format": FORMAT} | ours, indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(known | ours, indent=1) + "\n", encoding="utf-8")
 
 
 def _differing(folder: Path, recipe: Recipe, ours: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ class RunSummary:
 
     @cached_property
     def learned(self) -> Balance:
-        return balance(self.parts.train)
+        return balance(self.parts.train, self.initial.model.num_classes)
 
     @property
     def top1(self) -> Share:
