@@ -163,6 +163,6 @@ def test_the_longest_lines_take_no_time():
     run = Preprocess(CONFIGS[0])
     for shape in [(1, 65_535), (65_535, 1), (1, 2**22), (20, 30_000)]:
         pixels_HWC = noise(*shape, channels=3)
-        began = time.perf_counter()
+        began = time.process_time()
         assert run(pixels_HWC).shape == (3, 224, 224)
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2

@@ -171,9 +171,9 @@ def test_a_huge_image_is_refused_by_its_header(image_format: str, size: tuple[in
     data = HUGE[image_format](*size)
     decode(SAMPLES[image_format])  # whatever a format loads once
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     error = error_of(data)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     if image_format == "AVIF":  # libavif has a limit of its own, and compares the header with what is in the file
@@ -290,9 +290,9 @@ BOMBS_OF_MEMORY = {name: MANY_PIECES[name][0] for name in ("TIFF, tile", "TIFF, 
 @pytest.mark.parametrize("attack", MANY_PIECES)
 def test_too_many_pieces_are_refused_before_decoding(attack: str) -> None:
     data, words = MANY_PIECES[attack]
-    began = time.perf_counter()
+    began = time.process_time()
     error = error_of(data)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert (error.kind, words in error.reason, "save it again" in error.reason) == ("too_large", True, True)
 
 
@@ -317,9 +317,9 @@ JUST_PASSES: dict[str, Callable[[], bytes]] = {  # as many pieces as may be, and
 def test_what_just_passes_is_an_image_in_bounded_time(name: str) -> None:
     """Generous: each takes a tenth of it on a busy machine."""
     data = JUST_PASSES[name]()
-    began = time.perf_counter()
+    began = time.process_time()
     assert decode(data).ndim == 3
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_two_bytes_like_a_scan_in_what_follows_an_image_count_for_nothing() -> None:
@@ -368,9 +368,9 @@ def test_the_usual_cost_is_small() -> None:
 
 
 def timed(run: Callable[[], None]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     run()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 # --- oddities -------------------------------------------------------------------------------------------------------

@@ -204,10 +204,10 @@ def test_what_is_not_decoded_does_not_count() -> None:
     ],
 )
 def test_odd_tables(data: bytes, kind: str, words: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     error = error_of(data)
     assert (error.kind, words in error.reason) == (kind, True), error.reason
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_metadata_costs_no_image_and_no_memory() -> None:

@@ -220,6 +220,6 @@ def test_skipping_takes_little_time_and_one_copy() -> None:
     for image_format, part in files.items():
         at = {"PNG": 33, "JPEG": 2}[image_format]
         data = PLAIN[image_format][:at] + part + PLAIN[image_format][at:]
-        began = time.perf_counter()
+        began = time.process_time()
         without_metadata(data, image_format)
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2
