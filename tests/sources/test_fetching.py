@@ -24,7 +24,7 @@ from gmixer.sources.fetching import Fetch, fetch_ahead
 from internet import PUBLIC, Answer, Internet, drips, sends
 
 URLS = Reading(allow_urls=True)
-TIMEOUT_S = 0.5
+TIMEOUT_S = 1.0
 
 
 @pytest.fixture
