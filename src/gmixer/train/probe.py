@@ -6,22 +6,19 @@ N images, C channels of an embedding, K classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
 from gmixer.errors import ImageError, InputError
-from gmixer.evaluate.outcomes import prepare_numbered
 from gmixer.models.mixer import Mixer
-from gmixer.prediction import run
-from gmixer.runtimes import Engine
+from gmixer.train.embeddings import embed_all
 from gmixer.train.log import Listener
 
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each fit starts from the one before it
@@ -41,19 +38,15 @@ class Head:
 
 
 def fit_probe(
-    model: Mixer,
-    preprocess: Preprocess,
-    images: LabeledImages,
-    listener: Listener,
-    *,
-    seed: int,
-    unreadable: list[ImageError] | None = None,
-) -> Head:
-    """Sets the model's head, and returns it. unreadable: gets the errors of images that cannot be read.
+    model: Mixer, preprocess: Preprocess, images: LabeledImages, listener: Listener, *, seed: int
+) -> list[ImageError]:
+    """Sets the model's head → the errors of images that cannot be read.
 
     Raises InputError if fewer than two classes have readable images.
     """
-    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable)
+    labelled = np.flatnonzero(images.labels != UNKNOWN)
+    features_NC, numbers, unreadable = embed_all(model, preprocess, images, labelled, listener)
+    labels_N = images.labels[numbers]
     if (classes := len(np.unique(labels_N))) < 2:
         found = "1 class" if classes == 1 else "0 classes"
         raise InputError(f"{images.source} has readable images of {found}; wanted two or more")
@@ -62,38 +55,7 @@ def fit_probe(
     with torch.no_grad():
         model.head.weight.copy_(head.weight_KC)
         model.head.bias.copy_(head.bias_K)
-    return head
-
-
-def embed_all(
-    model: Mixer,
-    preprocess: Preprocess,
-    images: LabeledImages,
-    listener: Listener,
-    *,
-    unreadable: list[ImageError] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
-    engine = Engine.from_torch(model)
-    labelled = np.flatnonzero(images.labels != UNKNOWN)
-
-    features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
-    listener.begins(step=0, steps=len(labelled))
-    done = 0
-    with closing(prepare_numbered(images, labelled, preprocess, size=engine.batch_hint)) as batches:
-        for batch in batches:
-            tensors = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
-            for error in batch:
-                if isinstance(error, ImageError):
-                    listener.message(f"left out, since it cannot be read: {error}")
-                    if unreadable is not None:
-                        unreadable.append(error)
-            if tensors:
-                features.append(run(engine, list(tensors.values())).features)
-                labels.append(images.labels[list(tensors)])
-            done += len(batch)
-            listener.embedded(done)
-    return np.concatenate(features), np.concatenate(labels)
+    return unreadable
 
 
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:

@@ -13,11 +13,13 @@ import torch
 from gmixer.datasets import UNKNOWN, described, open_split
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate import Outcomes, score_images
+from gmixer.models.mixer import Mixer
 from gmixer.models.saving import save_model
 from gmixer.options import Reading, WeightsSource
 from gmixer.runtimes import Engine
 from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
+from gmixer.train.head_phase import train_head
 from gmixer.train.initial_model import InitialModel, make_initial_model
 from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
@@ -110,22 +112,36 @@ def _train_weights(
     teacher = open_teacher(recipe.loss.teacher, initial, context.world.device) if recipe.loss.teacher else None
     trainer = Trainer(initial.model, recipe, data, context, teacher=teacher)
     trainer.resume()
-    outcomes = trainer.run()
+    outcomes, unreadable = trainer.run(), trainer.state.unreadable
     initial.model.load_state_dict(trainer.state.result.state_dict())
-    return outcomes, trainer.state.unreadable
+    if recipe.head.epochs and context.world.first:
+        errors = train_head(initial.model, recipe, data, context.listener)
+        outcomes, of_val = _score(initial.model, data)
+        unreadable = unreadable | _told([e for e in (*errors, *of_val) if e.source not in unreadable], context.listener)
+    return outcomes, unreadable
 
 
 def _fit_head(
     initial: InitialModel, recipe: ProbeRecipe, data: TrainData, listener: Listener
 ) -> tuple[Outcomes, dict[str, str]]:
     """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
-    unreadable: list[ImageError] = []
-    fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable)
+    errors = fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed)
+    unreadable = _told(errors, listener)
+    outcomes, errors = _score(initial.model, data)
+    return outcomes, unreadable | _told(errors, listener)
+
+
+def _score(model: Mixer, data: TrainData) -> tuple[Outcomes, list[ImageError]]:
+    """The outcomes of the validation part on the native engine, and the errors of images that cannot be read."""
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    outcomes, errors = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
+    return score_images(Engine.from_torch(model), data.val, labelled, data.preprocess())
+
+
+def _told(errors: Sequence[ImageError], listener: Listener) -> dict[str, str]:
+    """Tells the listener each error → image name → reason."""
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
-    return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
+    return {error.source: error.reason for error in errors}
 
 
 def _write_summary(summary: RunSummary, listener: Listener) -> Path | None:
