@@ -55,7 +55,7 @@ def test_an_unreadable_image_is_named_and_costs_no_other() -> None:
 
 
 def test_a_teachers_answers_count_by_the_heads_own_share() -> None:
-    """The teacher names the next class of each image. At share 1 the head learns that, whatever loss.teacher_share is."""
+    """The teacher names the next class of each image. At share 1 the head learns that; loss.teacher_share stays 0."""
     n = 30
     labels = np.arange(n) % 3
     soft = SoftLabels(((labels + 1) % 3).astype(np.int32)[:, None], np.ones((n, 1), np.float32))
