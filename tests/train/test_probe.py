@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from gmixer.data import Preprocess
 from gmixer.errors import InputError
-from gmixer.train.probe import PENALTIES, embed_all, fit_head, fit_probe
+from gmixer.train.embeddings import embed_all
+from gmixer.train.probe import PENALTIES, fit_head, fit_probe
 from training import DATA, Drawn, Watching, small_mixer
 
 PREPROCESS = Preprocess(DATA)
@@ -60,11 +61,13 @@ def test_the_model_gets_the_head_and_keeps_the_rest() -> None:
     model = small_mixer()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     watching, images = Watching(), Drawn(30, unreadable=[4], unlabelled=[5])
-    fit_probe(model, PREPROCESS, images, watching, seed=0)
-    assert any("image 4" in line for line in watching.messages)
+    fitted_on = fit_probe(model, PREPROCESS, images, watching, seed=0)
+    assert [error.source for error in fitted_on.unreadable] == ["image 4"]
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name]) != name.startswith("head."), name
-    features_NC, labels_N = embed_all(model, PREPROCESS, images, watching)
+    labelled = np.flatnonzero(images.labels >= 0)
+    features_NC, numbers, _, _ = embed_all(model, PREPROCESS, images, labelled, watching)
+    labels_N = images.labels[numbers]
     assert features_NC.shape == (28, 64)
     with torch.inference_mode():
         answers = model.head(torch.from_numpy(features_NC)).argmax(dim=1).numpy()

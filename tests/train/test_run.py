@@ -77,6 +77,21 @@ def test_a_shipped_recipe_trains(name: str, table: Path, tmp_path: Path, monkeyp
     assert all(np.isfinite(row["loss"]) for row in rows)
 
 
+def test_the_heads_last_phase_belongs_to_the_run(table: Path, tmp_path: Path) -> None:
+    """The saved model and the measured outcomes are those after the phase; a continued run comes to the same bits."""
+    recipe = read_recipe("smoke").changed(SMALL["smoke"] | {"loss.teacher_share": 0.0})
+    plain = trained(table, recipe, tmp_path / "plain")
+    weights = []
+    for folder in ("run", "run", "again"):
+        done = trained(table, recipe.changed({"head.epochs": 2}), tmp_path / folder)
+        weights.append(gmixer.create_model(f"local-dir:{done.model_folder}", pretrained=True).state_dict())
+    before = gmixer.create_model(f"local-dir:{plain.model_folder}", pretrained=True).state_dict()
+    for name, tensor in before.items():
+        assert torch.equal(weights[0][name], tensor) != name.startswith("head."), name
+        assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:])
+    assert not np.array_equal(done.outcomes.probability, plain.outcomes.probability)
+
+
 def test_a_run_of_other_data_or_another_recipe_is_refused_and_stays(table: Path, tmp_path: Path) -> None:
     done = trained(table, read_recipe("probe"), tmp_path / "run")
     before = (done.model_folder / "model.safetensors").read_bytes()

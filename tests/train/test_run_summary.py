@@ -41,6 +41,14 @@ def summary(tmp_path: Path) -> RunSummary:
     )
 
 
+def test_the_length_names_the_last_phase(summary: RunSummary) -> None:
+    recipe = summary.recipe.changed({"schedule.epochs": 3, "schedule.batch_size": 64})
+    assert replace(summary, recipe=recipe).length == "3 epochs in batches of 64"
+    recipe = recipe.changed({"head.epochs": 10})
+    assert replace(summary, recipe=recipe).length == "3 epochs in batches of 64, then 10 for the head alone"
+    assert replace(summary, recipe=read_recipe("probe")).length == ""
+
+
 def test_the_method_is_named(summary: RunSummary) -> None:
     recipe = summary.recipe
     recipes = [

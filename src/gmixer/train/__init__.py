@@ -25,6 +25,7 @@ stochastic_depth.py  drop path with given random numbers
 teacher.py           a model that answers during the run
 distributed.py       several processes, started by torchrun
 probe.py             a linear head on embeddings, instead of a training loop
+head_phase.py        after a run, the head alone learns on embeddings; embeddings.py: computes them
 run_summary.py       the facts of a finished run; card.py, curves.py and report.py present them
 """
 

@@ -6,22 +6,19 @@ N images, C channels of an embedding, K classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages
-from gmixer.errors import ImageError, InputError
-from gmixer.evaluate.outcomes import prepare_numbered
+from gmixer.errors import InputError
 from gmixer.models.mixer import Mixer
-from gmixer.prediction import run
-from gmixer.runtimes import Engine
+from gmixer.train.embeddings import Embedded, embed_all
 from gmixer.train.log import Listener
 
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # the strongest first: each fit starts from the one before it
@@ -42,20 +39,14 @@ class Head:
 
 
 def fit_probe(
-    model: Mixer,
-    preprocess: Preprocess,
-    images: LabeledImages,
-    listener: Listener,
-    *,
-    seed: int,
-    unreadable: list[ImageError] | None = None,
-    notes: dict[str, str] | None = None,
-) -> Head:
-    """Sets the model's head, and returns it. unreadable, notes: get the errors and the notes of images (Scored).
+    model: Mixer, preprocess: Preprocess, images: LabeledImages, listener: Listener, *, seed: int
+) -> Embedded:
+    """Sets the model's head → the embeddings that it was fitted on.
 
     Raises InputError if fewer than two classes have readable images.
     """
-    features_NC, labels_N = embed_all(model, preprocess, images, listener, unreadable=unreadable, notes=notes)
+    embedded = embed_all(model, preprocess, images, np.flatnonzero(images.labels != UNKNOWN), listener)
+    features_NC, labels_N = embedded.features_NC, images.labels[embedded.numbers_N]
     if (classes := len(np.unique(labels_N))) < 2:
         found = "1 class" if classes == 1 else "0 classes"
         raise InputError(f"{images.source} has readable images of {found}; wanted two or more")
@@ -64,41 +55,7 @@ def fit_probe(
     with torch.no_grad():
         model.head.weight.copy_(head.weight_KC)
         model.head.bias.copy_(head.bias_K)
-    return head
-
-
-def embed_all(
-    model: Mixer,
-    preprocess: Preprocess,
-    images: LabeledImages,
-    listener: Listener,
-    *,
-    unreadable: list[ImageError] | None = None,
-    notes: dict[str, str] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Embeddings (N, C) and labels (N,) of the labelled images that can be read. The listener gets the others."""
-    engine = Engine.from_torch(model)
-    labelled = np.flatnonzero(images.labels != UNKNOWN)
-
-    features, labels = [np.empty((0, model.num_features), np.float32)], [np.empty(0, np.int64)]
-    listener.begins(step=0, steps=len(labelled))
-    done = 0
-    with closing(prepare_numbered(images, labelled, preprocess, size=engine.batch_hint)) as batches:
-        for batch in batches:
-            inputs = {int(labelled[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
-            for error in batch:
-                if isinstance(error, ImageError):
-                    listener.message(f"left out, since it cannot be read: {error}")
-                    if unreadable is not None:
-                        unreadable.append(error)
-            if notes is not None:
-                notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
-            if inputs:
-                features.append(run(engine, [x.x_CSS for x in inputs.values()]).features)
-                labels.append(images.labels[list(inputs)])
-            done += len(batch)
-            listener.embedded(done)
-    return np.concatenate(features), np.concatenate(labels)
+    return embedded
 
 
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:

@@ -14,6 +14,7 @@ from gmixer.train.sections import (
     AugmentSection,
     ComputeSection,
     DataSection,
+    HeadSection,
     LateSection,
     LossSection,
     ModelSection,
@@ -27,16 +28,21 @@ from gmixer.train.sections import (
     text,
 )
 
-# Keys of the flat recipes before there were tables, where the name itself has changed too.
+# Keys of the flat recipes before there were tables, where the name has changed too, or is now in several tables.
 RENAMED = {
     "way": "method",
     "model": "model.name",
+    "balance": "data.balance",
     "batch": "schedule.batch_size",
+    "epochs": "schedule.epochs",
     "schedule": "schedule.name",
     "optimizer": "optimizer.name",
     "ema": "optimizer.ema_decay",
+    "lr": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
     "loss": "loss.name",
     "smoothing": "loss.label_smoothing",
+    "teacher_share": "loss.teacher_share",
     "crop_area": "augment.crop_area",
     "colour_jitter": "augment.color_jitter",
     "calm_from": "late.start",
@@ -94,6 +100,7 @@ class TrainRecipe(_Recipe):
     loss: LossSection = field(default_factory=LossSection)
     augment: AugmentSection = field(default_factory=AugmentSection)
     late: LateSection = field(default_factory=LateSection)
+    head: HeadSection = field(default_factory=HeadSection)
     compute: ComputeSection = field(default_factory=ComputeSection)
 
     def __post_init__(self) -> None:

@@ -14,13 +14,15 @@ import torch
 from gmixer.datasets import UNKNOWN, described, open_split
 from gmixer.datasets.run_data import MODEL
 from gmixer.errors import ImageError, InputError, words_of
-from gmixer.evaluate import Outcomes, score_images
+from gmixer.evaluate import Outcomes, Scored, score_images
 from gmixer.evaluate.noted_images import in_words
+from gmixer.models.mixer import Mixer
 from gmixer.models.saving import save_model
 from gmixer.options import Reading, WeightsSource
 from gmixer.runtimes import Engine
 from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
+from gmixer.train.head_phase import train_head
 from gmixer.train.initial_model import InitialModel, make_initial_model
 from gmixer.train.log import Listener
 from gmixer.train.probe import fit_probe
@@ -127,27 +129,37 @@ def _train_weights(
         teacher = open_teacher(recipe.loss.teacher, initial, context.world.device, weights)
     trainer = Trainer(initial.model, recipe, data, context, teacher=teacher)
     trainer.resume()
-    outcomes = trainer.run()
+    outcomes, unreadable = trainer.run(), trainer.state.unreadable
     initial.model.load_state_dict(trainer.state.result.state_dict())
-    return outcomes, trainer.state.unreadable
+    if recipe.head.epochs and context.world.first:
+        errors = train_head(initial.model, recipe, data, context.listener)  # its notes were told during the run
+        outcomes, of_val, _ = _score(initial.model, data)
+        unreadable = unreadable | _told([e for e in (*errors, *of_val) if e.source not in unreadable], context.listener)
+    return outcomes, unreadable
 
 
 def _fit_head(
     initial: InitialModel, recipe: ProbeRecipe, data: TrainData, listener: Listener
 ) -> tuple[Outcomes, dict[str, str]]:
     """Changes the model's head → the outcomes, and the images that could not be read: name → reason."""
-    unreadable: list[ImageError] = []
-    notes: dict[str, str] = {}
-    fit_probe(
-        initial.model, data.preprocess(), data.train, listener, seed=recipe.seed, unreadable=unreadable, notes=notes
-    )
+    trained = fit_probe(initial.model, data.preprocess(), data.train, listener, seed=recipe.seed)
+    outcomes, unreadable, notes = _score(initial.model, data)
+    for line in in_words(trained.notes | notes):
+        listener.message(line)
+    return outcomes, _told([*trained.unreadable, *unreadable], listener)
+
+
+def _score(model: Mixer, data: TrainData) -> Scored:
+    """The outcomes of the validation part on the native engine, with the errors and the notes of its images."""
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    outcomes, errors, val_notes = score_images(Engine.from_torch(initial.model), data.val, labelled, data.preprocess())
+    return score_images(Engine.from_torch(model), data.val, labelled, data.preprocess())
+
+
+def _told(errors: Sequence[ImageError], listener: Listener) -> dict[str, str]:
+    """Tells the listener each error → image name → reason."""
     for error in errors:
         listener.message(f"left out, since it cannot be read: {error}")
-    for line in in_words(notes | val_notes):
-        listener.message(line)
-    return outcomes, {error.source: error.reason for error in (*unreadable, *errors)}
+    return {error.source: error.reason for error in errors}
 
 
 def _write_summary(summary: RunSummary, listener: Listener) -> Path | None:

@@ -84,7 +84,9 @@ class RunSummary:
         """ "3 epochs in batches of 32"; "" for a probe, which takes no steps."""
         if isinstance(self.recipe, ProbeRecipe):
             return ""
-        return f"{self.recipe.schedule.epochs:g} epochs in batches of {self.recipe.schedule.batch_size}"
+        of_run = f"{self.recipe.schedule.epochs:g} epochs in batches of {self.recipe.schedule.batch_size}"
+        passes = self.recipe.head.epochs
+        return f"{of_run}, then {passes} for the head alone" if passes else of_run
 
     @property
     def held_out(self) -> str:

@@ -209,6 +209,19 @@ class LateSection(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadSection(Section):
+    """After the run, the head alone learns once more, by AdamW, on embeddings of images that are not augmented."""
+
+    table = "head"
+    epochs: int = setting(0, whole, least=0)  # passes over the embeddings; 0: the head stays as it is
+    batch_size: int = setting(1024, whole, least=1)
+    lr: float = setting(1e-3, number, above=0)  # a cosine ends at 0
+    weight_decay: float = setting(0.0, number, least=0)  # of the matrix
+    teacher_share: float = setting(0.0, _share)  # as loss.teacher_share, of the answers stored with the images
+    balance: float = setting(0.0, _share)  # as data.balance
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComputeSection(Section):
     table = "compute"
     precision: TorchPrecision = setting(FP32, one_of, allowed=get_args(TorchPrecision))
