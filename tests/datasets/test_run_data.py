@@ -11,6 +11,7 @@ import pytest
 from gmixer.datasets import RunData, open_held_out, open_split, run_data, run_of
 from gmixer.datasets.run_data import DATA, FORMAT, MODEL, RECIPE, identity, sketch
 from gmixer.errors import InputError
+from gmixer.options import Reading
 from labelled import folders, image, write
 
 TOML = b"[model]\nnum_classes = 0\n[data]\nval_fraction = 0.2\n"
@@ -105,6 +106,19 @@ def test_a_val_split_with_the_names_of_the_train_split_is_not_told(tmp_path: Pat
     write(data, {"val/x/new.png": image(999)})
     for source in (data, data / "val"):
         assert not any("learned from" in note for note in open_held_out(source, run=run).notes)
+
+
+def test_another_range_of_values_than_the_run_s_is_told(tmp_path: Path) -> None:
+    folders(tmp_path / "data", {"cat": 30, "dog": 30})
+    folders(tmp_path / "other", {"cat": 3, "dog": 3})
+    run_on(tmp_path / "data", tmp_path / "run")
+    known = json.loads((tmp_path / "run" / DATA).read_text())
+    (tmp_path / "run" / DATA).write_text(json.dumps(known | {"reading": {"range": "used"}}))
+    run = run_of(tmp_path / "run" / MODEL / "model.safetensors")
+    said = "the model learned from images read with --range used; these are read with full"
+    for source in (tmp_path / "data", tmp_path / "other"):
+        assert said in open_held_out(source, run=run).notes
+        assert said not in open_held_out(source, Reading(range="used"), run=run).notes
 
 
 def test_names_in_another_unicode_form_are_the_same_data(tmp_path: Path) -> None:

@@ -122,6 +122,9 @@ def open_held_out(
         images = replace(images, notes=(*images.notes, alike))
     elif called := _called(splits[split]):
         images = replace(images, notes=(*images.notes, f"measured: {counted(len(images), 'image')} in {called}"))
+    if run is not None and run.range != reading.range:
+        note = f"the model learned from images read with --range {run.range}; these are read with {reading.range}"
+        images = replace(images, notes=(*images.notes, note))
     return _prepared(images)
 
 

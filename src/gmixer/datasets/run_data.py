@@ -23,6 +23,7 @@ from gmixer.datasets.holdout import split as drawn_split
 from gmixer.datasets.labeled_images import LabeledImages, Subset
 from gmixer.datasets.splits import counted
 from gmixer.errors import ImageError, InputError
+from gmixer.options import DEFAULT_READING
 
 MODEL = "model"  # the names in the folder of a run (train/run_dir.py)
 RECIPE = "recipe.toml"
@@ -38,6 +39,7 @@ class RunData:
 
     val_fraction: the share that was held out if the data had no split. num_classes: of the recipe; None: by the labels.
     val_folder: the folder that was held out by --val-folder. names: the `sketch` of each split; empty in older runs.
+    range: of the Reading of the run's images.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class RunData:
     num_classes: int | None
     val_folder: str | None = None
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    range: str = DEFAULT_READING.range
 
     def is_of(self, splits: Splits) -> bool:
         """Whether the run learned from these splits."""
@@ -110,7 +113,8 @@ def run_of(weights: Path) -> RunData | None:
         val_fraction, num_classes = float(recipe["data"]["val_fraction"]), recipe["model"]["num_classes"] or None
         val_folder = str(recipe["data"].get("val_folder", "")) or None
         names = {part: tuple(str(hashes).split()) for part, hashes in data.get("names", {}).items()}
-        return RunData(model.parent, train, val, val_fraction, num_classes, val_folder, names)
+        value_range = str(data.get("reading", {}).get("range", DEFAULT_READING.range))
+        return RunData(model.parent, train, val, val_fraction, num_classes, val_folder, names, value_range)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # not a run's folder, or a damaged one
         return None
 
