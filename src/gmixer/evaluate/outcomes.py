@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import LabeledImages
 from gmixer.errors import ImageError
-from gmixer.prediction import Prepared, Preparer, run
+from gmixer.prediction import Preparer, run
 from gmixer.results import best_first, softmax
-from gmixer.runtimes import Runtime
+from gmixer.runtimes import Output, Runtime
 
 SHOWN = 5  # how many classes of each answer are kept
 
@@ -90,31 +90,44 @@ def score_images(
     parts: list[Outcomes] = []
     unreadable: list[ImageError] = []
     notes: dict[str, str] = {}
+    batches = run_numbered(runtime, images, numbers, preprocess, unreadable, notes, on_progress)
+    with closing(batches):
+        for readable, output in batches:
+            logits_BK = output.logits
+            if allowed is not None:
+                allowed_BK = np.full_like(logits_BK, -np.inf)
+                allowed_BK[:, allowed] = logits_BK[:, allowed]
+                logits_BK = allowed_BK
+            correct_B = [correct[i] if correct else [int(images.labels[i])] for i in readable]
+            parts.append(score_batch(readable, logits_BK, correct_B))
+    return Scored(Outcomes.joined(parts) if parts else Outcomes.empty(), unreadable, notes)
+
+
+def run_numbered(
+    runtime: Runtime,
+    images: LabeledImages,
+    numbers: NDArray[np.int64],
+    preprocess: Preprocess,
+    unreadable: list[ImageError],
+    notes: dict[str, str],
+    on_progress: Callable[[int], None],
+) -> Generator[tuple[list[int], Output], None, None]:
+    """The numbers of the readable images of each batch, and the output for them. Images are read and decoded ahead.
+
+    unreadable, notes: get the errors, and the notes by name. on_progress: called after each batch with how many images
+    are done.
+    """
+    prepare = Preparer[int](lambda i: preprocess.with_note(images.read(i), name=images.name(i)))
     done = 0
-    with closing(prepare_numbered(images, numbers, preprocess, size=runtime.batch_hint)) as batches:
+    with closing(prepare.batches(map(int, numbers), size=runtime.batch_hint)) as batches:
         for batch in batches:
             inputs = {int(numbers[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
             unreadable += [x for x in batch if isinstance(x, ImageError)]
             notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
             if inputs:
-                logits_BK = run(runtime, [x.x_CSS for x in inputs.values()]).logits
-                if allowed is not None:
-                    allowed_BK = np.full_like(logits_BK, -np.inf)
-                    allowed_BK[:, allowed] = logits_BK[:, allowed]
-                    logits_BK = allowed_BK
-                correct_B = [correct[i] if correct else [int(images.labels[i])] for i in inputs]
-                parts.append(score_batch(list(inputs), logits_BK, correct_B))
+                yield list(inputs), run(runtime, [x.x_CSS for x in inputs.values()])
             done += len(batch)
             on_progress(done)
-    return Scored(Outcomes.joined(parts) if parts else Outcomes.empty(), unreadable, notes)
-
-
-def prepare_numbered(
-    images: LabeledImages, numbers: NDArray[np.int64], preprocess: Preprocess, *, size: int
-) -> Generator[list[Prepared], None, None]:
-    """Batches of the images of these numbers, as Preparer.batches gives them: read and decoded ahead of time."""
-    prepare = Preparer[int](lambda i: preprocess.with_note(images.read(i), name=images.name(i)))
-    return prepare.batches(map(int, numbers), size=size)
 
 
 def score_batch(numbers: Sequence[int], logits_BK: NDArray[np.float32], correct: Sequence[Sequence[int]]) -> Outcomes:

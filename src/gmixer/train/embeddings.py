@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from gmixer.data import Preprocess
 from gmixer.datasets.labeled_images import LabeledImages
 from gmixer.errors import ImageError
-from gmixer.evaluate.outcomes import prepare_numbered
+from gmixer.evaluate.outcomes import run_numbered
 from gmixer.models.mixer import Mixer
-from gmixer.prediction import run
 from gmixer.runtimes import Engine
 from gmixer.train.log import Listener
 
@@ -37,15 +36,9 @@ def embed_all(
     unreadable: list[ImageError] = []
     notes: dict[str, str] = {}
     listener.begins(step=0, steps=len(numbers))
-    done = 0
-    with closing(prepare_numbered(images, numbers, preprocess, size=engine.batch_hint)) as batches:
-        for batch in batches:
-            inputs = {int(numbers[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
-            unreadable += [x for x in batch if isinstance(x, ImageError)]
-            notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
-            if inputs:
-                features.append(run(engine, [x.x_CSS for x in inputs.values()]).features)
-                readable += inputs
-            done += len(batch)
-            listener.embedded(done)
+    batches = run_numbered(engine, images, numbers, preprocess, unreadable, notes, listener.embedded)
+    with closing(batches):
+        for of_batch, output in batches:
+            features.append(output.features)
+            readable += of_batch
     return Embedded(np.concatenate(features), np.array(readable, np.int64), unreadable, notes)
