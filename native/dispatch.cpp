@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "arm_features.hpp"
+
 namespace gmixer {
 
 #define GMIXER_ISA(name, present) extern const PixelKernels name##_pixels;
@@ -53,6 +55,8 @@ std::string listed(const Names& names) {
 }
 
 }  // namespace
+
+const std::vector<const Products*>& products_rows() { return tables().products; }
 
 std::vector<std::string> available_isas(const std::string& precision) {
   Names isas, precisions;

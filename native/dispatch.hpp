@@ -12,7 +12,10 @@ namespace gmixer {
 // ISAs that this CPU can run in that precision, best first. Throws std::invalid_argument for an unknown precision.
 std::vector<std::string> available_isas(const std::string& precision);
 
-// The row of that name. They throw std::invalid_argument, with the ISAs that are available.
+// Every row of products that this CPU can run, also those that another row of the same ISA and precision goes before.
+const std::vector<const Products*>& products_rows();
+
+// The row of that name, the best one where there are several. They throw std::invalid_argument, with the ISAs that are available.
 const Products& find_products(const std::string& isa, const std::string& precision);
 const PixelKernels& find_pixels(const std::string& isa);
 

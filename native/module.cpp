@@ -12,7 +12,9 @@
 #include "dispatch.hpp"
 #include "network/model.hpp"
 #include "pixels/resize.hpp"
+#include "products/bf16/bf16.hpp"
 #include "products/ceiling.hpp"
+#include "products/int8/quantize.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -23,6 +25,9 @@ using gmixer::Model;
 using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::c_contig, nb::device::cpu>;
 using Seconds = nb::ndarray<double, nb::shape<4>, nb::c_contig, nb::device::cpu>;
+using Quantized = nb::ndarray<const std::int8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using QuantizedOut = nb::ndarray<std::int8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using HalvesOut = nb::ndarray<std::uint16_t, nb::c_contig, nb::device::cpu>;
 using Pixels = nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using PixelsOut = nb::ndarray<std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
@@ -54,6 +59,26 @@ NB_MODULE(_native, m) {
       },
       nb::kw_only(), "isa"_a, "threads"_a, "seconds"_a, "precision"_a = "fp32",
       "Multiply-adds on registers alone, for that long. Returns the operations per second of all threads together.");
+  m.def(
+      "quantize",
+      [](Input rows, QuantizedOut quantized, Output scales) {
+        const std::size_t count = quantized.shape(0), depth = quantized.shape(1);
+        require(rows.size() == count * depth && scales.size() == count);
+        const nb::gil_scoped_release release;
+        for (std::size_t row = 0; row < count; ++row)
+          scales.data()[row] =
+              gmixer::quantize_row(rows.data() + row * depth, depth, quantized.data() + row * depth);
+      },
+      "rows"_a, "quantized"_a.noconvert(), "scales"_a.noconvert(),
+      "Quantises finite float32 rows as an int8 model does its weights: int8 values, and a scale for each row.");
+  m.def(
+      "round_to_bf16",
+      [](Input values, HalvesOut rounded) {
+        require(rounded.size() == values.size());
+        const nb::gil_scoped_release release;
+        for (std::size_t i = 0; i < values.size(); ++i) rounded.data()[i] = gmixer::Bf16(values.data()[i]).bits;
+      },
+      "values"_a, "rounded"_a.noconvert(), "Rounds float32 to the bits of bfloat16, as a bf16 model does its weights.");
   m.def(
       "resize_window",
       [](Pixels pixels, std::size_t height, std::size_t width, std::size_t top, std::size_t left, bool bicubic,
@@ -105,6 +130,17 @@ NB_MODULE(_native, m) {
           },
           "name"_a, "values"_a, "Packs one float32 tensor. Returns False if it holds NaN or infinity.")
       .def(
+          "set_quantized",
+          [](Model& self, const std::string& name, Quantized values, Input scales) {
+            require(values.size() == self.tensor_size(name) && scales.size() == self.weight_rows(name) &&
+                    values.shape(0) == scales.size());
+            const nb::gil_scoped_release release;
+            return self.set_quantized(name, values.data(), scales.data());
+          },
+          "name"_a, "values"_a, "scales"_a,
+          "Packs one weight of int8 values (out, in) and scales (out,). Returns False for a scale that is negative or "
+          "not finite, and for a value of -128.")
+      .def(
           "forward",
           [](Model& self, Input images, Output features, std::optional<Output> logits, std::optional<Output> tokens,
              std::optional<Output> stages, std::optional<Seconds> seconds) {
@@ -126,5 +162,6 @@ NB_MODULE(_native, m) {
           "images"_a, "features"_a, "logits"_a.none(), "tokens"_a.none(), "stages"_a.none(),
           "seconds"_a.none() = nb::none())
       .def_prop_ro("isa", [](const Model& self) { return std::string(self.rows().blocks.isa); })
+      .def_prop_ro("extension", [](const Model& self) { return std::string(self.rows().blocks.extension); })
       .def_prop_ro("threads", &Model::threads);
 }

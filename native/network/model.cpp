@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <stdexcept>
+
+#include "../products/int8/quantize.hpp"
 
 namespace gmixer {
 namespace {
@@ -104,13 +107,43 @@ bool Model::set_tensor(const std::string& name, const float* values) {
   const Slot& slot = slots_.at(name);
   if (!all_finite(values, slot.size)) return false;
   switch (slot.part) {
-    case Part::weight:
-      workspace().pool.run(slot.linear->parts,
-                           [&](std::size_t part, std::size_t) { slot.linear->pack_weight(part, values); });
-      break;
+    case Part::weight: pack_weight(*slot.linear, values); break;
     case Part::bias: slot.linear->pack_bias(values); break;
     case Part::vector: std::memcpy(slot.vector->data(), values, slot.size * sizeof(float)); break;
   }
+  return true;
+}
+
+void Model::pack_weight(PackedLinear& linear, const float* values) {
+  if (linear.row->pack_quantized) {
+    std::vector<std::int8_t> quantized(linear.out * linear.depth);
+    std::vector<float> scales(linear.out);
+    workspace().pool.run(linear.out, [&](std::size_t row, std::size_t) {
+      scales[row] = quantize_row(values + row * linear.depth, linear.depth, quantized.data() + row * linear.depth);
+    });
+    return pack_quantized(linear, quantized.data(), scales.data());
+  }
+  workspace().pool.run(linear.parts, [&](std::size_t part, std::size_t) { linear.pack_weight(part, values); });
+}
+
+void Model::pack_quantized(PackedLinear& linear, const std::int8_t* values, const float* scales) {
+  workspace().pool.run(linear.parts,
+                       [&](std::size_t part, std::size_t) { linear.pack_quantized(part, values, scales); });
+}
+
+std::size_t Model::weight_rows(const std::string& name) const {
+  const Slot& slot = slots_.at(name);
+  return slot.part == Part::weight ? slot.linear->out : 0;
+}
+
+bool Model::set_quantized(const std::string& name, const std::int8_t* values, const float* scales) {
+  const Slot& slot = slots_.at(name);
+  if (slot.part != Part::weight || !slot.linear->row->pack_quantized)
+    throw std::invalid_argument(name + " is not computed in int8");
+  if (!all_finite(scales, slot.linear->out)) return false;
+  if (std::any_of(scales, scales + slot.linear->out, [](float scale) { return scale < 0; })) return false;
+  if (std::find(values, values + slot.size, std::int8_t{-128}) != values + slot.size) return false;
+  pack_quantized(*slot.linear, values, scales);
   return true;
 }
 

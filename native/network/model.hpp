@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -50,6 +51,13 @@ class Model {
   // tensor holds NaN or infinity.
   bool set_tensor(const std::string& name, const float* values);
 
+  // The same for the weight of a linear layer that is quantised already (products/int8/quantize.hpp), with a scale for
+  // each of its rows. Returns false, and packs nothing, if a scale is not finite, or negative, or if a value is -128.
+  // Throws std::invalid_argument if the layer does not compute in int8.
+  bool set_quantized(const std::string& name, const std::int8_t* values, const float* scales);
+  // Rows of the weight of that name; 0 if it is no weight of a linear layer.
+  std::size_t weight_rows(const std::string& name) const;
+
   // images: [B][in_chans][image_px][image_px]. Calls from several threads take turns. Allocates only when a batch is
   // larger than any before it, and after a fork. There it also starts threads (std::system_error).
   void forward(const float* images, std::size_t batch, const Outputs& outputs);
@@ -91,6 +99,8 @@ class Model {
   };
 
   Workspace& workspace();  // this process's
+  void pack_weight(PackedLinear& linear, const float* values);
+  void pack_quantized(PackedLinear& linear, const std::int8_t* values, const float* scales);
   void name_linear(const std::string& name, PackedLinear& linear);
   void name_norm(const std::string& name, Norm& norm);
   void reserve(Workspace& w, std::size_t images);

@@ -16,7 +16,7 @@ constexpr std::size_t kSteps = 4096;  // between two readings of the clock: some
 
 double ceiling(const Products& products, std::size_t threads, double seconds) {
   using Clock = std::chrono::steady_clock;
-  const double step_flops = 2.0 * products.tile_rows * products.panel_columns;
+  const double step_flops = 2.0 * products.tile_rows * products.panel_columns * products.group;
   ThreadPool pool(threads);
   std::vector<double> flops_per_second(threads);
   std::atomic<std::size_t> ready{0};

@@ -1,4 +1,4 @@
-// LayerNorm over the channels of a row. It writes floats straight into the layout that its reader wants.
+// LayerNorm over the channels of a row. norm_to_… write floats straight into the layout that the reader wants.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +22,20 @@ template <class I, class Term>
   return I::sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-// to(c) is where the normalised channels c … c + lanes - 1 go.
-template <class I, class To>
-[[gnu::always_inline]] inline void norm_row(const float* x, std::size_t channels, const float* gamma,
-                                            const float* beta, const To& to) {
+// A row to be normalised: at(c) is a vector of channels c … c + lanes - 1.
+template <class I>
+struct NormRow {
+  const float *x, *gamma, *beta;
+  typename I::Vec mean, scale;
+
+  [[gnu::always_inline]] typename I::Vec at(std::size_t c) const {
+    return I::fma((I::load(x + c) - mean) * scale, I::load(gamma + c), I::load(beta + c));
+  }
+};
+
+template <class I>
+[[gnu::always_inline]] inline NormRow<I> measure_row(const float* x, std::size_t channels, const float* gamma,
+                                                     const float* beta) {
   using Vec = typename I::Vec;
   const float count = static_cast<float>(channels);
   const Vec mean = I::set1(sum_over_channels<I>(channels, [&](std::size_t c) { return I::load(x + c); }) / count);
@@ -37,9 +47,15 @@ template <class I, class To>
   // Squares of values above 1.8e19 overflow. The difference is then NaN, so that such a row never passes for zeros.
   const float overflow = variance - variance;
   const Vec scale = I::set1(1.0f / __builtin_sqrtf(variance + 1e-6f + overflow));  // timm mlp_mixer.py: eps=1e-6
+  return {x, gamma, beta, mean, scale};
+}
 
-  for (std::size_t c = 0; c < channels; c += I::lanes)
-    I::store(to(c), I::fma((I::load(x + c) - mean) * scale, I::load(gamma + c), I::load(beta + c)));
+// to(c) is where the normalised channels c … c + lanes - 1 go.
+template <class I, class To>
+[[gnu::always_inline]] inline void norm_row(const float* x, std::size_t channels, const float* gamma,
+                                            const float* beta, const To& to) {
+  const NormRow<I> row = measure_row<I>(x, channels, gamma, beta);
+  for (std::size_t c = 0; c < channels; c += I::lanes) I::store(to(c), row.at(c));
 }
 
 template <class I>

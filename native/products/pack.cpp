@@ -1,6 +1,8 @@
 #include "pack.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <stdexcept>
+#include <string>
 
 namespace gmixer {
 
@@ -13,6 +15,9 @@ PackedLinear::PackedLinear(Form form, const Products& row, std::size_t out, std:
       outputs(gated ? out / 2 : out),
       part_width(form == Form::panels ? row.panel_columns : row.tile_rows),
       part_bytes(row.weight_bytes(form, depth)) {
+  if (depth > row.max_depth)
+    throw std::invalid_argument(std::string("a product of precision ") + row.precision + " sums at most " +
+                                std::to_string(row.max_depth) + " values, not " + std::to_string(depth));
   parts = ceil_div(outputs, gated ? part_width / 2 : part_width);
   cut_sums(128);
   weight = Buffer<std::byte>(parts * part_bytes);
@@ -30,23 +35,27 @@ void PackedLinear::pack_bias(const float* values) {
     });
 }
 
-template <class Element>
-void pack_elements(PackedLinear& w, std::size_t part, const Element* rows) {
+template <class Element, class From>
+void pack_elements(PackedLinear& w, std::size_t part, const From* rows) {
   using L = Layout<Element>;
-  Element* packed = w.weight_of<Element>(part);
+  Element* packed = reinterpret_cast<Element*>(w.part(part));
   for (std::size_t k = 0; k < w.depth; k += L::run) {  // a run of every row in turn: what is written stays in cache
     const std::size_t run = w.depth - k < L::run ? w.depth - k : L::run;
     w.for_rows_of(part, [&](std::size_t row, std::size_t place) {
-      const Element* from = rows + row * w.depth + k;
+      const From* from = rows + row * w.depth + k;
       if (w.form == Form::tiles) {
-        std::memcpy(packed + L::tile_offset(w.part_width, place, k), from, run * sizeof(Element));
+        std::copy(from, from + run, packed + L::tile_offset(w.part_width, place, k));
       } else {
-        for (std::size_t i = 0; i < run; ++i) packed[L::panel_offset(w.part_width, place, k + i)] = from[i];
+        for (std::size_t i = 0; i < run; ++i)
+          packed[L::panel_offset(w.part_width, place, k + i)] = static_cast<Element>(from[i]);
       }
     });
   }
 }
 
 template void pack_elements<float>(PackedLinear& w, std::size_t part, const float* rows);
+template void pack_elements<Bf16>(PackedLinear& w, std::size_t part, const float* rows);
+template void pack_elements<std::int8_t>(PackedLinear& w, std::size_t part, const std::int8_t* rows);
+template void pack_elements<std::int16_t>(PackedLinear& w, std::size_t part, const std::int8_t* rows);
 
 }  // namespace gmixer

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
+#include "bf16/bf16.hpp"
 #include "buffer.hpp"
 #include "layout.hpp"
 #include "products.hpp"
@@ -20,18 +22,16 @@ struct PackedLinear {
 
   // rows: W [out][depth], row-major, whole. Packs the rows of one part. Threads may pack different parts at once.
   void pack_weight(std::size_t part, const float* rows) { row->pack_weight(*this, part, rows); }
+  // The same for quantised rows, with a scale of each.
+  void pack_quantized(std::size_t part, const std::int8_t* rows, const float* scales) {
+    row->pack_quantized(*this, part, rows, scales);
+  }
   void pack_bias(const float* values);  // [out]
   // Cuts the sums evenly, none longer than this. 128 until it is called.
   void cut_sums(std::size_t longest);
 
-  template <class Element>
-  Element* weight_of(std::size_t part) {
-    return reinterpret_cast<Element*>(weight.data() + part * part_bytes);
-  }
-  template <class Element>
-  const Element* weight_of(std::size_t part) const {
-    return reinterpret_cast<const Element*>(weight.data() + part * part_bytes);
-  }
+  std::byte* part(std::size_t part) { return weight.data() + part * part_bytes; }
+  const std::byte* part(std::size_t part) const { return weight.data() + part * part_bytes; }
   const float* bias_of(std::size_t part) const { return bias.data() + part * part_width; }
   // Rows of a tile that exist; gates included.
   std::size_t rows_of(std::size_t part) const {
@@ -67,9 +67,13 @@ struct PackedLinear {
   Buffer<float> bias;
 };
 
-// Packs the rows of one part. rows: W, in its element type already. Compiled in pack.cpp, without the flags of an ISA.
-template <class Element>
-void pack_elements(PackedLinear& w, std::size_t part, const Element* rows);
+// Packs the rows of one part. rows: W, [out][depth]; each element is converted as C++ converts it. Compiled in pack.cpp,
+// without the flags of an ISA.
+template <class Element, class From>
+void pack_elements(PackedLinear& w, std::size_t part, const From* rows);
 extern template void pack_elements<float>(PackedLinear& w, std::size_t part, const float* rows);
+extern template void pack_elements<Bf16>(PackedLinear& w, std::size_t part, const float* rows);
+extern template void pack_elements<std::int8_t>(PackedLinear& w, std::size_t part, const std::int8_t* rows);
+extern template void pack_elements<std::int16_t>(PackedLinear& w, std::size_t part, const std::int8_t* rows);
 
 }  // namespace gmixer

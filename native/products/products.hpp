@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace gmixer {
 
@@ -27,22 +28,25 @@ enum class Form { panels, tiles };  // of weights. panels: for `rows` products; 
 struct Products {
   const char* isa;
   const char* precision;
+  const char* extension;  // what the row needs of the CPU beyond its ISA: "vnni", "bf16", …; "" for nothing
   std::size_t tile_rows;
   std::size_t panel_columns;  // two vectors; of gated weights one of values and one of gates
   std::size_t run;            // elements of a run (layout.hpp); sums are cut at multiples of it
+  std::size_t max_depth;      // of a product whose sums cannot overflow
 
   // Bytes of one tile or panel of activations, `depth` deep.
   std::size_t (*tile_bytes)(std::size_t depth);
   std::size_t (*panel_bytes)(std::size_t depth);
   // The same for the output of fc1, with the working memory of fc1 and fc2. inputs: depth of fc1. outputs: after the gate.
-  // An int8 row puts its scales of channels here: the columns of a panel are channels, and the scale of a channel is
-  // known only when the last row of the panel is written. So fc1 first converts the panel of x, `inputs` deep.
+  // A row of reduced precision (reduced.hpp) puts floats here, and the panel of x once it is converted.
   std::size_t (*hidden_tile_bytes)(std::size_t inputs, std::size_t outputs);
   std::size_t (*hidden_panel_bytes)(std::size_t inputs, std::size_t outputs);
 
   // Weights, converted and packed once at load (pack.hpp). Bytes of one part; packs one part.
   std::size_t (*weight_bytes)(Form form, std::size_t depth);
   void (*pack_weight)(PackedLinear& w, std::size_t part, const float* rows);
+  // Rows of int8 have this one instead (int8/quantize.hpp).
+  void (*pack_quantized)(PackedLinear& w, std::size_t part, const std::int8_t* rows, const float* scales);
 
   // rows. a: `rows` rows as consecutive tiles. out = activation(…), as tiles of the next product. swiglu takes gated
   // weights (pack.hpp).
@@ -76,7 +80,8 @@ struct Products {
   // mean[c] = sum_r x[r][c] / rows.
   void (*mean_rows)(const float* x, std::size_t rows, std::size_t channels, float* mean);
 
-  // steps · tile_rows · panel_columns multiply-adds on registers. No product of this row can be faster (ceiling.hpp).
+  // steps · tile_rows · panel_columns · group multiply-adds on registers. group: elements in 32 bits. No product of this row can be faster (ceiling.hpp).
+  std::size_t group;
   float (*multiply_adds)(std::size_t steps);
 };
 

@@ -28,6 +28,10 @@ struct Avx2 {
   static Vec select_below(Vec a, Vec b, Vec below, Vec otherwise) {
     return _mm256_blendv_ps(otherwise, below, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
   }
+  static Vec reciprocal(Vec x) {  // exact to 2^-22: one step of Newton's method doubles the bits of the estimate
+    const Vec estimate = _mm256_rcp_ps(x);
+    return estimate * _mm256_fnmadd_ps(x, estimate, _mm256_set1_ps(2.0f));
+  }
   static float sum(Vec v) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));

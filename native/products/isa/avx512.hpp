@@ -25,6 +25,7 @@ struct Avx512 {
   static Vec select_below(Vec a, Vec b, Vec below, Vec otherwise) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), otherwise, below);
   }
+  static Vec reciprocal(Vec x) { return _mm512_rcp14_ps(x); }  // exact to 2^-14
   static float sum(Vec v) { return _mm512_reduce_add_ps(v); }
 };
 

@@ -28,6 +28,10 @@ struct Neon {
   static Vec select_below(Vec a, Vec b, Vec below, Vec otherwise) {
     return vbslq_f32(vcltq_f32(a, b), below, otherwise);
   }
+  static Vec reciprocal(Vec x) {  // exact to 2^-15: one step of Newton's method doubles the bits of the estimate
+    const Vec estimate = vrecpeq_f32(x);
+    return estimate * vrecpsq_f32(x, estimate);
+  }
   static float sum(Vec v) { return vaddvq_f32(v); }
 };
 

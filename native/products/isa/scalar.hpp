@@ -22,6 +22,7 @@ struct Scalar {
   static Vec round(Vec x) { return std::nearbyint(x); }
   static Vec times_pow2(Vec x, Vec n) { return std::ldexp(x, static_cast<int>(n)); }
   static Vec select_below(Vec a, Vec b, Vec below, Vec otherwise) { return a < b ? below : otherwise; }
+  static Vec reciprocal(Vec x) { return 1.0f / x; }
   static float sum(Vec v) { return v; }
 };
 

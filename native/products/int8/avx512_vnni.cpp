@@ -1,0 +1,27 @@
+// Products of unsigned by signed bytes, four to a lane: the activation is the unsigned one, with an offset of 128.
+#include "avx512.hpp"
+
+namespace gmixer {
+namespace {
+
+struct Avx512Vnni : Avx512Integers {
+  using Element = std::int8_t;
+  static constexpr std::int32_t offset = 128;
+
+  static Sum dot(Sum sum, Operand activation, Operand weight) { return _mm512_dpbusd_epi32(sum, activation, weight); }
+  static __m512i offset_bytes(Vec x) { return _mm512_add_epi32(rounded(x), _mm512_set1_epi32(offset)); }
+  static void store(Element* to, Vec x) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(offset_bytes(x)));
+  }
+  static __m512i words(const Vec (&x)[4]) {
+    const __m512i low = _mm512_or_si512(offset_bytes(x[0]), _mm512_slli_epi32(offset_bytes(x[1]), 8));
+    const __m512i high = _mm512_or_si512(offset_bytes(x[2]), _mm512_slli_epi32(offset_bytes(x[3]), 8));
+    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+  }
+};
+
+}  // namespace
+
+extern const Products avx512_vnni_int8_products = int8_row<Avx512Vnni>("avx512", "vnni");
+
+}  // namespace gmixer
