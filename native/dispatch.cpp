@@ -56,8 +56,6 @@ std::string listed(const Names& names) {
 
 }  // namespace
 
-const std::vector<const Products*>& products_rows() { return tables().products; }
-
 std::vector<std::string> available_isas(const std::string& precision) {
   Names isas, precisions;
   for (const Products* row : tables().products) {
@@ -70,10 +68,22 @@ std::vector<std::string> available_isas(const std::string& precision) {
   return isas;
 }
 
-const Products& find_products(const std::string& isa, const std::string& precision) {
+std::vector<std::string> available_extensions(const std::string& isa, const std::string& precision) {
+  Names extensions;
   for (const Products* row : tables().products)
-    if (isa == row->isa && precision == row->precision) return *row;
-  refuse(isa, available_isas(precision));
+    if (isa == row->isa && precision == row->precision) extensions.emplace_back(row->extension);
+  if (extensions.empty()) refuse(isa, available_isas(precision));
+  return extensions;
+}
+
+const Products& find_products(const std::string& isa, const std::string& precision,
+                              const std::optional<std::string>& extension) {
+  const Names extensions = available_extensions(isa, precision);
+  for (const Products* row : tables().products)
+    if (isa == row->isa && precision == row->precision && extension.value_or(extensions.front()) == row->extension)
+      return *row;
+  throw std::invalid_argument("extension='" + *extension + "' is not available on this CPU for " + isa + "; it has " +
+                              listed(extensions));
 }
 
 const PixelKernels& find_pixels(const std::string& isa) {
@@ -85,8 +95,9 @@ const PixelKernels& find_pixels(const std::string& isa) {
   refuse(isa, isas);
 }
 
-ProductRows find_rows(const std::string& isa, const std::string& precision) {
-  return {.blocks = find_products(isa, precision), .ends = find_products(isa, "fp32")};
+ProductRows find_rows(const std::string& isa, const std::string& precision,
+                      const std::optional<std::string>& extension) {
+  return {.blocks = find_products(isa, precision, extension), .ends = find_products(isa, "fp32")};
 }
 
 }  // namespace gmixer

@@ -15,6 +15,7 @@
 #include "products/bf16/bf16.hpp"
 #include "products/ceiling.hpp"
 #include "products/int8/quantize.hpp"
+#include "products/linear.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -48,16 +49,21 @@ NB_MODULE(_native, m) {
   m.doc() = "The native core: packed weights and the forward pass of an MLP-Mixer.";
   m.def("available_isas", &gmixer::available_isas, "precision"_a = "fp32",
         "Instruction sets (ISAs) that this CPU supports in that precision, best first.");
+  m.def("available_extensions", &gmixer::available_extensions, "isa"_a, "precision"_a,
+        "What the rows of that ISA and precision use of this CPU beyond the ISA, best first; '' for nothing. Model takes "
+        "the first unless it is given another.");
 
   m.def(
       "ceiling",
-      [](const std::string& isa, std::size_t threads, double seconds, const std::string& precision) {
-        const gmixer::Products& products = gmixer::find_products(isa, precision);
+      [](const std::string& isa, std::size_t threads, double seconds, const std::string& precision,
+         const std::optional<std::string>& extension) {
+        const gmixer::Products& products = gmixer::find_products(isa, precision, extension);
         require(threads > 0);
         const nb::gil_scoped_release release;
         return gmixer::ceiling(products, threads, seconds);
       },
       nb::kw_only(), "isa"_a, "threads"_a, "seconds"_a, "precision"_a = "fp32",
+      "extension"_a = nb::none(),
       "Multiply-adds on registers alone, for that long. Returns the operations per second of all threads together.");
   m.def(
       "quantize",
@@ -79,6 +85,28 @@ NB_MODULE(_native, m) {
         for (std::size_t i = 0; i < values.size(); ++i) rounded.data()[i] = gmixer::Bf16(values.data()[i]).bits;
       },
       "values"_a, "rounded"_a.noconvert(), "Rounds float32 to the bits of bfloat16, as a bf16 model does its weights.");
+  m.def(
+      "linear",
+      [](Input x, const std::optional<Input>& weight, const std::optional<Quantized>& quantized,
+         const std::optional<Input>& scales, Output c, bool columns, const std::string& isa,
+         const std::string& precision, const std::optional<std::string>& extension) {
+        const gmixer::Products& row = gmixer::find_products(isa, precision, extension);
+        require(x.ndim() == 2 && c.ndim() == 2 && (row.pack_quantized ? quantized && scales : bool{weight}));
+        const std::size_t depth = x.shape(columns ? 0 : 1), count = x.shape(columns ? 1 : 0);
+        const std::size_t out = c.shape(columns ? 0 : 1);
+        require(c.size() == out * count && depth > 0 && out > 0 && count > 0);
+        require(row.pack_quantized ? quantized->size() == out * depth && scales->size() == out
+                                   : weight->size() == out * depth);
+        const gmixer::Linear linear{row, columns ? gmixer::Form::tiles : gmixer::Form::panels, out, depth,
+                                    weight ? weight->data() : nullptr, quantized ? quantized->data() : nullptr,
+                                    scales ? scales->data() : nullptr};
+        const nb::gil_scoped_release release;
+        linear(x.data(), count, c.data());
+      },
+      nb::kw_only(), "x"_a, "weight"_a = nb::none(), "quantized"_a = nb::none(), "scales"_a = nb::none(),
+      "c"_a.noconvert(), "columns"_a, "isa"_a, "precision"_a, "extension"_a = nb::none(),
+      "One product without a bias, for checks. Rows: x (count, in) to c (count, out). Columns: x (in, count) to c "
+      "(out, count). An int8 row takes quantized (out, in) and scales (out,), another row takes weight (out, in).");
   m.def(
       "resize_window",
       [](Pixels pixels, std::size_t height, std::size_t width, std::size_t top, std::size_t left, bool bicubic,
@@ -112,15 +140,17 @@ NB_MODULE(_native, m) {
           "__init__",
           [](Model* self, std::size_t image_px, std::size_t patch_px, std::size_t in_chans, std::size_t channels,
              std::size_t blocks, std::size_t token_hidden, std::size_t channel_hidden, bool gated,
-             std::size_t num_classes, std::size_t threads, const std::string& isa, const std::string& precision) {
+             std::size_t num_classes, std::size_t threads, const std::string& isa, const std::string& precision,
+             const std::optional<std::string>& extension) {
             const gmixer::Architecture architecture{{in_chans, image_px, patch_px}, channels,    blocks, token_hidden,
                                                     channel_hidden,                 num_classes, gated};
-            const gmixer::ProductRows rows = gmixer::find_rows(isa, precision);
+            const gmixer::ProductRows rows = gmixer::find_rows(isa, precision, extension);
             require(channels % gmixer::kChannelMultiple == 0 && blocks > 0 && threads > 0);
             new (self) Model(architecture, rows, threads);
           },
           nb::kw_only(), "image_px"_a, "patch_px"_a, "in_chans"_a, "channels"_a, "blocks"_a, "token_hidden"_a,
-          "channel_hidden"_a, "gated"_a, "num_classes"_a, "threads"_a, "isa"_a, "precision"_a = "fp32")
+          "channel_hidden"_a, "gated"_a, "num_classes"_a, "threads"_a, "isa"_a, "precision"_a = "fp32",
+          "extension"_a = nb::none())
       .def(
           "set_tensor",
           [](Model& self, const std::string& name, Input values) {

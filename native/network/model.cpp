@@ -279,7 +279,7 @@ void Model::head(Workspace& w, std::size_t count, float* features, float* logits
     ends.mean_rows(x, N, C, features + image * C);
   });
   if (!logits) return;
-  rows_to_tiles(features, count, C, ends.tile_rows, w.pooled_tiles.data());
+  ends.rows_to_tiles(features, count, C, w.pooled_tiles.data());
   w.pool.run(ceil_div(head_.parts, kHeadPanels), [&](std::size_t item, std::size_t) {
     const std::size_t begin = item * kHeadPanels, end = std::min(head_.parts, begin + kHeadPanels);
     ends.rows_store(head_, begin, end, w.pooled_tiles.data(), count, logits, architecture_.num_classes);

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 
 namespace gmixer {
 
@@ -37,18 +36,5 @@ struct Layout {
     return k / group * panel_columns * group + column * group + k % group;
   }
 };
-
-// Copies row-major rows into tiles, `depth` elements a row.
-template <class Element>
-void rows_to_tiles(const Element* x, std::size_t rows, std::size_t depth, std::size_t tile_rows, std::byte* tiles) {
-  using L = Layout<Element>;
-  for (std::size_t r = 0; r < rows; ++r) {
-    Element* tile = reinterpret_cast<Element*>(tiles) + r / tile_rows * L::tile_elements(tile_rows, depth);
-    for (std::size_t k = 0; k < depth; k += L::run) {
-      const std::size_t run = depth - k < L::run ? depth - k : L::run;
-      std::memcpy(tile + L::tile_offset(tile_rows, r % tile_rows, k), x + r * depth + k, run * sizeof(Element));
-    }
-  }
-}
 
 }  // namespace gmixer

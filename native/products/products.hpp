@@ -48,6 +48,11 @@ struct Products {
   // Rows of int8 have this one instead (int8/quantize.hpp).
   void (*pack_quantized)(PackedLinear& w, std::size_t part, const std::int8_t* rows, const float* scales);
 
+  // Row-major floats as tiles and [depth][panel_columns] floats as a panel: operands of rows_add and columns_add, as fc1
+  // and the head make them.
+  void (*rows_to_tiles)(const float* x, std::size_t rows, std::size_t depth, std::byte* tiles);
+  void (*columns_to_panel)(const float* x, std::size_t depth, std::byte* panel);
+
   // rows. a: `rows` rows as consecutive tiles. out = activation(…), as tiles of the next product. swiglu takes gated
   // weights (pack.hpp).
   void (*rows_swiglu)(const PackedLinear& w, const std::byte* a, std::size_t rows, std::byte* out);

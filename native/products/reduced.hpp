@@ -69,6 +69,20 @@ void reduced_norm_to_tiles(const float* x, std::size_t rows, std::size_t channel
   }
 }
 
+template <class A>
+void reduced_rows_to_tiles(const float* x, std::size_t rows, std::size_t depth, std::byte* tiles) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float* row = x + r * depth;
+    const auto at = [&](std::size_t k) {
+      if (k + A::lanes <= depth) return A::Isa::load(row + k);
+      float rest[A::lanes] = {};
+      for (std::size_t i = 0; k + i < depth; ++i) rest[i] = row[k + i];
+      return A::Isa::load(rest);
+    };
+    convert_row<A>(at, depth, tiles + r / A::tile_rows * tile_bytes<A>(depth), r % A::tile_rows);
+  }
+}
+
 // floats: tiles of floats. tiles: the same in A's elements.
 template <class A>
 void convert_tiles(const std::byte* floats, std::size_t rows, std::size_t depth, std::byte* tiles) {
@@ -80,12 +94,11 @@ void convert_tiles(const std::byte* floats, std::size_t rows, std::size_t depth,
   }
 }
 
-// floats: a panel of floats, [depth][P]. panel: the same in A's elements, with a scale of each column.
+// from: a panel of floats, [depth][P]. panel: the same in A's elements, with a scale of each column.
 template <class A>
-void convert_panel(const std::byte* floats, std::size_t depth, std::byte* panel) {
+void convert_panel(const float* from, std::size_t depth, std::byte* panel) {
   using I = typename A::Isa;
   constexpr std::size_t group = Layout<typename A::Element>::group, P = 2 * A::lanes;
-  const auto* from = reinterpret_cast<const float*>(floats);
   for (std::size_t v = 0; v < 2; ++v) {
     const auto at = [&](std::size_t k) { return I::load(from + k * P + v * A::lanes); };
     [[maybe_unused]] typename A::Vec factor;
@@ -152,9 +165,9 @@ template <class A, auto FC1>
 void reduced_columns(const PackedLinear& w, const std::byte* x, std::byte* out) {
   std::byte* floats = out + panel_bytes_of<A>(w.outputs);
   std::byte* panel = floats + round_up(float_panel_bytes<A>(round_up(w.outputs, A::tile_rows)), kLineBytes);
-  convert_panel<A>(x, w.depth, panel);
+  convert_panel<A>(reinterpret_cast<const float*>(x), w.depth, panel);
   FC1(w, panel, floats);
-  convert_panel<A>(floats, w.outputs, out);
+  convert_panel<A>(reinterpret_cast<const float*>(floats), w.outputs, out);
 }
 
 template <class A>
@@ -175,6 +188,8 @@ constexpr Products reduced_row(const char* isa, const char* precision, const cha
       .weight_bytes = reduced_weight_bytes<A>,
       .pack_weight = nullptr,
       .pack_quantized = nullptr,
+      .rows_to_tiles = reduced_rows_to_tiles<A>,
+      .columns_to_panel = convert_panel<A>,
       .rows_swiglu = reduced_rows<A, rows_swiglu<A>>,
       .rows_gelu = reduced_rows<A, rows_gelu<A>>,
       .rows_add = rows_to_matrix<A, true>,

@@ -183,7 +183,7 @@ template <class A, bool ADD, int ROWS>
     for (int r = 0; r < ROWS; ++r)
       for (int v = 0; v < 2; ++v) {
         float* to = c + r * row_stride + v * I::lanes;
-        if (ADD) __builtin_prefetch(to + I::tile_rows * row_stride, 1);  // for the next tile
+        if (ADD) __builtin_prefetch(to + A::tile_rows * row_stride, 1);  // for the next tile
         I::store(to, ADD ? I::load(to) + values.at[r][v] : values.at[r][v]);
       }
     return;

@@ -52,6 +52,24 @@ std::size_t fp32_weight_bytes(Form form, std::size_t depth) {
   return form == Form::panels ? panel_element_bytes<A>(depth) : tile_bytes<A>(depth);
 }
 
+template <class A>
+void fp32_rows_to_tiles(const float* x, std::size_t rows, std::size_t depth, std::byte* tiles) {
+  using L = Layout<float>;
+  for (std::size_t r = 0; r < rows; ++r) {
+    float* tile = reinterpret_cast<float*>(tiles + r / A::tile_rows * tile_bytes<A>(depth));
+    for (std::size_t k = 0; k < depth; k += L::run) {
+      const std::size_t run = depth - k < L::run ? depth - k : L::run;
+      __builtin_memcpy(tile + L::tile_offset(A::tile_rows, r % A::tile_rows, k), x + r * depth + k,
+                       run * sizeof(float));
+    }
+  }
+}
+
+template <class A>
+void fp32_columns_to_panel(const float* x, std::size_t depth, std::byte* panel) {
+  __builtin_memcpy(panel, x, panel_element_bytes<A>(depth));
+}
+
 template <class I>
 constexpr Products fp32_row(const char* isa) {
   using A = Fp32<I>;
@@ -73,6 +91,8 @@ constexpr Products fp32_row(const char* isa) {
       .weight_bytes = fp32_weight_bytes<A>,
       .pack_weight = pack_elements<float>,
       .pack_quantized = nullptr,
+      .rows_to_tiles = fp32_rows_to_tiles<A>,
+      .columns_to_panel = fp32_columns_to_panel<A>,
       .rows_swiglu = rows_swiglu<A>,
       .rows_gelu = rows_gelu<A>,
       .rows_add = rows_to_matrix<A, true>,

@@ -1,5 +1,6 @@
 // Products of 16 bits, two to a lane. Products of bytes (vpmaddubsw) need two more instructions a step for the signs and
 // one to widen their sums, and are slower (native/README.md).
+#include "../forget.hpp"
 #include "avx2.hpp"
 
 namespace gmixer {
@@ -10,7 +11,9 @@ struct Avx2Words : Avx2Integers {
   static constexpr std::int32_t offset = 0;
 
   static Sum dot(Sum sum, Operand activation, Operand weight) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(activation, weight));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(activation, weight));
+    forget(sum);  // else GCC regroups the sums of 16 steps, and has no registers left for them
+    return sum;
   }
   static void store(Element* to, Vec x) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), halves(rounded(x)));

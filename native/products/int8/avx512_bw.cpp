@@ -1,4 +1,5 @@
 // Products of 16 bits, two to a lane, for a CPU without VNNI.
+#include "../forget.hpp"
 #include "avx512.hpp"
 
 namespace gmixer {
@@ -9,7 +10,9 @@ struct Avx512Bw : Avx512Integers {
   static constexpr std::int32_t offset = 0;
 
   static Sum dot(Sum sum, Operand activation, Operand weight) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(activation, weight));
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(activation, weight));
+    forget(sum);  // else GCC regroups the sums of 16 steps, and has no registers left for them
+    return sum;
   }
   static void store(Element* to, Vec x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(rounded(x)));
