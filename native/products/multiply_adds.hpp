@@ -21,7 +21,8 @@ float multiply_adds(std::size_t steps) {
     forget(b1);
     for (std::size_t step = 0; step < steps; ++step)
       ((forget(a),  // as if it belonged to another row
-        sums[R][0] = A::dot(sums[R][0], a, b0), sums[R][1] = A::dot(sums[R][1], a, b1)),
+        sums[R][0] = A::dot(sums[R][0], a, b0), forget(sums[R][0]),  // forgotten: else GCC stores sums of integers
+        sums[R][1] = A::dot(sums[R][1], a, b1), forget(sums[R][1])),
        ...);
     return (A::Isa::sum(A::to_floats(sums[R][0]) + A::to_floats(sums[R][1])) + ...);
   }(std::make_index_sequence<A::tile_rows>());
