@@ -1,4 +1,4 @@
-#include "../isa/avx512.hpp"
+#include "../isa/avx512_silu.hpp"
 
 #include "row.hpp"
 
@@ -18,7 +18,7 @@ struct Avx512Bf16 : Avx512 {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(activation), reinterpret_cast<__m512bh>(weight));
   }
   static Vec to_floats(Sum sum) { return sum; }
-  static Vec silu(Vec x) { return quick_silu<Avx512>(x); }
+  static Vec silu(Vec x) { return avx512_quick_silu(x); }
 
   static void store(Element* to, Vec x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
