@@ -93,8 +93,8 @@ class Checkpoint:
         if self.conversion and self.stored_for == "int8" and wanted.image_px != self.model.image_px:
             raise InputError(
                 f"image_px is {wanted.image_px} and {self.name} is in int8 for {self.model.image_px} px, whose weights "
-                f"cannot be resized; load {self.conversion.source} with precision='int8' (--precision int8), or "
-                f"convert it for that size: gmixer convert MODEL --image-size {wanted.image_px}"
+                f"cannot be resized; take the original, {self.conversion.source}, or convert it for that size: "
+                f"gmixer convert MODEL --image-size {wanted.image_px}"
             )
         data = self.data.adapted(image_px=wanted.image_px, in_chans=wanted.in_chans)
         return replace(self, model=wanted, data=data, stored=self.stored or self.model)
