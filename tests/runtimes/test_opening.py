@@ -31,9 +31,7 @@ def test_each_object_refuses_a_precision_that_its_runtime_does_not_offer() -> No
     for kind, runtime, offered in ((Native, "native", "fp32, bf16, int8"), (Torch, "torch", "fp32, bf16, fp16")):
         for precision in (*offered.split(", "), None):
             kind(precision=precision)  # type: ignore[arg-type]
-        with pytest.raises(
-            InputError, match=f"precision is 'fp8'; the {runtime} runtime computes in {offered}: leave"
-        ):
+        with pytest.raises(InputError, match=f"precision is 'fp8'; the {runtime} runtime computes in {offered}: leave"):
             kind(precision="fp8")  # type: ignore[arg-type]
     message = "leave it out, or pass runtime='torch' (--runtime torch), which computes in fp16"
     with pytest.raises(InputError, match=re.escape(message)):
