@@ -76,11 +76,11 @@ def test_images_that_cannot_be_read_are_listed_and_change_no_other(tmp_path: Pat
     whole = open_images(root)
     numbers = np.arange(len(whole))
     done: list[int] = []
-    sound, none, _ = score_images(RED, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
+    sound, none, *_ = score_images(RED, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
     assert not none and done == [BATCH, 2 * BATCH]
     for name in ("a/3.png", "b/0.png"):
         (root / name).write_bytes((root / name).read_bytes()[:40])
-    found, unreadable, _ = score_images(RED, whole, numbers, Preprocess(CONFIG))
+    found, unreadable, *_ = score_images(RED, whole, numbers, Preprocess(CONFIG))
     assert [Path(error.source).relative_to(root).as_posix() for error in unreadable] == ["a/3.png", "b/0.png"]
     lost = {whole.name(i): i for i in range(len(whole))}
     kept = np.setdiff1d(numbers, [lost[error.source] for error in unreadable])
@@ -109,5 +109,5 @@ def test_a_part_without_images_joins_parts_of_few_classes() -> None:
 
 def test_no_image_to_score(tmp_path: Path) -> None:
     whole = open_images(folders(tmp_path, {"a": 1, "b": 1}))
-    found, unreadable, _ = score_images(RED, whole, np.empty(0, np.int64), Preprocess(CONFIG))
+    found, unreadable, *_ = score_images(RED, whole, np.empty(0, np.int64), Preprocess(CONFIG))
     assert len(found.rank) == 0 and found.loss == 0 and not unreadable
