@@ -34,8 +34,7 @@ def open_against(
 ) -> Predictor:
     """The predictor to compare with. It runs where `runtime` says, but in this precision.
 
-    model: None: the one of `predictor`, whose weights are then read only once more. precision: None: what the weights
-    are stored for.
+    model: None: the one of `predictor`. precision: None: what the weights of `model` are stored for.
     Raises what gmixer.load raises, and InputError if the two would be the same.
     """
     from dataclasses import replace
@@ -43,15 +42,20 @@ def open_against(
     from gmixer.cli.opening import open_model
     from gmixer.errors import InputError
     from gmixer.predictor import Predictor
-    from gmixer.runtimes import check_offered, open_runtime
+    from gmixer.runtimes import open_runtime
 
-    options = replace(runtime, precision=precision or "fp32")  # type: ignore[arg-type] # the options check it
+    options = replace(runtime, precision=precision)  # type: ignore[arg-type] # the options check it
     if model is not None:
         return open_model(model, replace(weights, name=None), predictor.preprocess.reading, options, image_px)
-    if options.precision == predictor.runtime.precision:
+    conversion = predictor.checkpoint.conversion
+    if conversion and conversion.precision == "int8":
         raise InputError(
-            f"{predictor.name} runs in {options.precision}, and --against is {options.precision} too; wanted two that "
-            f"differ: pass another --precision, another --against, or --against-model"
+            f"{predictor.name} is stored in int8, which holds no other precision; compare it with the original: pass "
+            f"--against-model {conversion.source}"
         )
-    check_offered(options)
+    if precision == predictor.runtime.precision:
+        raise InputError(
+            f"{predictor.name} runs in {precision}, and --against is {precision} too; wanted two that differ: pass "
+            f"another --precision, another --against, or --against-model"
+        )
     return Predictor(predictor.checkpoint, open_runtime(predictor.checkpoint, options), predictor.preprocess)

@@ -110,7 +110,7 @@ def _show(predictor: Predictor, other: Predictor, found: Agreement) -> None:
         ("model", f"{predictor.name} {predictor.runtime!r}"),
         ("against", f"{other.name} {other.runtime!r}"),
         ("images", f"{found.n:,}"),
-        *(_of_answers(found.answers, len(predictor.labels)) if found.answers else ()),
+        *(_of_answers(found.answers, predictor, other) if found.answers else ()),
         ("embedding cosine", ", ".join(f"{value:.6f} ({_percentile(p)})" for p, value in found.cosines.items())),
         *([("changed answers", f"{len(changed):,}; the clearest first")] if changed else ()),
         *((f"  lead {answers.margin:.2%}", _in_words(path, answers)) for path, answers in changed[:LISTED]),
@@ -128,13 +128,13 @@ def _show(predictor: Predictor, other: Predictor, found: Agreement) -> None:
         print(f"… and {len(found.unreadable) - LISTED:,} more; --json lists all")
 
 
-def _of_answers(found: AnswersAgreement, num_classes: int) -> Iterator[tuple[str, str]]:
+def _of_answers(found: AnswersAgreement, predictor: Predictor, other: Predictor) -> Iterator[tuple[str, str]]:
     from gmixer.agreement.compare import TOP
     from gmixer.agreement.summary import CLEAR_MARGIN, DIVERGENCE_PERCENTILE
 
     yield "same answer", str(found.same)
-    yield "same clear answer", f"{found.clear}; clear: leads by {CLEAR_MARGIN:.0%} or more in --against"
-    if num_classes > TOP:  # otherwise all classes are among the five
+    yield "same clear answer", f"{found.clear}; clear: leads by {CLEAR_MARGIN:.0%} or more in {other.runtime.precision}"
+    if len(predictor.labels) > TOP:  # otherwise all classes are among the five
         yield "top-5 in common", f"{found.shared:.2%}"
     yield "top probability", f"changes by {found.mean_change:.2%} on average, by {found.largest_change:.2%} at most"
     percentile = _percentile(DIVERGENCE_PERCENTILE)
