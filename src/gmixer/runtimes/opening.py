@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 from gmixer.errors import EngineError, InputError, require_torch
 from gmixer.isa import check_isa
-from gmixer.options import FP32, Native, Torch, TorchPrecision
+from gmixer.options import FP32, Native, Torch
 from gmixer.runtimes.native import Engine
 from gmixer.runtimes.protocol import Runtime
 from gmixer.weights import Checkpoint
@@ -41,31 +40,28 @@ def with_precision(options: Native | Torch, checkpoint: Checkpoint) -> Native | 
     Raises InputError for weights in int8 that shall run in another precision, or in PyTorch. Raises EngineError if this
     CPU has no kernels for the precision.
     """
-    wanted, stored_for = options.precision, checkpoint.stored_for
-    if checkpoint.conversion and stored_for == "int8":
-        original = checkpoint.conversion.source
-        if wanted not in (None, stored_for):
-            raise InputError(
-                f"precision is {wanted!r} and {checkpoint.name} is stored in int8, which cannot become {wanted} again; "
-                f"leave precision out, or load the original, {original}"
-            )
-        if isinstance(options, Torch):
+    stored_for, conversion = checkpoint.stored_for, checkpoint.conversion
+    if conversion and stored_for == "int8" and options.precision not in (None, "int8"):
+        raise InputError(
+            f"precision is {options.precision!r} and {checkpoint.name} is stored in int8, which holds no other "
+            f"precision; leave out precision (--precision), or load the original, {conversion.source}"
+        )
+    if isinstance(options, Torch):
+        if conversion and stored_for == "int8":
             raise InputError(
                 f"{checkpoint.name} is stored in int8, which only the native runtime computes: leave out "
-                f"runtime='torch' (--runtime torch), or load the original, {original}"
+                f"runtime='torch' (--runtime torch), or load the original, {conversion.source}"
             )
-    if isinstance(options, Native):
-        native = replace(options, precision=wanted or stored_for)
-        try:
-            check_isa(native.isa, native.precision or FP32)
-        except EngineError as error:
-            if wanted is not None or checkpoint.conversion is None:
-                raise
-            told = f"{checkpoint.name} is stored for {stored_for} ({error}); or load the original"
-            raise EngineError(f"{told}, {checkpoint.conversion.source}") from None
-        return native
-    assert stored_for in get_args(TorchPrecision)
-    return replace(options, precision=wanted or stored_for)
+        assert stored_for != "int8"
+        return replace(options, precision=options.precision or stored_for)
+    try:
+        check_isa(options.isa, options.precision or stored_for)
+    except EngineError as error:
+        if options.precision is not None or conversion is None:
+            raise
+        told = f"{checkpoint.name} is stored for {stored_for}; {error}"
+        raise EngineError(f"{told}; or load the original, {conversion.source}") from None
+    return replace(options, precision=options.precision or stored_for)
 
 
 def check_offered(options: Native | Torch) -> None:

@@ -26,7 +26,7 @@ from gmixer.runtimes.native import Engine
 from gmixer.runtimes.protocol import PARITY_BOUND, Float32
 from gmixer.weights.converted import is_mlp_weight
 
-ROUNDED_BOUND = 2.0
+ROUNDED_BOUND = 4.0  # as COMPILED_BOUND in torch.py. Measured: 0.7 to 1.9, on six trained and drawn models
 IMAGES = 2
 
 Stages = dict[str, Float32]  # tokens (B, N, C); logits (B, K) of a model that pools by the mean
@@ -51,7 +51,7 @@ def check_parity(engine: Engine, exact: Engine, model: Any, *, source: str) -> N
             )
     if engine.precision == FP32:
         return
-    usual = _differences(_of_torch(_rounded(reference, engine.precision), x_BCHW, has_logits), wanted)
+    usual = _differences(_of_torch(with_rounded_products(reference, engine.precision), x_BCHW, has_logits), wanted)
     for stage, difference in _differences(_of_engine(engine, x_BCHW), wanted).items():
         allowed = PARITY_BOUND + ROUNDED_BOUND * usual[stage]
         if not difference <= allowed:
@@ -86,7 +86,7 @@ def _differences(got: Stages, wanted: Stages) -> dict[str, float]:
     return found
 
 
-def _rounded(model: nn.Module, precision: NativePrecision) -> nn.Module:
+def with_rounded_products(model: nn.Module, precision: NativePrecision) -> nn.Module:
     """The same model. From now on the products of its MLPs take rounded operands, as the native core's do."""
     rounded = ROUNDINGS[precision]
 

@@ -49,9 +49,7 @@ def convert(
     network that is no variant. Raises what find_checkpoint raises, WeightsError for NaN, and OSError.
     """
     if precision not in get_args(NativePrecision) or precision == FP32:
-        raise InputError(
-            f"precision is {precision!r}; wanted int8 or bf16: fp32 is what a model has without conversion"
-        )
+        raise InputError(f"precision is {precision!r}; wanted int8 or bf16; a model in fp32 needs no conversion")
     path = Path(folder)
     if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists and is not empty; wanted the name of a new folder")
