@@ -13,7 +13,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import save_file
 from scipy.spatial import distance
 from scipy.special import rel_entr, softmax
 
@@ -25,6 +24,7 @@ from gmixer.data import Preprocess
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Precision
 from gmixer.runtimes import Output
+from mixers import write_outlier
 
 C = 256  # channels of the embedded model
 N = 40
@@ -181,16 +181,7 @@ def test_a_single_image_is_refused(predictor: gmixer.Predictor) -> None:
 
 
 def test_an_outlier_channel_is_shown(predictor: gmixer.Predictor, photos: list[Path], tmp_path: Path) -> None:
-    """LayerNorm's γ and β of one channel times 1000, and the weights that read it divided by 1000: in fp32 the same
-    network. In int8 the row's scale is that of the outlier, and all other channels round to zero or nearly so.
-    """
-    tensors = {name: values.copy() for name, values in predictor.checkpoint.tensors()}
-    for block in range(predictor.model.blocks):
-        for of_norm in ("weight", "bias"):
-            tensors[f"blocks.{block}.norm2.{of_norm}"][7] *= 1000
-        tensors[f"blocks.{block}.mlp_channels.fc1.weight"][:, 7] /= 1000
-    path = tmp_path / "outlier.safetensors"
-    save_file(tensors, path)
+    path = write_outlier(predictor.checkpoint, tmp_path / "outlier.safetensors")
     fp32, int8 = gmixer.load(path, precision="fp32"), gmixer.load(path, precision="int8")
     rng = np.random.default_rng(0)
     pieces = []

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gmixer
 from gmixer.evaluate import Share
 from gmixer.evaluate.outcomes import score_batch
 from gmixer.evaluate.paired import Paired, bonett_price, paired
@@ -18,15 +19,17 @@ COUNTS = st.integers(1, 10**6).flatmap(
 )
 
 
-def test_counts_are_of_the_same_images() -> None:
+def test_counts_are_of_the_same_images(predictor: gmixer.Predictor) -> None:
     rng = np.random.default_rng(0)
     first, second = rng.standard_normal((2, 300, 3)).astype(np.float32)
     labels = rng.integers(0, 3, 300)
     right, right_too = first.argmax(axis=1) == labels, second.argmax(axis=1) == labels
     correct = [[int(label)] for label in labels]
-    found = paired(score_batch(range(300), first, correct), score_batch(range(300), second, correct), against="B")
+    found = paired(score_batch(range(300), first, correct), predictor, score_batch(range(300), second, correct))
     assert found == Paired(
-        against="B",
+        model=predictor.name,
+        precision="fp32",
+        runtime=repr(predictor.runtime),
         top1=Share(int(right_too.sum()), 300),
         only_first=int((right & ~right_too).sum()),
         only_against=int((right_too & ~right).sum()),
@@ -60,6 +63,6 @@ def test_the_interval_covers_95_percent(n: int, shares: tuple[float, float]) -> 
 
 
 def test_words_and_numbers_are_points_and_shares() -> None:
-    found = Paired(against="fp32", top1=Share(400, 1000), only_first=10, only_against=30)
+    found = Paired(model="m", precision="fp32", runtime="native", top1=Share(400, 1000), only_first=10, only_against=30)
     assert str(found).startswith("-2.00 points (-3.") and "paired, n = 1,000" in str(found)
     assert found.to_dict()["difference"] == -0.02 and found.to_dict()["top1"] == 0.4

@@ -90,6 +90,25 @@ def test_torch_gives_the_same_top_five(validated: Validated, folder: Path) -> No
     assert (other.top1, other.top5, other.classes) == (validated.top1, validated.top5, validated.classes)
 
 
+def test_against_another_precision_the_difference_is_paired(validated: Validated, folder: Path) -> None:
+    int8 = gmixer.load(MODEL, precision="int8", orientation="ignore")
+    fp32 = gmixer.load(MODEL)  # which would turn the images: but both get the same tensors
+    found = validate(int8, folder, against=fp32)
+    assert found.against is not None and found.against.top1 == validated.top1
+    assert found.against.difference == pytest.approx(found.top1.value - validated.top1.value)
+    assert (found.against.precision, found.against.model) == ("fp32", MODEL)
+    alone = validate(int8, folder)
+    assert alone.against is None and alone.outcomes.best.tolist() == found.outcomes.best.tolist()
+    said = json.loads(json.dumps(found.to_dict()))
+    assert said["against"]["top1"] == validated.top1.value
+    assert {name: value for name, value in said.items() if name != "against"} == json.loads(json.dumps(alone.to_dict()))
+
+
+def test_against_a_model_with_another_transform_is_refused(ignoring: gmixer.Predictor, folder: Path) -> None:
+    with pytest.raises(InputError, match="different network"):
+        validate(ignoring, folder, against=gmixer.load(MODEL, image_px=96))
+
+
 def test_an_image_that_cannot_be_read_does_not_count(
     validated: Validated, ignoring: gmixer.Predictor, folder: Path
 ) -> None:

@@ -63,6 +63,13 @@ def compare(
                 yield prepared if isinstance(prepared, ImageError) else Compared(*next(rows), prepared.note)
 
 
+def sides(predictor: Predictor, against: Predictor) -> tuple[str, str]:
+    """What to call the two: by their precisions, or by their names if the precisions are the same."""
+    if predictor.precision != against.precision:
+        return predictor.precision, against.precision
+    return predictor.name, against.name
+
+
 def cosine(a_BC: NDArray[np.float32], b_BC: NDArray[np.float32]) -> NDArray[np.float64]:
     """(B,), -1…1. Of two vectors of zeros 1; of one vector of zeros 0."""
     a_BC, b_BC = a_BC.astype(np.float64), b_BC.astype(np.float64)  # the square of no float32 exceeds a float64

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gmixer.agreement.compare import sides
 from gmixer.agreement.summary import CLEAR_MARGIN, Agreement, AnswersAgreement
 from gmixer.bench.plot import new_figure
 from gmixer.files import atomic_write
@@ -28,7 +29,7 @@ def plot_agreement(found: Agreement, predictor: Predictor, against: Predictor, m
 
     Only the last one for a model without classes.
     """
-    here, there = predictor.runtime.precision, against.runtime.precision
+    here, there = sides(predictor, against)
     columns = 3 if found.answers else 1
     title = f"{predictor.name}, {here} against {there}: {found.n:,} images"
     figure, panels = new_figure(1, columns, machine, title, (4.5 * columns, 4.2))

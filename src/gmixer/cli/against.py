@@ -53,7 +53,7 @@ def open_against(
             f"{predictor.name} is stored in int8, which holds no other precision; compare it with the original: pass "
             f"--against-model {conversion.source}"
         )
-    if precision == predictor.runtime.precision:
+    if precision == predictor.precision:
         raise InputError(
             f"{predictor.name} runs in {precision}, and --against is {precision} too; wanted two that differ: pass "
             f"another --precision, another --against, or --against-model"

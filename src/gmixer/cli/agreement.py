@@ -94,7 +94,7 @@ def agreement(
 
 def _sides(predictor: Predictor, other: Predictor) -> dict[str, object]:
     def side(p: Predictor) -> dict[str, str]:
-        return {"model": p.name, "precision": p.runtime.precision, "runtime": repr(p.runtime)}
+        return {"model": p.name, "precision": p.precision, "runtime": repr(p.runtime)}
 
     return side(predictor) | {"against": side(other)}
 
@@ -129,11 +129,12 @@ def _show(predictor: Predictor, other: Predictor, found: Agreement) -> None:
 
 
 def _of_answers(found: AnswersAgreement, predictor: Predictor, other: Predictor) -> Iterator[tuple[str, str]]:
-    from gmixer.agreement.compare import TOP
+    from gmixer.agreement.compare import TOP, sides
     from gmixer.agreement.summary import CLEAR_MARGIN, DIVERGENCE_PERCENTILE
 
+    _, there = sides(predictor, other)
     yield "same answer", str(found.same)
-    yield "same clear answer", f"{found.clear}; clear: leads by {CLEAR_MARGIN:.0%} or more in {other.runtime.precision}"
+    yield "same clear answer", f"{found.clear}; clear: leads by {CLEAR_MARGIN:.0%} or more in {there}"
     if len(predictor.labels) > TOP:  # otherwise all classes are among the five
         yield "top-5 in common", f"{found.shared:.2%}"
     yield "top probability", f"changes by {found.mean_change:.2%} on average, by {found.largest_change:.2%} at most"

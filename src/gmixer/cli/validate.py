@@ -146,9 +146,10 @@ def _show(validated: Validated, *, per_class: bool) -> None:
         print(f"top-5  {validated.top5}")
     print(f"calibration error  {validated.calibration_error:.2%}")
     if paired := validated.against:
-        print(f"against {printable(paired.against)}")
-        print(f"  top-1 {paired.top1}, difference {paired}")
-        print(f"  right only here: {paired.only_first:,} images, right only there: {paired.only_against:,} images")
+        print(f"against {printable(paired.model)} {paired.runtime}")
+        print(f"  top-1  {paired.top1}")
+        print(f"  difference  {paired}")
+        print(f"  {paired.only_first:,} images are right only here, {paired.only_against:,} only there")
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")

@@ -9,6 +9,7 @@ from typing import Any
 from gmixer.errors import InputError
 from gmixer.evaluate.metrics import Z_95, Share, top
 from gmixer.evaluate.outcomes import Outcomes
+from gmixer.options import Precision
 from gmixer.predictor import Predictor
 
 
@@ -30,11 +31,13 @@ def check_comparable(predictor: Predictor, against: Predictor) -> None:
 class Paired:
     """The top-1 accuracy of a predictor, compared image by image with that of another.
 
-    against: how the other one ran, in words. top1: of the other one. only_first, only_against: how many images only
-    one of the two has right.
+    model, precision, runtime: of the other one; the runtime in words. top1: of the other one. only_first,
+    only_against: how many images only one of the two has right.
     """
 
-    against: str
+    model: str
+    precision: Precision
+    runtime: str
     top1: Share
     only_first: int
     only_against: int
@@ -55,7 +58,9 @@ class Paired:
     def to_dict(self) -> dict[str, Any]:
         """Shares and differences are 0…1, not percent."""
         return {
-            "runtime": self.against,
+            "model": self.model,
+            "precision": self.precision,
+            "runtime": self.runtime,
             "top1": self.top1.value,
             "top1_interval": self.top1.interval,
             "difference": self.difference,
@@ -65,11 +70,13 @@ class Paired:
         }
 
 
-def paired(outcomes: Outcomes, of_against: Outcomes, *, against: str) -> Paired:
-    """outcomes, of_against: of the same images, one or more. against: how the other predictor ran, in words."""
+def paired(outcomes: Outcomes, against: Predictor, of_against: Outcomes) -> Paired:
+    """outcomes, of_against: of the same images, one or more; of_against by the other predictor, `against`."""
     right_N, right_against_N = outcomes.rank == 0, of_against.rank == 0
     return Paired(
-        against=against,
+        model=against.name,
+        precision=against.precision,
+        runtime=repr(against.runtime),
         top1=top(of_against, 1),
         only_first=int((right_N & ~right_against_N).sum()),
         only_against=int((~right_N & right_against_N).sum()),

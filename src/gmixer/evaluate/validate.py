@@ -170,7 +170,7 @@ def validate(
         classes=per_class(outcomes, predictor.model.num_classes),
         # A folder may have the name of a published model; only the catalogue's own weights have its figures.
         published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
-        against=paired(outcomes, of_against, against=repr(against.runtime)) if against and of_against else None,
+        against=paired(outcomes, against, of_against) if against and of_against else None,
     )
 
 
