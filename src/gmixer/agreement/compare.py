@@ -76,7 +76,8 @@ def cosine(a_BC: NDArray[np.float32], b_BC: NDArray[np.float32]) -> NDArray[np.f
     lengths_B = np.linalg.norm(a_BC, axis=1) * np.linalg.norm(b_BC, axis=1)
     same_B = (a_BC == b_BC).all(axis=1).astype(np.float64)
     cosine_B = np.divide((a_BC * b_BC).sum(axis=1), lengths_B, out=same_B, where=lengths_B > 0)
-    return cosine_B.clip(-1, 1)
+    clipped_B: NDArray[np.float64] = cosine_B.clip(-1, 1)  # rounding may pass 1
+    return clipped_B
 
 
 def _answers(predictor: Predictor, given: Output, expected: Output) -> Iterator[Answers | None]:

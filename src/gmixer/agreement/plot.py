@@ -58,7 +58,7 @@ def _leads(axes: Axes, answers: AnswersAgreement, there: str) -> None:
     labels, colours, chosen = zip(*reversed(_parts(answers)), strict=True)
     leads = [answers.margin_N[chosen_N].clip(LEAST_LEAD) for chosen_N in chosen]
     bins = np.geomspace(LEAST_LEAD, 1, LEAD_BINS + 1)
-    axes.hist(leads, bins=bins, stacked=True, color=colours, label=labels)
+    axes.hist(leads, bins=bins.tolist(), stacked=True, color=colours, label=labels)
     axes.axvline(CLEAR_MARGIN, color="black", linestyle="--", linewidth=1, label=f"clear: {CLEAR_MARGIN:.0%} or more")
     axes.set(title=f"lead of the {there} answer", xscale="log", xlabel="probability above the second class")
     axes.set_ylabel("images")

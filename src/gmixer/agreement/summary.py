@@ -156,7 +156,9 @@ def summarise(results: Iterable[tuple[str, Compared | ImageError]]) -> Agreement
         raise InputError(f"no image can be read{why}; wanted one or more to compare the answers to")
     answers = None
     if same:
-        columns = np.array(rows).reshape(-1, 5).T
+        margin_N, shared_N, divergence_N, probability_N, change_N = np.array(rows).reshape(-1, 5).T
         changed.sort(key=lambda image: -image.answers.margin)
-        answers = AnswersAgreement(np.array(same), *columns, changed=changed)
+        answers = AnswersAgreement(
+            np.array(same), margin_N, shared_N, divergence_N, probability_N, change_N, changed=changed
+        )
     return Agreement(np.array(cosines), answers, unreadable, notes)

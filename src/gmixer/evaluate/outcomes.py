@@ -64,36 +64,29 @@ class Outcomes:
 
 
 class Scored(NamedTuple):
-    """The outcomes of images; the errors of the images that could not be read; the notes of others: name → note.
-
-    against: the outcomes of the same images on a second runtime, if there is one.
-    """
+    """The outcomes of images; the errors of the images that could not be read; the notes of others: name → note."""
 
     outcomes: Outcomes
     unreadable: list[ImageError]
     notes: dict[str, str]
-    against: Outcomes | None = None
 
 
 def score_images(
-    runtime: Runtime,
+    runtimes: Sequence[Runtime],
     images: LabeledImages,
     numbers: NDArray[np.int64],
     preprocess: Preprocess,
     *,
     correct: Sequence[Sequence[int]] | None = None,
     allowed: NDArray[np.int64] | None = None,
-    against: Runtime | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> Scored:
-    """The outcomes of the images of these numbers.
+) -> list[Scored]:
+    """The outcomes of the images of these numbers, for each of the runtimes. All of them get the same tensors.
 
     correct: the correct classes of every image; one or more for each number given. None: the images' labels.
     allowed: the classes that an answer may be, such as the 200 of ImageNet-R; None: all. Others have probability 0.
-    against: a second runtime, which gets the same tensors.
     on_progress: called with how many images are done.
     """
-    runtimes = [runtime] if against is None else [runtime, against]
     parts: list[list[Outcomes]] = [[] for _ in runtimes]
     unreadable: list[ImageError] = []
     notes: dict[str, str] = {}
@@ -108,8 +101,10 @@ def score_images(
                     allowed_BK[:, allowed] = logits_BK[:, allowed]
                     logits_BK = allowed_BK
                 of_runtime.append(score_batch(readable, logits_BK, correct_B))
-    joined = [Outcomes.joined(of_runtime) if of_runtime else Outcomes.empty() for of_runtime in parts]
-    return Scored(joined[0], unreadable, notes, joined[1] if against else None)
+    return [
+        Scored(Outcomes.joined(of_runtime) if of_runtime else Outcomes.empty(), unreadable, notes)
+        for of_runtime in parts
+    ]
 
 
 def run_numbered(
@@ -123,8 +118,7 @@ def run_numbered(
 ) -> Generator[tuple[list[int], list[Output]], None, None]:
     """The numbers of the readable images of each batch, and each runtime's output for them.
 
-    Images are read and decoded once, and ahead of use. The first runtime's batch_hint is the size of the batches.
-
+    Images are read and decoded once, ahead of use, in batches of the size that the first runtime prefers.
     unreadable, notes: get the errors, and the notes by name. on_progress: called after each batch with how many images
     are done.
     """

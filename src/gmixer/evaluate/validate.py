@@ -138,16 +138,16 @@ def validate(
         val_folder=val_folder,
         run=None if all_images else run_of(predictor.checkpoint.path),
     )
-    outcomes, unreadable, notes, of_against = score_images(
-        predictor.runtime,
+    scored = score_images(
+        [predictor.runtime, against.runtime] if against else [predictor.runtime],
         test.images,
         test.numbers,
         predictor.preprocess,
         correct=test.correct,
         allowed=test.allowed,
-        against=against.runtime if against else None,
         on_progress=lambda done: on_progress(done, len(test.numbers)),
     )
+    outcomes, unreadable, notes = scored[0]
     if not len(outcomes.image):
         raise _nothing_measured(os.fspath(source), unreadable)
     error, bins = calibration(outcomes)
@@ -170,7 +170,7 @@ def validate(
         classes=per_class(outcomes, predictor.model.num_classes),
         # A folder may have the name of a published model; only the catalogue's own weights have its figures.
         published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
-        against=paired(outcomes, against, of_against) if against and of_against else None,
+        against=paired(outcomes, against, scored[1].outcomes) if against else None,
     )
 
 
