@@ -28,15 +28,17 @@ def test_each_object_opens_its_own_runtime() -> None:
 
 
 def test_each_object_refuses_a_precision_that_its_runtime_does_not_offer() -> None:
-    for precision in ("bf16", "fp8"):
-        message = (
-            f"precision is '{precision}'; the native engine computes in fp32: leave it out, or pass runtime='torch' "
-            "(--runtime torch), which also computes in bf16 and fp16"
-        )
-        with pytest.raises(InputError, match=re.escape(message)):
-            Native(precision=precision)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="precision is 'fp8'; wanted one of fp32, bf16, fp16"):
-        Torch(precision="fp8")  # type: ignore[arg-type]
+    for kind, runtime, offered in ((Native, "native", "fp32, bf16, int8"), (Torch, "torch", "fp32, bf16, fp16")):
+        for precision in (*offered.split(", "), None):
+            kind(precision=precision)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=f"precision is 'fp8'; the {runtime} runtime computes in {offered}: leave"):
+            kind(precision="fp8")  # type: ignore[arg-type]
+    message = "leave it out, or pass runtime='torch' (--runtime torch), which computes in fp16"
+    with pytest.raises(InputError, match=re.escape(message)):
+        Native(precision="fp16")  # type: ignore[arg-type]
+    message = "leave it out, or pass runtime='native' (--runtime native), which computes in int8"
+    with pytest.raises(InputError, match=re.escape(message)):
+        Torch(precision="int8")  # type: ignore[arg-type]
 
 
 def test_what_this_cpu_has_no_kernels_for_is_refused_before_weights_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

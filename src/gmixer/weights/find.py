@@ -20,7 +20,7 @@ from gmixer.options import FP32, NativePrecision, WeightsSource
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
 from gmixer.weights.converted import Conversion
-from gmixer.weights.foreign_files import FOREIGN_SUFFIXES
+from gmixer.weights.foreign_files import FOREIGN_SUFFIXES, why_foreign
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, cache_folder, cached, fetch
 from gmixer.weights.local_files import INDEX_FILE, open_weights, weights_in
 from gmixer.weights.pickle_file import PICKLE_SUFFIXES
@@ -93,8 +93,8 @@ class Checkpoint:
         if self.conversion and self.stored_for == "int8" and wanted.image_px != self.model.image_px:
             raise InputError(
                 f"image_px is {wanted.image_px} and {self.name} is in int8 for {self.model.image_px} px, whose weights "
-                f"cannot be resized; load {self.conversion.source} with precision='int8' (--precision int8), or "
-                f"convert it for that size: gmixer convert MODEL --image-size {wanted.image_px}"
+                f"cannot be resized; take the original, {self.conversion.source}, or convert it for that size: "
+                f"gmixer convert MODEL --image-size {wanted.image_px}"
             )
         data = self.data.adapted(image_px=wanted.image_px, in_chans=wanted.in_chans)
         return replace(self, model=wanted, data=data, stored=self.stored or self.model)
@@ -310,6 +310,8 @@ def _weights_of(folder: Path, config: TimmConfig, weights: WeightsSource) -> Wei
     if config.conversion is None:
         return open_weights(weights_in(folder), weights)
     path = folder / WEIGHTS_FILE
+    if foreign := why_foreign(path):
+        raise WeightsError(f"{path}: {foreign}")
     in_int8 = config.conversion.precision == "int8"
     file = QuantizedFile(path, config.conversion) if in_int8 else TensorFile(path)
     config.conversion.check(path)
