@@ -13,6 +13,7 @@ import gmixer
 from command import call, run, run_in_terminal
 from gmixer.agreement import Agreement, compare, summarise
 from gmixer.cli.agreement import LISTED
+from gmixer.options import NativePrecision
 from gmixer.weights.convert import convert
 from labelled import write
 from mixers import write_outlier
@@ -83,15 +84,22 @@ def test_a_terminal_gets_the_same(pieces: Path, expected: Agreement) -> None:
     assert status == 0 and f"same answer        {expected.answers.same}" in shown and "files" in shown
 
 
-def test_a_converted_folder_is_compared_with_its_original(pieces: Path, expected: Agreement, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_a_converted_folder_is_compared_with_nothing_but_another_model(
+    precision: NativePrecision, pieces: Path, tmp_path: Path
+) -> None:
+    folder = convert(MODEL, tmp_path / precision, precision)
+    refused = call("agreement", pieces, "-m", folder, *(("--runtime", "torch") if precision == "bf16" else ()))
+    assert refused.returncode == 2 and f"pass --against-model {MODEL}" in refused.stderr
+
+
+def test_a_converted_folder_gives_what_the_precision_gives(pieces: Path, expected: Agreement, tmp_path: Path) -> None:
     folder = convert(MODEL, tmp_path / "int8", "int8")
     said = json.loads(call("agreement", pieces, "-m", folder, "--against-model", MODEL, "--json").stdout)
     assert (said["model"], said["precision"]) == ("int8", "int8")
     assert (said["against"]["model"], said["against"]["precision"]) == (MODEL, "fp32")
     of = json.loads(json.dumps(expected.to_dict()))
     assert said["cosine"] == of["cosine"] and said["answers"] == of["answers"]
-    refused = call("agreement", pieces, "-m", folder)
-    assert refused.returncode == 2 and f"pass --against-model {MODEL}" in refused.stderr
 
 
 def test_bad_images_are_named_and_left_out(pieces: Path, expected: Agreement, tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_against_another_precision_the_difference_is_printed(folder: Path, predi
     assert expected is not None
     at = lines.index(f"against {MODEL} {predictor.runtime!r}")
     assert lines[at + 1 : at + 3] == [f"  top-1  {expected.top1}", f"  difference  {expected}"]
-    assert lines[at + 3] == f"  {expected.only_first} images are right only here, {expected.only_against} only there"
+    assert lines[at + 3] == (
+        f"  images that are right only here: {expected.only_first}; only there: {expected.only_against}"
+    )
 
 
 def test_classes_that_the_model_has_not_are_refused(tmp_path: Path) -> None:

@@ -47,11 +47,10 @@ def open_against(
     options = replace(runtime, precision=precision)  # type: ignore[arg-type] # the options check it
     if model is not None:
         return open_model(model, replace(weights, name=None), predictor.preprocess.reading, options, image_px)
-    conversion = predictor.checkpoint.conversion
-    if conversion and conversion.precision == "int8":
+    if conversion := predictor.checkpoint.conversion:  # in bf16 too: its weights were rounded, also for fp32
         raise InputError(
-            f"{predictor.name} is stored in int8, which holds no other precision; compare it with the original: pass "
-            f"--against-model {conversion.source}"
+            f"{predictor.name} holds weights in {conversion.precision}; compare it with the model that it was "
+            f"converted from: pass --against-model {conversion.source}"
         )
     if precision == predictor.precision:
         raise InputError(

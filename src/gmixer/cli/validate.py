@@ -149,7 +149,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
         print(f"against {printable(paired.model)} {paired.runtime}")
         print(f"  top-1  {paired.top1}")
         print(f"  difference  {paired}")
-        print(f"  {paired.only_first:,} images are right only here, {paired.only_against:,} only there")
+        print(f"  images that are right only here: {paired.only_first:,}; only there: {paired.only_against:,}")
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
