@@ -102,10 +102,8 @@ def test_threshold_keeps_the_row(photos: list[Path]) -> None:
 def test_rollup_in_every_form(folder: Path, photos: list[Path], predictor: gmixer.Predictor) -> None:
     paths = (*photos, folder / "z.png")
     rows = [json.loads(line) for line in call("classify", *paths, "--json", "--rollup").stdout.splitlines()]
-    assert list(rows[0]) == ["path", "model", "precision", "predictions", "rollup"] and list(rows[-1]) == [
-        "path",
-        "error",
-    ]
+    assert list(rows[0]) == ["path", "model", "precision", "predictions", "rollup"]
+    assert list(rows[-1]) == ["path", "error"]
     assert list(rows[0]["rollup"][0]) == ["label", "probability"]
     wanted = [predictor.classify(path, rollup_at=0.5) for path in photos]
     assert rows[:-1] == [{"path": str(path)} | want.to_dict() for path, want in zip(photos, wanted, strict=True)]
