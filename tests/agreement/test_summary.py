@@ -33,7 +33,7 @@ def drawn() -> list[Compared]:
                 rng.uniform(0, 0.2),
                 shared=rng.integers(0, 6) / 5,
                 kl=rng.exponential(),
-                change=rng.uniform(-1, 1),
+                change=rng.uniform(-1, 0.5),
             ),
             None,
         )

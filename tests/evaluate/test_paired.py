@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import gmixer
 from gmixer.evaluate import Share
+from gmixer.evaluate.metrics import Z_95
 from gmixer.evaluate.outcomes import score_batch
 from gmixer.evaluate.paired import Paired, bonett_price, paired
 
@@ -43,6 +44,15 @@ def test_the_interval_holds_the_difference_and_turns_with_it(counts: tuple[int, 
     low, high = bonett_price(first, second, n)
     assert -1 <= low <= (first - second) / n <= high <= 1 and low < high
     assert bonett_price(second, first, n) == pytest.approx((-high, -low), abs=1e-12)
+
+
+@pytest.mark.parametrize(("first", "second", "n"), [(0, 0, 1), (0, 0, 5000), (13, 18, 5000), (200, 10, 300), (9, 0, 9)])
+def test_the_interval_is_the_usual_one_of_the_images_and_two_more(first: int, second: int, n: int) -> None:
+    """One more that only the first has right, and one more that only the second has right."""
+    difference = np.repeat([1, -1, 0], [first + 1, second + 1, n - first - second])
+    half = Z_95 * difference.std() / len(difference) ** 0.5
+    expected = (difference.mean() - half, difference.mean() + half)
+    assert bonett_price(first, second, n) == pytest.approx(np.clip(expected, -1, 1), abs=1e-12)
 
 
 @pytest.mark.parametrize("shares", [(0.001, 0.001), (0.02, 0.02), (0.05, 0.01), (0.3, 0.1)])

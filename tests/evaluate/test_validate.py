@@ -19,6 +19,7 @@ from gmixer.evaluate.published import Published
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.evaluate.validate import Compared, Validated, validate
 from gmixer.labels import imagenet_1k
+from mixers import write_outlier
 
 MODEL = "gmixer_8_64.distill_in1k"
 TURNED = 6  # EXIF: a quarter to the right
@@ -90,11 +91,15 @@ def test_torch_gives_the_same_top_five(validated: Validated, folder: Path) -> No
     assert (other.top1, other.top5, other.classes) == (validated.top1, validated.top5, validated.classes)
 
 
-def test_against_another_precision_the_difference_is_paired(validated: Validated, folder: Path) -> None:
-    int8 = gmixer.load(MODEL, precision="int8", orientation="ignore")
+def test_against_another_precision_the_difference_is_paired(
+    validated: Validated, folder: Path, ignoring: gmixer.Predictor, tmp_path: Path
+) -> None:
+    outlier = write_outlier(ignoring.checkpoint, tmp_path / "outlier.safetensors")
+    int8 = gmixer.load(outlier, precision="int8", orientation="ignore")
     fp32 = gmixer.load(MODEL)  # which would turn the images: but both get the same tensors
     found = validate(int8, folder, against=fp32)
     assert found.against is not None and found.against.top1 == validated.top1
+    assert found.top1.correct < validated.top1.correct - 5, "else it shows little"
     assert found.against.difference == pytest.approx(found.top1.value - validated.top1.value)
     assert (found.against.precision, found.against.model) == ("fp32", MODEL)
     alone = validate(int8, folder)
