@@ -122,6 +122,21 @@ def test_where_no_image_can_be_read_nothing_is_compared(options: list[str], tmp_
     assert "no image can be read" in finished.stderr and "zero.jpg: is empty" in finished.stderr
 
 
+def test_a_new_head_has_no_clear_answer_and_three_classes_no_top_five(pieces: Path, tmp_path: Path) -> None:
+    model = gmixer.create_model("gmixer_8_64", num_classes=3)  # its logits are all 0
+    gmixer.save_model(model, tmp_path / "new", class_names=["a", "b", "c"])
+    shown = call("agreement", pieces, "-m", tmp_path / "new", "--precision", "int8").stdout
+    assert "same clear answer\tno image has one; clear: leads by 5% or more in fp32" in shown
+    assert "same answer\t100.00%" in shown and "top-5" not in shown
+
+
+def test_a_model_without_classes_shows_its_embeddings(pieces: Path, tmp_path: Path) -> None:
+    gmixer.save_model(gmixer.create_model("gmixer_8_64", num_classes=0), tmp_path / "backbone")
+    finished = call("agreement", pieces, "-m", tmp_path / "backbone", "--precision", "int8")
+    assert finished.returncode == 0 and "embedding cosine\t0.99" in finished.stdout
+    assert "answer" not in finished.stdout
+
+
 def test_notes_are_told(tmp_path: Path) -> None:
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "hidden.png")
     assert "1 image has a note" in call("agreement", tmp_path, *INT8).stdout

@@ -134,7 +134,8 @@ def _of_answers(found: AnswersAgreement, predictor: Predictor, other: Predictor)
 
     _, there = sides(predictor, other)
     yield "same answer", str(found.same)
-    yield "same clear answer", f"{found.clear}; clear: leads by {CLEAR_MARGIN:.0%} or more in {there}"
+    clear = str(found.clear) if found.clear.n else "no image has one"
+    yield "same clear answer", f"{clear}; clear: leads by {CLEAR_MARGIN:.0%} or more in {there}"
     if len(predictor.labels) > TOP:  # otherwise all classes are among the five
         yield "top-5 in common", f"{found.shared:.2%}"
     yield "top probability", f"changes by {found.mean_change:.2%} on average, by {found.largest_change:.2%} at most"
