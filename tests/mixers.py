@@ -20,6 +20,7 @@ from torch import nn
 
 from gmixer.config import ModelConfig
 from gmixer.runtimes import Engine
+from gmixer.weights import Checkpoint
 
 Stages = dict[str, NDArray[np.floating]]
 
@@ -82,6 +83,22 @@ def timm_stages(model: MlpMixer, x_BCHW: NDArray[np.float32], dtype: torch.dtype
 def engine_of(model: MlpMixer, config: ModelConfig, *, threads: int = 2, isa: str | None = None) -> Engine:
     tensors = [(name, tensor.numpy()) for name, tensor in model.state_dict().items()]
     return Engine(config, tensors, threads=threads, isa=isa)
+
+
+def write_outlier(checkpoint: Checkpoint, path: Path) -> Path:
+    """The checkpoint's network, but a channel of each channel MLP's input has 1000 times the size of the others.
+
+    LayerNorm's γ and β of that channel are multiplied by 1000, and the weights that read it are divided by 1000. In
+    fp32 the network computes the same. In int8 the scale of a row is that of the outlier, and the other channels round
+    to nearly nothing.
+    """
+    tensors = {name: values.copy() for name, values in checkpoint.tensors()}
+    for block in range(checkpoint.model.blocks):
+        for of_norm in ("weight", "bias"):
+            tensors[f"blocks.{block}.norm2.{of_norm}"][7] *= 1000
+        tensors[f"blocks.{block}.mlp_channels.fc1.weight"][:, 7] /= 1000
+    save_file(tensors, path)
+    return path
 
 
 def write_timm_folder(folder: Path, architecture: str, config: ModelConfig) -> None:

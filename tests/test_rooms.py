@@ -19,7 +19,8 @@ PACKAGE = Path(SPEC.origin).parent
 ROOMS = (
     "errors", "checks", "options", "files", "isa", "config", "catalogue", "prefetch", "sources", "images", "isolation",
     "labels", "data", "weights", "models", "runtimes", "results", "prediction", "predictor", "loading", "timm_compat",
-    "rows", "datasets", "evaluate", "train", "doctor", "bench", "cli",
+    "rows", "datasets", "evaluate", "train", "doctor", "bench", "agreement",
+    "cli",
 )
 # fmt: on
 ROOT_NAMES = {"_native", "__version__"}  # of gmixer itself, which any room may import

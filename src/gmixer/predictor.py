@@ -21,7 +21,7 @@ from gmixer.errors import ImageError, InputError
 from gmixer.images.decode import ImageLike
 from gmixer.labels import Label, labels_for
 from gmixer.options import Ask, Precision
-from gmixer.prediction import Answerer, Preparer, run, stack
+from gmixer.prediction import Answerer, Prepared, Preparer, run, stack
 from gmixer.results import Embedding, Prediction, Result
 from gmixer.runtimes import Output, Runtime
 from gmixer.sources.fetching import Fetch, fetch_ahead
@@ -201,17 +201,22 @@ class Predictor:
 
     def outputs(self, images: Iterable[ImageLike | ImageError]) -> Generator[ImageOutput | ImageError, None, None]:
         """The features and logits of each image, or its ImageError, in order: `stream` without classes."""
-        _check_many(images)
-        with (
-            fetch_ahead(images, self.preprocess.reading) as fetched,
-            closing(self._prepare.batches(fetched, size=self.runtime.batch_hint)) as batches,
-        ):
+        with closing(self.prepared(images)) as batches:
             for batch in batches:
                 tensors = [prepared.x_CSS for prepared in batch if not isinstance(prepared, ImageError)]
                 output = run(self.runtime, tensors) if tensors else None
                 rows = zip(output.features, output.logits, strict=True) if output else iter(())
                 for prepared in batch:
                     yield prepared if isinstance(prepared, ImageError) else ImageOutput(*next(rows), prepared.note)
+
+    def prepared(self, images: Iterable[ImageLike | ImageError]) -> Generator[list[Prepared], None, None]:
+        """The batches that `outputs` runs: the tensor of each image, or its ImageError, in order."""
+        _check_many(images)
+        with (
+            fetch_ahead(images, self.preprocess.reading) as fetched,
+            closing(self._prepare.batches(fetched, size=self.runtime.batch_hint)) as batches,
+        ):
+            yield from batches
 
     def transform(self, images: ImageLike | Sequence[ImageLike]) -> NDArray[np.float32]:
         """The exact tensor that the model sees: float32 (in_chans, image_px, image_px); for a list (B, in_chans, …)."""

@@ -25,16 +25,16 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 OTHER_PROGRAMS = {"--force-reinstall", "--only-binary", "--upgrade", "--sparse"}  # of pip and tar
 
 # Which commands can print a message of a room. Rooms that are not here name no flag.
-READ_IMAGES = {"classify", "embed", "validate", "train"}
-WITH_RUNTIME = {"classify", "embed", "validate"}
+READ_IMAGES = {"classify", "embed", "validate", "agreement", "train"}
+WITH_RUNTIME = {"classify", "embed", "validate", "agreement"}
 PRINTED_BY = {
     **dict.fromkeys(("sources", "images", "isolation", "data"), READ_IMAGES),
-    "weights": {"classify", "embed", "validate", "train", "info", "bench"},
+    "weights": {"classify", "embed", "validate", "agreement", "train", "info", "bench"},
     **dict.fromkeys(("options", "isa", "runtimes"), WITH_RUNTIME),
     "doctor": {"doctor"},
     "train": {"train"},
     "datasets": {"train", "validate"},
-    "bench": {"bench"},
+    "bench": {"bench", "agreement"},
     "evaluate": {"validate"},
 }
 ONLY = {"--all": {"validate"}}  # about a run's own data, which only validate measures
@@ -132,7 +132,9 @@ def test_every_argument_that_is_advised_exists() -> None:
             assert argument in known, f"{room}: {message!r} advises {argument}="
 
 
-@pytest.mark.parametrize("command", ["classify x.jpg -m", "embed x.jpg -o x.npz -m", "validate", "info", "bench -m"])
+@pytest.mark.parametrize(
+    "command", ["classify x.jpg -m", "embed x.jpg -o x.npz -m", "validate", "agreement x.jpg -m", "info", "bench -m"]
+)
 def test_what_a_pickle_advises_is_taken(command: str, tmp_path: Path) -> None:
     """Each command that takes a model: the advice, followed, leads to another answer than the advice."""
     torch.save({"a": torch.zeros(1)}, tmp_path / "x.pth")

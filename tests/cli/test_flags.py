@@ -25,7 +25,7 @@ def flags_of(command: str) -> set[str]:
     return {option for parameter in group.commands[command].params for option in parameter.opts}
 
 
-@pytest.mark.parametrize("command", ["classify", "embed", "validate"])
+@pytest.mark.parametrize("command", ["classify", "embed", "validate", "agreement"])
 def test_commands_that_read_images_have_the_same_flags(command: str) -> None:
     assert READING | WEIGHTS | RUNTIME | {"--image-size"} <= flags_of(command)
 

@@ -88,12 +88,25 @@ def test_where_no_image_can_be_read_nothing_is_measured(options: list[str], tmp_
         (["--set", "a"], "ImageNet-A"),
         (["--set", "real"], "go together"),
         (["--precision", "fp16"], "runtime='torch'"),
+        (["--against", "fp32"], "--against is fp32 too"),
+        (["--against", "fp8"], "precision is 'fp8'"),
     ],
 )
 def test_what_cannot_run_says_why(arguments: list[str], words: str, folder: Path) -> None:
     finished = call("validate", MODEL, folder, *arguments)
     assert finished.returncode == 2 and finished.stdout == ""
     assert words in finished.stderr and len(finished.stderr.splitlines()) == 1
+
+
+def test_against_another_precision_the_difference_is_printed(folder: Path, predictor: gmixer.Predictor) -> None:
+    lines = call("validate", MODEL, folder, "--precision", "int8", "--against", "fp32").stdout.splitlines()
+    expected = validate(gmixer.load(MODEL, precision="int8", orientation="ignore"), folder, against=predictor).against
+    assert expected is not None
+    at = lines.index(f"against {MODEL} {predictor.runtime!r}")
+    assert lines[at + 1 : at + 3] == [f"  top-1  {expected.top1}", f"  difference  {expected}"]
+    assert lines[at + 3] == (
+        f"  images that are right only here: {expected.only_first}; only there: {expected.only_against}"
+    )
 
 
 def test_classes_that_the_model_has_not_are_refused(tmp_path: Path) -> None:

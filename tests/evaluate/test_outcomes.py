@@ -76,11 +76,11 @@ def test_images_that_cannot_be_read_are_listed_and_change_no_other(tmp_path: Pat
     whole = open_images(root)
     numbers = np.arange(len(whole))
     done: list[int] = []
-    sound, none, _ = score_images(RED, whole, numbers, Preprocess(CONFIG), on_progress=done.append)
+    ((sound, none, _),) = score_images([RED], whole, numbers, Preprocess(CONFIG), on_progress=done.append)
     assert not none and done == [BATCH, 2 * BATCH]
     for name in ("a/3.png", "b/0.png"):
         (root / name).write_bytes((root / name).read_bytes()[:40])
-    found, unreadable, _ = score_images(RED, whole, numbers, Preprocess(CONFIG))
+    ((found, unreadable, _),) = score_images([RED], whole, numbers, Preprocess(CONFIG))
     assert [Path(error.source).relative_to(root).as_posix() for error in unreadable] == ["a/3.png", "b/0.png"]
     lost = {whole.name(i): i for i in range(len(whole))}
     kept = np.setdiff1d(numbers, [lost[error.source] for error in unreadable])
@@ -88,10 +88,26 @@ def test_images_that_cannot_be_read_are_listed_and_change_no_other(tmp_path: Pat
     assert np.array_equal(found.best, sound.best[kept]) and np.array_equal(found.rank, sound.rank[kept])
 
 
+def test_several_runtimes_get_the_same_tensors_and_each_has_its_outcomes(tmp_path: Path) -> None:
+    class Green(Red):
+        def forward(self, x_BCHW: NDArray[np.float32], *, tokens: bool = False) -> Output:
+            return super().forward(x_BCHW[:, ::-1])
+
+    root = folders(tmp_path, {"a": BATCH, "b": BATCH})
+    (root / "a" / "3.png").write_bytes(b"")
+    whole, numbers = open_images(root), np.arange(2 * BATCH)
+    both = score_images([RED, Green()], whole, numbers, Preprocess(CONFIG))
+    for runtime, found in zip((RED, Green()), both, strict=True):
+        (alone,) = score_images([runtime], whole, numbers, Preprocess(CONFIG))
+        assert found.outcomes.best.tolist() == alone.outcomes.best.tolist()
+        assert len(found.unreadable) == len(alone.unreadable) == 1
+    assert both[0].outcomes.best.tolist() != both[1].outcomes.best.tolist()
+
+
 def test_only_some_classes_may_be_answers(tmp_path: Path) -> None:
     whole = open_images(folders(tmp_path, {"a": 20, "b": 20}))
     among = np.array([1, 4, 8])
-    found, *_ = score_images(RED, whole, np.arange(40), Preprocess(CONFIG), correct=[[4]] * 40, allowed=among)
+    ((found, *_),) = score_images([RED], whole, np.arange(40), Preprocess(CONFIG), correct=[[4]] * 40, allowed=among)
     logits = RED.forward(np.stack([Preprocess(CONFIG)(whole.read(i)) for i in range(40)])).logits[:, among]
     assert found.best[:, :3].tolist() == among[np.argsort(-logits, axis=1, kind="stable")].tolist()
     probabilities = torch.from_numpy(logits).softmax(1).numpy()
@@ -109,5 +125,5 @@ def test_a_part_without_images_joins_parts_of_few_classes() -> None:
 
 def test_no_image_to_score(tmp_path: Path) -> None:
     whole = open_images(folders(tmp_path, {"a": 1, "b": 1}))
-    found, unreadable, _ = score_images(RED, whole, np.empty(0, np.int64), Preprocess(CONFIG))
+    ((found, unreadable, _),) = score_images([RED], whole, np.empty(0, np.int64), Preprocess(CONFIG))
     assert len(found.rank) == 0 and found.loss == 0 and not unreadable

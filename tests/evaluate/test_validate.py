@@ -19,6 +19,7 @@ from gmixer.evaluate.published import Published
 from gmixer.evaluate.subsets import SUBSETS
 from gmixer.evaluate.validate import Compared, Validated, validate
 from gmixer.labels import imagenet_1k
+from mixers import write_outlier
 
 MODEL = "gmixer_8_64.distill_in1k"
 TURNED = 6  # EXIF: a quarter to the right
@@ -88,6 +89,29 @@ def test_torch_gives_the_same_top_five(validated: Validated, folder: Path) -> No
     other = validate(gmixer.load(MODEL, runtime="torch", orientation="ignore"), folder)
     assert other.outcomes.best.tolist() == validated.outcomes.best.tolist()
     assert (other.top1, other.top5, other.classes) == (validated.top1, validated.top5, validated.classes)
+
+
+def test_against_another_precision_the_difference_is_paired(
+    validated: Validated, folder: Path, ignoring: gmixer.Predictor, tmp_path: Path
+) -> None:
+    outlier = write_outlier(ignoring.checkpoint, tmp_path / "outlier.safetensors")
+    int8 = gmixer.load(outlier, precision="int8", orientation="ignore")
+    fp32 = gmixer.load(MODEL)  # which would turn the images: but both get the same tensors
+    found = validate(int8, folder, against=fp32)
+    assert found.against is not None and found.against.top1 == validated.top1
+    assert found.top1.correct < validated.top1.correct - 5, "else it shows little"
+    assert found.against.difference == pytest.approx(found.top1.value - validated.top1.value)
+    assert (found.against.precision, found.against.model) == ("fp32", MODEL)
+    alone = validate(int8, folder)
+    assert alone.against is None and alone.outcomes.best.tolist() == found.outcomes.best.tolist()
+    said = json.loads(json.dumps(found.to_dict()))
+    assert said["against"]["top1"] == validated.top1.value
+    assert {name: value for name, value in said.items() if name != "against"} == json.loads(json.dumps(alone.to_dict()))
+
+
+def test_against_a_model_with_another_transform_is_refused(ignoring: gmixer.Predictor, folder: Path) -> None:
+    with pytest.raises(InputError, match="different network"):
+        validate(ignoring, folder, against=gmixer.load(MODEL, image_px=96))
 
 
 def test_an_image_that_cannot_be_read_does_not_count(

@@ -2,6 +2,7 @@
 
     flags.py      the flags that commands share, folded into objects
     opening.py    the model that a command opens, and a progress bar for its images
+    against.py    the second model of a comparison
     terminal.py   keeps C libraries off stderr
     watch.py      what a training run prints
 
@@ -18,7 +19,21 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import bench, classify, convert, doctor, embed, flags, info, models, pull, terminal, train, validate
+from gmixer.cli import (
+    agreement,
+    bench,
+    classify,
+    convert,
+    doctor,
+    embed,
+    flags,
+    info,
+    models,
+    pull,
+    terminal,
+    train,
+    validate,
+)
 from gmixer.errors import GmixerError, words_of
 
 app = typer.Typer(
@@ -58,13 +73,14 @@ app.command()(doctor.doctor)
 app.command()(bench.bench)
 app.command()(train.train)
 app.command()(validate.validate)
+app.command()(agreement.agreement)
 
 
 def main() -> None:
     """The console script.
 
-    Exit status: 0 all is well, 1 some images failed (classify, embed, validate), 2 the command could not run, 130
-    interrupted. If the reader of a pipe closes it, such as `head`, SIGPIPE ends the command, like other tools.
+    Exit status: 0 all is well, 1 some images failed (classify, embed, validate, agreement), 2 the command could not
+    run, 130 interrupted. If the reader of a pipe closes it, such as `head`, SIGPIPE ends the command, like other tools.
     """
     # numpy's BLAS would start threads that spin beside ours. The commands have no large products for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmixer.cli import flags
+from gmixer.cli.against import AgainstModel
 
 if TYPE_CHECKING:
     from gmixer.evaluate.validate import Validated
@@ -70,6 +71,15 @@ def validate(
             "or all images of data without splits. Default: only the images that the run held out.",
         ),
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="PRECISION",
+            help="Also run the same images in this precision, such as fp32, and print the difference of top-1.",
+        ),
+    ] = None,
+    against_model: AgainstModel = None,
     image_size: flags.ImageSize = None,
     weights: WeightsSource,
     reading: Reading,
@@ -81,11 +91,15 @@ def validate(
 
     It prints top-1 and top-5 with 95 % intervals, the calibration error, and the accuracy of classes.
 
+    With --against or --against-model it also prints the difference of top-1, with its 95 % interval. The difference is
+    paired: both run the same images.
+
     By default it ignores the EXIF orientation, like timm. classify, embed and train apply it.
 
     Exit status: 0 all images were read, 1 some images were not read and not counted, 2 the command could not run or no
     image was read.
     """
+    from gmixer.cli.against import open_against
     from gmixer.cli.opening import open_model
     from gmixer.cli.terminal import own_stderr
     from gmixer.evaluate.predictions import write_predictions
@@ -96,6 +110,9 @@ def validate(
     if output:
         check_output(output)
     predictor = open_model(model, weights, reading, runtime, image_size)
+    other = None
+    if against is not None or against_model is not None:
+        other = open_against(predictor, against_model, weights, runtime, against, image_size)
     set_name = of.value if of else None
     with own_stderr(), progress_bar("images") as bar:
         validated = validate_on(
@@ -105,6 +122,7 @@ def validate(
             real_labels=real_labels,
             val_folder=val_folder,
             all_images=all_images,
+            against=other,
             on_progress=bar.update,
         )
     if as_json:
@@ -127,6 +145,11 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     if len(validated.labels) > SHOWN:  # with fewer classes, top-5 is always 100 %
         print(f"top-5  {validated.top5}")
     print(f"calibration error  {validated.calibration_error:.2%}")
+    if paired := validated.against:
+        print(f"against {printable(paired.model)} {paired.runtime}")
+        print(f"  top-1  {paired.top1}")
+        print(f"  difference  {paired}")
+        print(f"  images that are right only here: {paired.only_first:,}; only there: {paired.only_against:,}")
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")

@@ -3,6 +3,7 @@
 outcomes.py      score_images: a runtime's answers → Outcomes, one entry for each image
 noted_images.py  NotedImages: counts the images with a note, and names a few
 metrics.py       top-k, calibration, per class, with intervals
+paired.py        Paired: the accuracy of two predictors on the same images
 sets.py          ImageNet's test sets: which images count, and which classes are correct
 subsets.py       the classes of ImageNet-A and ImageNet-R
 published.py     published figures

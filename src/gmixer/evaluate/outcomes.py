@@ -72,7 +72,7 @@ class Scored(NamedTuple):
 
 
 def score_images(
-    runtime: Runtime,
+    runtimes: Sequence[Runtime],
     images: LabeledImages,
     numbers: NDArray[np.int64],
     preprocess: Preprocess,
@@ -80,52 +80,58 @@ def score_images(
     correct: Sequence[Sequence[int]] | None = None,
     allowed: NDArray[np.int64] | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> Scored:
-    """The outcomes of the images of these numbers.
+) -> list[Scored]:
+    """The outcomes of the images of these numbers, for each of the runtimes. All of them get the same tensors.
 
     correct: the correct classes of every image; one or more for each number given. None: the images' labels.
     allowed: the classes that an answer may be, such as the 200 of ImageNet-R; None: all. Others have probability 0.
     on_progress: called with how many images are done.
     """
-    parts: list[Outcomes] = []
+    parts: list[list[Outcomes]] = [[] for _ in runtimes]
     unreadable: list[ImageError] = []
     notes: dict[str, str] = {}
-    batches = run_numbered(runtime, images, numbers, preprocess, unreadable, notes, on_progress)
+    batches = run_numbered(runtimes, images, numbers, preprocess, unreadable, notes, on_progress)
     with closing(batches):
-        for readable, output in batches:
-            logits_BK = output.logits
-            if allowed is not None:
-                allowed_BK = np.full_like(logits_BK, -np.inf)
-                allowed_BK[:, allowed] = logits_BK[:, allowed]
-                logits_BK = allowed_BK
+        for readable, outputs in batches:
             correct_B = [correct[i] if correct else [int(images.labels[i])] for i in readable]
-            parts.append(score_batch(readable, logits_BK, correct_B))
-    return Scored(Outcomes.joined(parts) if parts else Outcomes.empty(), unreadable, notes)
+            for of_runtime, output in zip(parts, outputs, strict=True):
+                logits_BK = output.logits
+                if allowed is not None:
+                    allowed_BK = np.full_like(logits_BK, -np.inf)
+                    allowed_BK[:, allowed] = logits_BK[:, allowed]
+                    logits_BK = allowed_BK
+                of_runtime.append(score_batch(readable, logits_BK, correct_B))
+    return [
+        Scored(Outcomes.joined(of_runtime) if of_runtime else Outcomes.empty(), unreadable, notes)
+        for of_runtime in parts
+    ]
 
 
 def run_numbered(
-    runtime: Runtime,
+    runtimes: Sequence[Runtime],
     images: LabeledImages,
     numbers: NDArray[np.int64],
     preprocess: Preprocess,
     unreadable: list[ImageError],
     notes: dict[str, str],
     on_progress: Callable[[int], None],
-) -> Generator[tuple[list[int], Output], None, None]:
-    """The numbers of the readable images of each batch, and the output for them. Images are read and decoded ahead.
+) -> Generator[tuple[list[int], list[Output]], None, None]:
+    """The numbers of the readable images of each batch, and each runtime's output for them.
 
+    Images are read and decoded once, ahead of use, in batches of the size that the first runtime prefers.
     unreadable, notes: get the errors, and the notes by name. on_progress: called after each batch with how many images
     are done.
     """
     prepare = Preparer[int](lambda i: preprocess.with_note(images.read(i), name=images.name(i)))
     done = 0
-    with closing(prepare.batches(map(int, numbers), size=runtime.batch_hint)) as batches:
+    with closing(prepare.batches(map(int, numbers), size=runtimes[0].batch_hint)) as batches:
         for batch in batches:
             inputs = {int(numbers[done + b]): x for b, x in enumerate(batch) if not isinstance(x, ImageError)}
             unreadable += [x for x in batch if isinstance(x, ImageError)]
             notes |= {images.name(i): x.note for i, x in inputs.items() if x.note}
             if inputs:
-                yield list(inputs), run(runtime, [x.x_CSS for x in inputs.values()])
+                tensors = [x.x_CSS for x in inputs.values()]
+                yield list(inputs), [run(runtime, tensors) for runtime in runtimes]
             done += len(batch)
             on_progress(done)
 

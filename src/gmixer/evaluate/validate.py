@@ -12,6 +12,7 @@ from gmixer.datasets import LabeledImages, run_of
 from gmixer.errors import ImageError, InputError
 from gmixer.evaluate.metrics import Bin, Share, calibration, per_class, top
 from gmixer.evaluate.outcomes import Outcomes, score_images
+from gmixer.evaluate.paired import Paired, check_comparable, paired
 from gmixer.evaluate.published import Published, SetName, published
 from gmixer.evaluate.sets import open_set
 from gmixer.labels.imagenet import Label
@@ -45,6 +46,7 @@ class Validated:
     bins: Sequence[Bin]
     classes: Sequence[Share]  # top-1 of each class
     published: Published | None
+    against: Paired | None = None
 
     def compared(self) -> list[Compared]:
         """The measured share beside each published figure."""
@@ -80,7 +82,7 @@ class Validated:
                 for label, share in zip(self.labels, self.classes, strict=True)
                 if share.n
             ],
-        }
+        } | ({"against": self.against.to_dict()} if self.against else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def validate(
     real_labels: str | os.PathLike[str] | None = None,
     val_folder: str | None = None,
     all_images: bool = False,
+    against: Predictor | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Validated:
     """Measures the predictor on the data (open_set). Load it with orientation="ignore" to have timm's pipeline.
@@ -117,11 +120,15 @@ def validate(
     val_folder: see open_images.
     all_images: measure the very data that the model was trained on as any other data: without splits, all images, not
         only the held-out ones.
+    against: another predictor of the same network, transform and classes, such as the model in fp32. Both run each
+        image, as `predictor` reads it, and Validated.against has the difference of their top-1.
     on_progress: called with how many images are done, and with their total number.
     Raises InputError if data and model do not fit, the model learned from all of the images, or no image can be read.
     Images that cannot be read are listed, and do not count.
     """
     predictor.require_classes()
+    if against is not None:
+        check_comparable(predictor, against)
     test = open_set(
         source,
         predictor.labels,
@@ -131,8 +138,8 @@ def validate(
         val_folder=val_folder,
         run=None if all_images else run_of(predictor.checkpoint.path),
     )
-    outcomes, unreadable, notes = score_images(
-        predictor.runtime,
+    scored = score_images(
+        [predictor.runtime, against.runtime] if against else [predictor.runtime],
         test.images,
         test.numbers,
         predictor.preprocess,
@@ -140,6 +147,7 @@ def validate(
         allowed=test.allowed,
         on_progress=lambda done: on_progress(done, len(test.numbers)),
     )
+    outcomes, unreadable, notes = scored[0]
     if not len(outcomes.image):
         raise _nothing_measured(os.fspath(source), unreadable)
     error, bins = calibration(outcomes)
@@ -162,6 +170,7 @@ def validate(
         classes=per_class(outcomes, predictor.model.num_classes),
         # A folder may have the name of a published model; only the catalogue's own weights have its figures.
         published=published(predictor.name, of) if of and predictor.checkpoint.pretrained else None,
+        against=paired(outcomes, against, scored[1].outcomes) if against else None,
     )
 
 
@@ -170,9 +179,14 @@ def _nothing_measured(source: str, unreadable: Sequence[ImageError]) -> InputErr
         return InputError(
             f"{source} has no image that counts in this set; wanted one or more to measure the answers by"
         )
-    more = f"; … and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
-    named = "; ".join(map(str, unreadable[:NAMED])) + more
+    named = named_few(unreadable)
     return InputError(f"{source} has no image that can be read ({named}); wanted one or more to measure the answers by")
+
+
+def named_few(unreadable: Sequence[ImageError]) -> str:
+    """The first NAMED of the errors, and how many more there are."""
+    more = f"; … and {len(unreadable) - NAMED:,} more" if len(unreadable) > NAMED else ""
+    return "; ".join(map(str, unreadable[:NAMED])) + more
 
 
 def _pipeline(predictor: Predictor) -> str:

@@ -36,9 +36,9 @@ def embed_all(
     unreadable: list[ImageError] = []
     notes: dict[str, str] = {}
     listener.begins(step=0, steps=len(numbers))
-    batches = run_numbered(engine, images, numbers, preprocess, unreadable, notes, listener.embedded)
+    batches = run_numbered([engine], images, numbers, preprocess, unreadable, notes, listener.embedded)
     with closing(batches):
-        for of_batch, output in batches:
+        for of_batch, (output,) in batches:
             features.append(output.features)
             readable += of_batch
     return Embedded(np.concatenate(features), np.array(readable, np.int64), unreadable, notes)

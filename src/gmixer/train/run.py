@@ -152,7 +152,8 @@ def _fit_head(
 def _score(model: Mixer, data: TrainData) -> Scored:
     """The outcomes of the validation part on the native engine, with the errors and the notes of its images."""
     labelled = np.flatnonzero(data.val.labels != UNKNOWN)
-    return score_images(Engine.from_torch(model), data.val, labelled, data.preprocess())
+    (scored,) = score_images([Engine.from_torch(model)], data.val, labelled, data.preprocess())
+    return scored
 
 
 def _told(errors: Sequence[ImageError], listener: Listener) -> dict[str, str]:

@@ -24,7 +24,8 @@ def validate(model: Mixer, data: TrainData, world: World) -> Scored:
     """The outcomes, errors and notes of the labelled images; the same in all processes."""
     mine = np.flatnonzero(data.val.labels != UNKNOWN)[world.rank :: world.size]
     runtime = ModelInTraining(model, world.device)
-    shares = world.gathered(score_images(runtime, data.val, mine, data.preprocess()))
+    (scored,) = score_images([runtime], data.val, mine, data.preprocess())
+    shares = world.gathered(scored)
     return Scored(
         Outcomes.joined([share.outcomes for share in shares]),
         [error for share in shares for error in share.unreadable],
