@@ -19,6 +19,7 @@ from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
 from gmixer.config import ModelConfig
+from gmixer.options import NativePrecision
 from gmixer.runtimes import Engine
 from gmixer.weights import Checkpoint
 
@@ -80,9 +81,16 @@ def timm_stages(model: MlpMixer, x_BCHW: NDArray[np.float32], dtype: torch.dtype
     return {name: stage.numpy() for name, stage in stages.items()}
 
 
-def engine_of(model: MlpMixer, config: ModelConfig, *, threads: int = 2, isa: str | None = None) -> Engine:
+def engine_of(
+    model: MlpMixer,
+    config: ModelConfig,
+    *,
+    threads: int = 2,
+    isa: str | None = None,
+    precision: NativePrecision = "fp32",
+) -> Engine:
     tensors = [(name, tensor.numpy()) for name, tensor in model.state_dict().items()]
-    return Engine(config, tensors, threads=threads, isa=isa)
+    return Engine(config, tensors, threads=threads, isa=isa, precision=precision)
 
 
 def write_outlier(checkpoint: Checkpoint, path: Path) -> Path:

@@ -1,5 +1,5 @@
-// Runs the whole network on every fp32 row that this CPU supports, without Python. Compares with the same formulas in
-// double precision and with the scalar row. Batch size, order and threads must not change a bit.
+// Runs the whole network on every row of products that this CPU supports, without Python. Compares with the same
+// formulas in double precision and with the scalar row. Batch size, order and threads must not change a bit.
 //
 // B images, N patches, C channels, H hidden width after the gate, K depth of a product, M its outputs.
 #include <algorithm>
@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "dispatch.hpp"
+#include "every_row.hpp"
 #include "network/model.hpp"
 
 namespace {
@@ -38,22 +38,27 @@ struct Case {
   Architecture architecture;  // {in_chans, image_px, patch_px}, C, blocks, token H, channel H, classes, gated
   std::size_t images;         // the largest batch
   std::vector<std::size_t> threads = {1, 2, 3};
+  // bf16 and int8 share the network with fp32. A few cases show that their kernels keep its promise about bits.
+  bool bits_of_every_precision = false;
+  float outlier = 1;  // the stem gives channel 5 so many times the magnitude of the others
 };
 const Case kCases[] = {
     {"one patch, one class", {{3, 8, 8}, 16, 2, 3, 21, 1, true}, 7},
     {"one patch, gelu", {{1, 4, 4}, 16, 2, 5, 1, 3, false}, 7},
-    {"25 patches, half a panel over", {{1, 40, 8}, 48, 2, 37, 40, 33, true}, 4},
-    {"9 patches narrower than a run, gelu", {{4, 12, 4}, 80, 2, 13, 50, 42, false}, 7},
+    {"25 patches, half a panel over", {{1, 40, 8}, 48, 2, 37, 40, 33, true}, 4, {1, 2, 3}, true},
+    {"9 patches narrower than a run, gelu", {{4, 12, 4}, 80, 2, 13, 50, 42, false}, 7, {1, 2, 3}, true},
     {"no classes", {{3, 16, 4}, 32, 2, 8, 64, 0, true}, 3},
     {"144 patches, long sums", {{1, 24, 2}, 16, 2, 131, 5, 3, true}, 2},
     {"144 patches, long sums, gelu", {{1, 24, 2}, 16, 2, 131, 5, 3, false}, 2},
     {"144 channels, long sums", {{3, 21, 7}, 144, 2, 3, 133, 101, true}, 3},
     {"272 channels, longer sums, gelu", {{3, 14, 7}, 272, 2, 3, 133, 101, false}, 3},
+    {"one channel of 1000 times the rest", {{3, 12, 4}, 48, 2, 19, 40, 9, true}, 3, {2}, false, 1000},
+    {"one channel of 1000 times the rest, gelu", {{3, 12, 4}, 48, 2, 19, 40, 9, false}, 3, {2}, false, 1000},
     {"a batch larger than one pass, gelu", {{1, 16, 1}, 256, 1, 1, 1, 5, false}, 17, {2}},
 };
 
 // Weights N(0, 1/K), biases and β N(0, 0.2), γ U(0.5, 1.5): no part of the network is near zero.
-Tensors draw_tensors(const Architecture& a, std::mt19937& random) {
+Tensors draw_tensors(const Architecture& a, float outlier, std::mt19937& random) {
   Tensors tensors;
   const auto normal = [&](std::size_t count, float sigma) {
     Floats values(count);
@@ -72,6 +77,9 @@ Tensors draw_tensors(const Architecture& a, std::mt19937& random) {
   };
   const std::size_t N = a.grid.patches(), C = a.channels, gate = a.gated ? 2 : 1;
   linear("stem.proj", C, a.grid.patch_floats());
+  const std::size_t K = a.grid.patch_floats();
+  for (std::size_t k = 0; k < K; ++k) tensors["stem.proj.weight"][5 * K + k] *= outlier;
+  tensors["stem.proj.bias"][5] *= outlier;
   for (std::size_t i = 0; i < a.blocks; ++i) {
     const std::string block = "blocks." + std::to_string(i);
     norm(block + ".norm1");
@@ -111,8 +119,48 @@ Value times(Value a, Value b) {
   return {product, std::hypot(a.error * b.value, b.error * a.value, kEps * product)};
 }
 
+// What a precision does to an operand of the blocks' products. It takes the nearest of numbers that lie a step apart:
+// int8 a scale, a 127th of the largest magnitude of the row; bf16 2^-7 of the power of two. The error is at most half a
+// step. Spread evenly, it has a deviation of step / √12. It counts as two steps, 7 deviations: sums of such errors are
+// nearly normal, and no test draws one beyond 7 deviations.
+struct Rounding {
+  const std::string precision;
+
+  double step(double x, double largest) const {
+    if (precision == "int8") return largest / 127;
+    if (precision == "bf16") return std::ldexp(1.0, std::max(std::ilogb(x), -126) - 7);
+    return 0;
+  }
+  // The row as the core stores weights. They are known, so no error stands beside them.
+  std::vector<double> weights(const float* row, std::size_t K) const {
+    std::vector<double> rounded(row, row + K);
+    double largest = 0;
+    for (const double w : rounded) largest = std::max(largest, std::abs(w));
+    for (double& w : rounded) {
+      const double step_w = step(w, largest);
+      if (step_w > 0) w = std::nearbyint(w / step_w) * step_w;
+    }
+    return rounded;
+  }
+  // K activations a stride apart, side by side.
+  Values operand(const Value* x, std::size_t K, std::size_t stride) const {
+    Values rounded(K);
+    double largest = 0;
+    for (std::size_t k = 0; k < K; ++k) largest = std::max(largest, std::abs(x[k * stride].value));
+    for (std::size_t k = 0; k < K; ++k) {
+      const Value& x_k = x[k * stride];
+      rounded[k] = {x_k.value, std::hypot(x_k.error, 2 * step(x_k.value, largest))};
+    }
+    return rounded;
+  }
+  // Relative, of the core's silu beyond x. fp32: about 1 ulp of e^x, half an ulp of the sum and of the quotient. The
+  // others: a quick one (products/activation.hpp).
+  double of_silu() const { return precision == "fp32" ? 2 * kEps : 0x1p-12; }
+};
+
 // bias + sum over k of w[k] · x[k · stride].
-Value dot(const float* w, const Value* x, std::size_t K, std::size_t stride, double bias) {
+template <class Weight>
+Value dot(const Weight* w, const Value* x, std::size_t K, std::size_t stride, double bias) {
   double sum = bias, size = std::abs(bias), carried = 0;
   for (std::size_t k = 0; k < K; ++k) {
     const Value& x_k = x[k * stride];
@@ -129,11 +177,11 @@ Value mean(const Value* x, std::size_t count, std::size_t stride) {
   return {sum.value / static_cast<double>(count), sum.error / static_cast<double>(count)};
 }
 
-// x / (1 + e^-x). Rounding: about 1 ulp of e^x (products/activation.hpp), half an ulp of the sum and of the quotient.
-Value silu(Value x) {
+// x / (1 + e^-x), off by so much of its value.
+Value silu(Value x, double relative_error) {
   const double sigmoid = 1 / (1 + std::exp(-x.value)), value = x.value * sigmoid;
   const double slope = sigmoid * (1 + x.value * (1 - sigmoid));
-  return {value, std::hypot(slope * x.error, 2 * kEps * value)};
+  return {value, std::hypot(slope * x.error, relative_error * value)};
 }
 
 // x · Φ(x). Its error: 4e-8 of the polynomial (products/activation.hpp), and the rounding of x - x·e.
@@ -146,7 +194,20 @@ Value gelu(Value x) {
 struct Reference {
   const Architecture& a;
   const Tensors& tensors;
+  const Rounding rounding;
   const std::size_t N = a.grid.patches(), C = a.channels;
+  std::map<std::string, std::vector<double>> mlp_weights = {};  // of the blocks' layers, rounded
+
+  Reference(const Architecture& a, const Tensors& tensors, const std::string& precision)
+      : a(a), tensors(tensors), rounding{precision} {
+    for (const auto& [name, values] : tensors) {
+      if (name.find(".mlp_") == std::string::npos || !name.ends_with(".weight")) continue;
+      const std::string layer = name.substr(0, name.rfind('.'));
+      const std::size_t M = tensors.at(layer + ".bias").size(), K = values.size() / M;
+      for (std::size_t m = 0; m < M; ++m)
+        for (const double w : rounding.weights(&values[m * K], K)) mlp_weights[layer].push_back(w);
+    }
+  }
 
   const float* weight(const std::string& name) const { return tensors.at(name + ".weight").data(); }
   const float* bias(const std::string& name) const { return tensors.at(name + ".bias").data(); }
@@ -177,14 +238,17 @@ struct Reference {
   // act(fc1(x)), then fc2. x: K values a stride apart; returns M of them.
   Values mlp(const Value* x, std::size_t K, std::size_t stride, std::size_t H, std::size_t M,
              const std::string& name) const {
-    const float *w1 = weight(name + ".fc1"), *b1 = bias(name + ".fc1");
-    const float *w2 = weight(name + ".fc2"), *b2 = bias(name + ".fc2");
+    const float *b1 = bias(name + ".fc1"), *b2 = bias(name + ".fc2");
+    const std::vector<double> &w1 = mlp_weights.at(name + ".fc1"), &w2 = mlp_weights.at(name + ".fc2");
+    const Values in = rounding.operand(x, K, stride);
     Values hidden(H), y(M);
     for (std::size_t h = 0; h < H; ++h) {
-      hidden[h] = dot(w1 + h * K, x, K, stride, b1[h]);
-      hidden[h] = a.gated ? times(hidden[h], silu(dot(w1 + (H + h) * K, x, K, stride, b1[H + h]))) : gelu(hidden[h]);
+      hidden[h] = dot(&w1[h * K], in.data(), K, 1, b1[h]);
+      hidden[h] = a.gated ? times(hidden[h], silu(dot(&w1[(H + h) * K], in.data(), K, 1, b1[H + h]), rounding.of_silu()))
+                          : gelu(hidden[h]);
     }
-    for (std::size_t m = 0; m < M; ++m) y[m] = dot(w2 + m * H, hidden.data(), H, 1, b2[m]);
+    hidden = rounding.operand(hidden.data(), H, 1);
+    for (std::size_t m = 0; m < M; ++m) y[m] = dot(&w2[m * H], hidden.data(), H, 1, b2[m]);
     return y;
   }
 
@@ -347,37 +411,49 @@ void check_bits(const Case& test, gmixer::ProductRows rows, const Tensors& tenso
   }
 }
 
-void check_case(const Case& test, Tally& tally) {
+// Expects the same of every row of a precision. Scalar, the last row, comes first.
+void check_rows(const Case& test, const std::string& precision, const Tensors& tensors,
+                const std::vector<Floats>& images, Tally& tally) {
+  const Architecture& a = test.architecture;
+  // The reference is slow, and images do not affect each other. So it checks one image or two; bits check the rest.
+  const bool fp32 = precision == "fp32", bits = fp32 || test.bits_of_every_precision;
+  const Reference reference(a, tensors, precision);
+  std::vector<Values> exact;
+  for (std::size_t i = 0; i < (fp32 ? 2 : 1); ++i) exact.push_back(reference(images[i]));
+
+  std::vector<Floats> scalar;
+  std::vector<Row> rows = rows_of(precision);
+  std::reverse(rows.begin(), rows.end());
+  for (const Row& row : rows) {
+    const std::string where = row.name() + ", " + test.what;
+    Model model(a, row.rows(), 1);
+    load(model, tensors, where);
+    std::vector<Floats> alone;
+    for (std::size_t i = 0; i < (bits ? test.images : exact.size()); ++i)
+      alone.push_back(forward(model, images, {i}, true)[0]);
+    if (row.isa == "scalar") scalar = alone;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      const auto wanted = [&](std::size_t place) { return exact[i][place].value; };
+      const auto other = [&](std::size_t place) { return scalar[i][place]; };
+      expect_close(alone[i], exact[i], wanted, 1, a, where, tally);
+      if (row.isa != "scalar")
+        expect_close(alone[i], exact[i], other, std::sqrt(2), a, where + " against scalar", tally);
+    }
+    if (bits) check_bits(test, row.rows(), tensors, images, alone, where, tally);
+  }
+}
+
+void check_case(const Case& test, std::map<std::string, Tally>& tallies) {
   const Architecture& a = test.architecture;
   std::mt19937 random(1);
-  const Tensors tensors = draw_tensors(a, random);
+  const Tensors tensors = draw_tensors(a, test.outlier, random);
   std::vector<Floats> images(test.images, Floats(a.grid.image_floats()));
   std::normal_distribution<float> draw;
   for (Floats& image : images)
     for (float& pixel : image) pixel = draw(random);
-
-  // The reference is slow, and images do not affect each other. So it checks two images; bits check the rest.
-  std::vector<Values> exact;
-  for (std::size_t i = 0; i < 2; ++i) exact.push_back(Reference{a, tensors}(images[i]));
-
-  std::vector<Floats> scalar;
-  const std::vector<std::string> isas = gmixer::available_isas("fp32");
-  for (auto isa = isas.rbegin(); isa != isas.rend(); ++isa) {  // scalar comes first: it is the last row
-    const std::string where = *isa + ", " + test.what;
-    const gmixer::ProductRows rows = gmixer::find_rows(*isa, "fp32");
-    Model model(a, rows, 1);
-    load(model, tensors, where);
-    std::vector<Floats> alone;
-    for (std::size_t i = 0; i < test.images; ++i) alone.push_back(forward(model, images, {i}, true)[0]);
-    if (*isa == "scalar") scalar = alone;
-    for (std::size_t i = 0; i < exact.size(); ++i) {
-      const auto reference = [&](std::size_t place) { return exact[i][place].value; };
-      const auto other = [&](std::size_t place) { return scalar[i][place]; };
-      expect_close(alone[i], exact[i], reference, 1, a, where, tally);
-      if (*isa != "scalar") expect_close(alone[i], exact[i], other, std::sqrt(2), a, where + " against scalar", tally);
-    }
-    check_bits(test, rows, tensors, images, alone, where, tally);
-  }
+  for (const char* precision : kPrecisions)
+    if (precision == std::string("fp32") || a.grid.patches() < 256)  // the largest case is about passes
+      check_rows(test, precision, tensors, images, tallies[precision]);
 }
 
 }  // namespace
@@ -388,13 +464,15 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: core_check swiglu|gelu\n");
     return 2;
   }
-  Tally tally;
+  std::map<std::string, Tally> tallies;
   for (const Case& test : kCases)
-    if (test.architecture.gated == (mlp == "swiglu")) check_case(test, tally);
-  std::string isas;
-  for (const std::string& isa : gmixer::available_isas("fp32")) isas += (isas.empty() ? "" : ", ") + isa;
-  std::printf("core_check %s: %s; %ld values, %ld images bit for bit; largest error %.2f of its bound (%s)\n",
-              mlp.c_str(), isas.c_str(), tally.values, tally.runs, tally.largest, tally.where.c_str());
+    if (test.architecture.gated == (mlp == "swiglu")) check_case(test, tallies);
+  for (const char* precision : kPrecisions) {
+    const Tally& tally = tallies.at(precision);
+    std::printf("core_check %s: %s; %ld values, %ld images bit for bit; largest error %.2f of its bound (%s)\n",
+                mlp.c_str(), listed(rows_of(precision)).c_str(), tally.values, tally.runs, tally.largest,
+                tally.where.c_str());
+  }
   if (failures) std::fprintf(stderr, "core_check: %ld failures\n", failures.load());
   return failures != 0;
 }

@@ -192,16 +192,17 @@ def test_forward_allocates_nothing_after_the_first_call(tmp_path: Path) -> None:
         from gmixer.runtimes import Engine
         from gmixer.weights import find_checkpoint
         checkpoint = find_checkpoint("gmixer_8_64.distill_in1k")
-        native = Engine(checkpoint.model, checkpoint.tensors(), threads=2)._model
         count = ctypes.c_long.in_dll(ctypes.CDLL(None), "large_allocations")
         x = np.zeros((64, 3, 64, 64), np.float32)
         features, logits = np.empty((64, 256), np.float32), np.empty((64, 1000), np.float32)
-        before_first = count.value
-        native.forward(x, features, logits, None, None)
-        after_first = count.value
-        for batch in (64, 1, 7, 64):
-            native.forward(x[:batch], features[:batch], logits[:batch], None, None)
-        print(after_first - before_first, count.value - after_first)
+        for precision in ("fp32", "int8"):
+            native = Engine(checkpoint.model, checkpoint.tensors(), threads=2, precision=precision)._model
+            before_first = count.value
+            native.forward(x, features, logits, None, None)
+            after_first = count.value
+            for batch in (64, 1, 7, 64):
+                native.forward(x[:batch], features[:batch], logits[:batch], None, None)
+            print(after_first - before_first, count.value - after_first)
     """
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -210,9 +211,10 @@ def test_forward_allocates_nothing_after_the_first_call(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    first, later = map(int, run.stdout.split())
-    assert first >= 1, "the counter does not see the core's own buffers"
-    assert later == 0
+    for precision, line in zip(("fp32", "int8"), run.stdout.splitlines(), strict=True):
+        first, later = map(int, line.split())
+        assert first >= 1, "the counter does not see the core's own buffers"
+        assert later == 0, precision
 
 
 def test_the_time_of_each_stage_is_known_and_costs_no_bits() -> None:

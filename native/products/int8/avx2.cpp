@@ -21,6 +21,8 @@ struct Avx2Words : Avx2Integers {
   static __m256i words(const Vec (&x)[2]) {
     return _mm256_blend_epi16(rounded(x[0]), _mm256_slli_epi32(rounded(x[1]), 16), 0xaa);
   }
+
+  static Operand small_operand() { return _mm256_set1_epi32(0x00010001); }
 };
 
 }  // namespace

@@ -20,6 +20,8 @@ struct Avx512Bw : Avx512Integers {
   static __m512i words(const Vec (&x)[2]) {
     return _mm512_mask_blend_epi16(0xaaaaaaaa, rounded(x[0]), _mm512_slli_epi32(rounded(x[1]), 16));
   }
+
+  static Operand small_operand() { return _mm512_set1_epi32(0x00010001); }
 };
 
 }  // namespace
