@@ -40,9 +40,16 @@ def test_options_reach_the_runtime() -> None:
             r"device='cpu' is for runtime='torch', not 'native': leave it out, or pass runtime='torch'",
         ),
         ({"compile": True}, r"compile=True is for runtime='torch', not 'native'"),
-        ({"precision": "bf16"}, r"the native engine computes in fp32: leave it out, or pass runtime='torch'"),
-        ({"precision": "int4"}, r"precision is 'int4'; the native engine computes in fp32"),
-        ({"runtime": "torch", "precision": "int4"}, r"precision is 'int4'; wanted one of fp32, bf16, fp16"),
+        (
+            {"precision": "fp16"},
+            r"precision is 'fp16'; the native runtime computes in fp32, bf16, int8: leave it out, or pass "
+            r"runtime='torch' \(--runtime torch\), which computes in fp16$",
+        ),
+        ({"precision": "int4"}, r"precision is 'int4'; the native runtime computes in fp32, bf16, int8: leave it out$"),
+        (
+            {"runtime": "torch", "precision": "int8"},
+            r"precision is 'int8'; the torch runtime computes in fp32, bf16, fp16: .* runtime='native' \(--runtime",
+        ),
     ],
 )
 def test_an_option_of_the_other_runtime_is_refused(options: dict[str, Any], message: str) -> None:
@@ -59,7 +66,8 @@ def test_a_device_that_torch_cannot_use_is_an_error() -> None:
 
 
 def test_the_options_of_a_runtime_are_those_of_its_object() -> None:
-    assert runtime_options("native", threads=None, device=None, compile=False, precision="fp32") == Native()
+    assert runtime_options("native", threads=None, device=None, compile=False, precision=None) == Native()
+    assert runtime_options("native", precision="int8") == Native(precision="int8")
     assert runtime_options("torch", device="cuda:1", threads=None, compile=True) == Torch(device="cuda:1", compile=True)
     for kind, name, other in ((Native, "native", "torch"), (Torch, "torch", "native")):
         for option in {field.name for field in fields(kind)} - {"precision"}:
@@ -134,7 +142,7 @@ def test_the_native_runtime_imports_no_torch() -> None:
     [
         ({"threads": False}, EngineError),
         ({"isa": False}, EngineError),
-        ({"precision": None}, InputError),
+        ({"precision": False}, InputError),
         ({"runtime": "torch", "device": False}, EngineError),
         ({"runtime": "torch", "threads": False}, InputError),
         ({"runtime": "torch", "isa": False}, InputError),

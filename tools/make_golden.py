@@ -3,8 +3,8 @@
     python tools/make_golden.py > src/gmixer/doctor/golden.json
 
 The transform is timm's, and the network is timm's MlpMixer in float64. gmixer provides only the formula of the image,
-the architecture and the weights. Run it again after a change of the embedded weights or of the image;
-tests/doctor/test_doctor.py fails until then.
+the architecture, the weights, and the rounding of operands in bf16 and int8. Run it again after a change of the
+embedded weights or of the image; tests/doctor/test_doctor.py fails until then.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from PIL import Image
 from timm.data import create_transform
 from timm.layers import GluMlp
 from timm.models.mlp_mixer import MlpMixer
-from torch import nn
+from torch import Tensor, nn
 
 from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.doctor.embedded import FEATURES, PIXELS, png
+from gmixer.runtimes.parity import ROUNDINGS, with_rounded_products
 from gmixer.weights import find_checkpoint
 
 
@@ -45,16 +46,21 @@ def timm_model() -> MlpMixer:
     return model.eval()
 
 
+def outputs(model: nn.Module, x_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and logits."""
+    with torch.inference_mode():
+        return model.forward_head(model.forward_features(x_BCHW), pre_logits=True), model(x_BCHW)
+
+
 def main() -> None:
     data = find_checkpoint(EMBEDDED_MODEL).data.to_timm()
     transform = create_transform(**data, is_training=False)
     x_BCHW = transform(Image.open(io.BytesIO(png())))[None]
     model = timm_model()
-    with torch.inference_mode():
-        plain = [model.forward_head(model.forward_features(x_BCHW), pre_logits=True), model(x_BCHW)]
-        model.double()
-        exact = [model.forward_head(model.forward_features(x_BCHW.double()), pre_logits=True), model(x_BCHW.double())]
-    errors = [float((a.double() - b).abs().max()) for a, b in zip(plain, exact, strict=True)]
+    plain = {"fp32": outputs(model, x_BCHW)}
+    for precision in ROUNDINGS:
+        plain[precision] = outputs(with_rounded_products(timm_model(), precision), x_BCHW)
+    exact = outputs(model.double(), x_BCHW.double())
     features_C, logits_K = (values[0].numpy() for values in exact)
     log_probability_K = torch.log_softmax(exact[1][0], dim=0)
     golden = {
@@ -62,9 +68,13 @@ def main() -> None:
         "made_with": {"timm": timm.__version__, "torch": torch.__version__.split("+")[0], "pillow": PIL.__version__},
         "tensor": np.round(x_BCHW[0].numpy()[PIXELS].astype(np.float64), 6).tolist(),
         "features": np.round(features_C[FEATURES], 9).tolist(),
-        "features_fp32_error": float(f"{errors[0]:.2e}"),  # largest difference of PyTorch's float32 from float64
         "top5": [[int(i), round(float(log_probability_K[i]), 9)] for i in np.argsort(-logits_K)[:5]],
-        "logits_fp32_error": float(f"{errors[1]:.2e}"),
+        # The largest difference of features and of logits from float64: PyTorch's float32, its products as they are, or
+        # their operands rounded.
+        "errors": {
+            precision: [float(f"{float((a.double() - b).abs().max()):.2e}") for a, b in zip(got, exact, strict=True)]
+            for precision, got in plain.items()
+        },
     }
     print(json.dumps(golden, indent=1))
 

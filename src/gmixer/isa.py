@@ -20,6 +20,8 @@ def available_isas(precision: Precision = FP32) -> list[str]:
 def check_isa(isa: str | None = None, precision: Precision = FP32) -> str:
     """`isa`, else $GMIXER_ISA, else the best instruction set that has kernels of this precision.
 
+    Scalar kernels of bf16 are many times slower than fp32, so they run only where "scalar" is named.
+
     Raises EngineError if this CPU does not support it, or if it has no kernels of this precision.
     """
     isas = available_isas(precision)
@@ -28,7 +30,14 @@ def check_isa(isa: str | None = None, precision: Precision = FP32) -> str:
             f"precision={precision!r} has no kernels on this CPU; leave it out, or pass runtime='torch' "
             f"(--runtime torch)"
         )
-    wanted = isa if isa is not None else os.environ.get("GMIXER_ISA") or isas[0]
+    named = isa if isa is not None else os.environ.get("GMIXER_ISA") or None
+    if named is None and precision == "bf16" and isas == ["scalar"]:
+        raise EngineError(
+            "precision='bf16' has no fast kernels on this CPU: they need AVX512-BF16 or NEON's BF16; take fp32 or "
+            "int8, or runtime='torch' (--runtime torch), which computes in bf16 on every CPU; isa='scalar' "
+            "(GMIXER_ISA=scalar) runs it slowly"
+        )
+    wanted = isas[0] if named is None else named
     if wanted not in isas:
         source = "isa" if isa is not None else "GMIXER_ISA"
         if wanted in available_isas():

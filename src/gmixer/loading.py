@@ -6,7 +6,6 @@ import os
 
 from gmixer.data import Preprocess
 from gmixer.options import (
-    FP32,
     Limits,
     Native,
     Orientation,
@@ -33,7 +32,7 @@ def load(
     threads: int | None = None,
     isa: str | None = None,
     device: str | None = None,
-    precision: Precision = FP32,
+    precision: Precision | None = None,
     compile: bool = False,
     orientation: Orientation = "apply",
     range: ValueRange = "full",
@@ -52,8 +51,11 @@ def load(
     runtime: "native", or "torch" (extra `gmixer[torch]`), which also runs on GPUs. Both give the same results.
     threads, isa: of the native runtime. threads: None takes what affinity and the control group allow. isa: "avx512",
         "avx2", "neon" or "scalar", for the network and for the resize; None takes $GMIXER_ISA, else the best.
-    device, precision, compile: of the torch runtime. device: None is "cpu"; else "cuda", "cuda:1", …. precision:
-        "fp32", "bf16" or "fp16", of the products. compile: by torch.compile, at the first batch.
+    precision: of the products. The native runtime computes in "fp32", "bf16" or "int8", the torch runtime in "fp32",
+        "bf16" or "fp16". None takes what the weights are stored for: int8 or bf16 for a folder that `gmixer convert`
+        made, fp32 for all others (docs/precision.md).
+    device, compile: of the torch runtime. device: None is "cpu"; else "cuda", "cuda:1", …. compile: by torch.compile,
+        at the first batch.
     orientation: "apply" turns images as their EXIF data says; "ignore" is timm's behaviour.
     range: of values with more than 8 bits, where the file does not state it. "full" is that of their type; "used" is
         the lowest to the highest value of each image (docs/images.md).

@@ -8,6 +8,7 @@ objects whole. A wrong value is refused here, where it is given.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -17,10 +18,10 @@ from gmixer.errors import InputError
 Orientation: TypeAlias = Literal["apply", "ignore"]
 ValueRange: TypeAlias = Literal["full", "used"]
 RuntimeName: TypeAlias = Literal["native", "torch"]
-NativePrecision: TypeAlias = Literal["fp32"]  # of the products; sums are float32 in each
+NativePrecision: TypeAlias = Literal["fp32", "bf16", "int8"]  # of the blocks' products; all else is float32 in each
 TorchPrecision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 Precision: TypeAlias = Literal[NativePrecision, TorchPrecision]  # of any runtime
-FP32: NativePrecision = "fp32"
+FP32: Literal["fp32"] = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,26 +118,20 @@ class WeightsSource:
 class Native:
     """The native core runs the network.
 
-    precision: of the products. open_runtime raises EngineError if this CPU has no kernels for it.
+    precision: "fp32", "bf16" or "int8", of the products; None takes what the weights are stored for. open_runtime
+        raises EngineError if this CPU has no kernels for it.
     threads: None takes what affinity and the control group allow.
     isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best that this CPU has.
 
     Raises InputError for a precision that the native core does not offer.
     """
 
-    precision: NativePrecision = FP32
+    precision: NativePrecision | None = None
     threads: int | None = None
     isa: str | None = None
 
     def __post_init__(self) -> None:
-        offered = get_args(NativePrecision)
-        if self.precision not in offered:
-            others = [precision for precision in get_args(TorchPrecision) if precision not in offered]
-            raise InputError(
-                f"precision is {self.precision!r}; the native engine computes in {', '.join(offered)}: leave it out, "
-                f"or pass runtime='torch' (--runtime torch), which also computes in "
-                f"{' and '.join(others)}"
-            )
+        _offered(self.precision, get_args(NativePrecision), "native", get_args(TorchPrecision), "torch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,22 +139,34 @@ class Torch:
     """PyTorch runs the network (extra `gmixer[torch]`).
 
     device: such as "cpu", "cuda", "cuda:1".
-    precision: of the products; sums are float32 in each.
+    precision: "fp32", "bf16" or "fp16", of the products; None takes what the weights are stored for. Sums are float32
+        in each.
     compile: pass the network to torch.compile.
 
     Raises InputError for a precision that PyTorch does not offer here.
     """
 
     device: str = "cpu"
-    precision: TorchPrecision = FP32
+    precision: TorchPrecision | None = None
     compile: bool = False
 
     def __post_init__(self) -> None:
-        one_of("precision", self.precision, get_args(TorchPrecision))
+        _offered(self.precision, get_args(TorchPrecision), "torch", get_args(NativePrecision), "native")
+
+
+def _offered(precision: object, own: Sequence[str], runtime: str, others: Sequence[str], other: str) -> None:
+    """Raises InputError unless `precision` is None or one of `own`. others: what the other runtime offers."""
+    if precision is None or precision in own:
+        return
+    way_out = "leave it out"
+    if precision in others:
+        way_out += f", or pass runtime={other!r} (--runtime {other}), which computes in {precision}"
+    raise InputError(f"precision is {precision!r}; the {runtime} runtime computes in {', '.join(own)}: {way_out}")
 
 
 _RUNTIMES: dict[str, type[Native] | type[Torch]] = {"native": Native, "torch": Torch}
-_NOT_GIVEN = {"threads": None, "isa": None, "device": None, "compile": False}  # the defaults of gmixer.load
+# The defaults of gmixer.load.
+_NOT_GIVEN = {"threads": None, "isa": None, "device": None, "precision": None, "compile": False}
 
 
 def runtime_options(runtime: RuntimeName, **given: Any) -> Native | Torch:

@@ -20,7 +20,7 @@ from gmixer.data.preprocess import ModelInput, Preprocess
 from gmixer.errors import ImageError, InputError
 from gmixer.images.decode import ImageLike
 from gmixer.labels import Label, labels_for
-from gmixer.options import Ask
+from gmixer.options import Ask, Precision
 from gmixer.prediction import Answerer, Preparer, run, stack
 from gmixer.results import Embedding, Prediction, Result
 from gmixer.runtimes import Output, Runtime
@@ -57,11 +57,18 @@ class Predictor:
         self.checkpoint = checkpoint
         self.runtime = runtime
         self.preprocess = preprocess or Preprocess(checkpoint.data)
-        self.answer = Answerer(self.name, labels_for(checkpoint.model.num_classes, checkpoint.class_names))
+        self.answer = Answerer(
+            self.name, labels_for(checkpoint.model.num_classes, checkpoint.class_names), runtime.precision
+        )
 
     @property
     def name(self) -> str:
         return self.checkpoint.name
+
+    @property
+    def precision(self) -> Precision:
+        """Of the blocks' products. Every result carries it."""
+        return self.runtime.precision
 
     @property
     def model(self) -> ModelConfig:
@@ -125,7 +132,8 @@ class Predictor:
             vectors_BC[i] = outcome.features_C
             if outcome.note:
                 notes.append(f"image {i}: {outcome.note}" if many else outcome.note)
-        return Embedding(vectors_BC if many else vectors_BC[0], self.name, "; ".join(notes) or None)
+        vectors = vectors_BC if many else vectors_BC[0]
+        return Embedding(vectors, self.name, "; ".join(notes) or None, self.runtime.precision)
 
     @overload
     def predict(  # type: ignore[overload-overlap]

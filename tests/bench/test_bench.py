@@ -78,6 +78,22 @@ def test_stages_add_up(rows: list[dict]) -> None:  # type: ignore[type-arg]
     assert whole_ms["least"] / 2.5 < network_ms < 2.5 * whole_ms["greatest"], "loosely: the machine is shared"
 
 
+def test_int8_has_its_own_ceiling_and_float32_that_of_stem_and_head(
+    rows: list[dict],  # type: ignore[type-arg]
+) -> None:
+    arguments = ("--model", "gmixer_8_64", "--batch", "4", "--threads", "1", "--seconds", "0.2", "--json")
+    finished = run("bench", *arguments, "--precision", "int8")
+    assert finished.returncode == 0, finished.stderr
+    in_int8 = [*map(json.loads, finished.stdout.splitlines())]
+    assert {row["precision"] for row in in_int8} == {"int8"} and {row["precision"] for row in rows[:-1]} == {"fp32"}
+    assert [row["isa"] for row in of_kind(in_int8, "ceiling")] == available_isas("int8")
+    (forward,) = of_kind(in_int8, "forward")
+    assert (forward["isa"], forward["precision"]) == (available_isas("int8")[0], "int8")
+    fractions = {row["stage"]: row["fraction"] for row in of_kind(in_int8, "stage")}
+    assert [stage for stage, fraction in fractions.items() if fraction] == STAGES[2:]
+    assert all(fraction["median"] > 0 for fraction in fractions.values() if fraction)
+
+
 def test_the_plot_is_an_image(rows: list[dict]) -> None:  # type: ignore[type-arg]
     with Image.open(rows[-1]["path"]) as image:
         assert image.format == "PNG" and image.width > 1000
@@ -115,6 +131,7 @@ def test_a_terminal_gets_tables_within_its_width(columns: int) -> None:
         (["--threads", "2-1"], "--threads '2-1'"),
         (["--threads", "two"], "--threads 'two'"),
         (["--isa", "mmx"], "isa='mmx' is not available on this CPU; it supports"),
+        (["--precision", "fp16"], "precision is 'fp16'; the native runtime computes in fp32, bf16, int8"),
         (["--model", "gmixer_9_64"], "no model 'gmixer_9_64'; the closest are gmixer_8_64"),
         (["--model", "nowhere/x.safetensors"], "nowhere/x.safetensors: no such file"),
         (["--model", "gmixer_24_224.ra3_in1k"], "is not on this machine"),

@@ -173,7 +173,7 @@ def test_exit_codes_and_errors_without_traceback(photos: list[Path], tmp_path: P
         (("classify", photos[0], "--orientation", "left"), "--orientation"),
         (("classify", photos[0], "--runtime", "onnx"), "--runtime"),
         (("classify", photos[0], "--max-pixels", 0), "--max-pixels"),
-        (("classify", photos[0], "--precision", "bf16"), "pass runtime='torch'"),
+        (("classify", photos[0], "--precision", "fp16"), "pass runtime='torch'"),
         (("embed", photos[0], "-o", tmp_path / "x.npz", "--device", "cuda"), "device='cuda' is for runtime='torch'"),
         (("classify", photos[0], "--runtime", "torch", "--threads", 2), "threads=2 is for runtime='native'"),
         (("classify", photos[0], "--model", "gmixer_24"), "no model 'gmixer_24'; the closest are"),

@@ -87,7 +87,7 @@ def test_where_no_image_can_be_read_nothing_is_measured(options: list[str], tmp_
         (["-o", "answers.txt"], "ends in .txt"),
         (["--set", "a"], "ImageNet-A"),
         (["--set", "real"], "go together"),
-        (["--precision", "bf16"], "runtime='torch'"),
+        (["--precision", "fp16"], "runtime='torch'"),
     ],
 )
 def test_what_cannot_run_says_why(arguments: list[str], words: str, folder: Path) -> None:

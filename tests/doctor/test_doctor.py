@@ -27,6 +27,7 @@ from safetensors.numpy import save_file
 
 import gmixer
 from command import run, run_in_terminal
+from gmixer import _native
 from gmixer.catalogue import VARIANTS
 from gmixer.cli.doctor import show_checks
 from gmixer.data import preprocess
@@ -40,11 +41,13 @@ from gmixer.doctor import (
     install,
     native_core,
     processors,
+    reference,
 )
 from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.finding import Outcome
 from gmixer.doctor.reference import reference_stages
 from gmixer.isa import available_isas
+from gmixer.options import NativePrecision
 from gmixer.runtimes import Engine, threads
 from gmixer.weights import find
 from gmixer.weights.drawn import drawn_tensors
@@ -344,6 +347,68 @@ def test_bits_that_depend_on_threads_or_the_batch_are_found(
     assert finding.status == "failed" and finding.fact.startswith("scalar: ") and words in finding.fact
 
 
+def by_tensor(x: np.ndarray) -> np.ndarray:
+    scale = np.abs(x).max() / 127
+    return np.rint(x / scale) * scale
+
+
+def by_truncation(x: np.ndarray) -> np.ndarray:
+    return (x.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32).astype(x.dtype)
+
+
+@pytest.mark.parametrize(("precision", "wrong"), [("int8", by_tensor), ("bf16", by_truncation)])
+def test_another_rounding_than_the_precisions_is_found(
+    precision: NativePrecision, wrong: Callable[[np.ndarray], np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scale for each tensor, and cutting in place of rounding: mistakes that a bound of twice the error lets pass."""
+    sound = look("bf16 and int8")
+    assert sound.status == "ok" and f"{precision} on {available_isas(precision)[0]}" in sound.fact
+    honest = native_core._all_stages
+
+    def stages(isa: str, of: NativePrecision = "fp32") -> list[native_core.Stages]:
+        if of != precision:
+            return honest(isa, of)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(reference.ROUNDINGS, precision, wrong)
+            x_BCHW = native_core._images
+            tensors = native_core.drawn_tensors
+            return [
+                reference_stages(m, tensors(m, native_core.SEED), x_BCHW(m), np.float32, precision)
+                for m in native_core.MODELS
+            ]
+
+    monkeypatch.setattr(native_core, "_all_stages", stages)
+    finding = look("bf16 and int8")
+    times = re.search(rf"{precision} on \w+ differs from plain {precision} arithmetic by ([\d.]+) times", finding.fact)
+    assert finding.status == "failed" and times and float(times[1]) > 1.3, finding.fact
+    assert finding.remedy.startswith(f"do not use {precision}: leave out --precision")
+
+
+def test_a_low_precision_that_dies_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Engine.stages
+
+    def stages(engine: Engine, x_BCHW: np.ndarray) -> dict[str, np.ndarray]:
+        if engine.precision == "int8":
+            os.kill(os.getpid(), signal.SIGILL)
+        return honest(engine, x_BCHW)
+
+    monkeypatch.setattr(Engine, "stages", stages)
+    finding = look("bf16 and int8")
+    assert finding.status == "failed" and "was killed by SIGILL" in finding.fact
+    assert finding.remedy.startswith("do not use int8: ") and "bf16 on" not in finding.fact
+
+
+def test_the_reference_rounds_as_the_precisions_do() -> None:
+    """numpy's roundings against torch's bfloat16, and against the quantisation of the core's weights."""
+    x = np.random.default_rng(0).standard_normal((64, 80)).astype(np.float32) * 10.0 ** np.arange(-40, 24)[:, None]
+    x = x.astype(np.float32)
+    np.testing.assert_array_equal(reference.ROUNDINGS["bf16"](x), torch.from_numpy(x).bfloat16().float().numpy())
+    values, scales = np.empty(x.shape, np.int8), np.empty(len(x), np.float32)
+    _native.quantize(x, values, scales)
+    np.testing.assert_allclose(reference.ROUNDINGS["int8"](x), values * scales[:, None], rtol=1e-6, atol=0)
+    assert (scales[:8] == 0).all() and not values[:8].any(), "rows below 1e-30"
+
+
 def test_a_child_returns_its_result_or_raises() -> None:
     assert np.array_equal(in_child(lambda: np.arange(200_000)), np.arange(200_000)), "more than a pipe holds"
     with pytest.raises(gmixer.InputError, match="as it was"):
@@ -365,8 +430,10 @@ def test_the_golden_answer_is_what_its_recipe_gives(capsys: pytest.CaptureFixtur
     assert made["tensor"] == stored["tensor"] and [i for i, _ in made["top5"]] == [i for i, _ in stored["top5"]]
     np.testing.assert_allclose(made["features"], stored["features"], rtol=0, atol=2e-9)
     np.testing.assert_allclose(made["top5"], stored["top5"], rtol=0, atol=2e-9)
-    for name in ("features_fp32_error", "logits_fp32_error"):  # of that machine's PyTorch
-        assert stored[name] / 10 < made[name] < stored[name] * 10
+    assert list(made["errors"]) == list(stored["errors"]) == ["fp32", "bf16", "int8"]
+    for precision, errors in stored["errors"].items():  # of that machine's PyTorch
+        for now, then in zip(made["errors"][precision], errors, strict=True):
+            assert then / 10 < now < then * 10
 
 
 def flip(path: Path, offset: int, bits: int) -> None:
@@ -406,7 +473,8 @@ def test_a_flipped_bit_in_the_weights_is_found(own_weights: Path) -> None:
 def test_a_wrong_weight_is_found_by_the_answer_alone(own_weights: Path) -> None:
     flip(own_weights, last_byte_of_a_stem_weight(own_weights), 0x40)
     finding = look("golden answer")
-    assert finding.status == "failed" and "errors of PyTorch's float32, at most 4 are allowed" in finding.fact
+    assert "in int8 on" in finding.fact and "in fp32 on" in finding.fact
+    assert finding.status == "failed" and "errors of PyTorch's float32, bf16 and int8 (at most 4" in finding.fact
 
 
 def test_missing_weights_are_found(own_weights: Path) -> None:

@@ -43,6 +43,7 @@ def test_prediction_is_a_sequence_that_prints_and_travels() -> None:
     assert "no class" in repr(prediction.above(0.9))
     assert json.loads(json.dumps(prediction.to_dict())) == {
         "model": "mine",
+        "precision": "fp32",
         "predictions": [
             {"index": 3, "synset": "n1", "label": "cat", "probability": 0.75},
             {"index": 5, "synset": "n2", "label": "dog", "probability": 0.125},
@@ -61,7 +62,7 @@ def test_prediction_says_its_rollup_where_it_has_one() -> None:
         {"label": "dog", "probability": 0.93},
         {"label": "entity", "probability": 1.0},
     ]
-    assert list(Prediction((), "mine").to_dict()) == ["model", "predictions"]
+    assert list(Prediction((), "mine").to_dict()) == ["model", "precision", "predictions"]
 
 
 def test_a_note_is_shown_and_stands_in_the_dictionary() -> None:
@@ -78,7 +79,7 @@ def test_embedding_is_an_array_for_numpy() -> None:
     assert np.asarray(embedding) is not None and np.asarray(embedding, dtype=np.float64).dtype == np.float64
     assert np.linalg.norm(embedding, axis=1).shape == (2,)
     assert len(embedding) == 2 and "float32 (2, 3)" in repr(embedding)
-    assert embedding.to_dict() == {"model": "mine", "vectors": [[0, 1, 2], [3, 4, 5]]}
+    assert embedding.to_dict() == {"model": "mine", "precision": "fp32", "vectors": [[0, 1, 2], [3, 4, 5]]}
 
 
 def test_result_joins_both() -> None:

@@ -250,9 +250,9 @@ def test_an_unknown_or_absent_isa_names_those_present(absent: str, monkeypatch: 
 def test_a_precision_without_kernels_is_refused() -> None:
     with pytest.raises(ValueError, match="precision='int4' is not available on this CPU; it supports fp32"):
         _native.available_isas("int4")
-    for precision in ("int4", "bf16"):
+    for precision in ("int4", "fp16"):
         assert available_isas(precision) == []
-        message = f"precision is '{precision}'; the native engine computes in fp32: leave it out, or pass"
+        message = f"precision is '{precision}'; the native runtime computes in fp32, bf16, int8: leave it out"
         with pytest.raises(InputError, match=message):
             Engine(SMALL, [], precision=precision)
     assert engine_of(drawn_mixer(SMALL), SMALL).precision == "fp32"

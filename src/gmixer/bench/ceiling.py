@@ -11,7 +11,7 @@ from gmixer.bench.row import Step, figures, tenths, threads_in_words
 from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import SLICE_S, ceiling_meter
 from gmixer.isa import check_isa
-from gmixer.options import Native, NativePrecision
+from gmixer.options import FP32, Native, NativePrecision
 from gmixer.rows.table import Column
 from gmixer.runtimes.threads import check_threads
 
@@ -22,13 +22,13 @@ MIN_SLICES = 3
 class CeilingRow:
     isa: str
     threads: int
-    gflops: Spread  # GFLOP/s of all threads together; a multiply-add counts as two
+    gflops: Spread  # 10⁹ operations per second of all threads together; a multiply-add counts as two
     precision: NativePrecision
 
     columns: ClassVar[Sequence[Column]] = (
         Column("isa", 8, left=True),
         Column("threads", 7),
-        Column("GFLOP/s", 8),
+        Column("GOP/s", 8),
         Column("p10 … p90", 13),
         Column("n", 4),
     )
@@ -42,7 +42,8 @@ class CeilingRow:
         return [self.isa, str(self.threads), figures(self.gflops.median), tenths(self.gflops), str(self.gflops.n)]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"row": "ceiling", "isa": self.isa, "threads": self.threads, "gflops": self.gflops.to_dict()}
+        what = {"isa": self.isa, "precision": self.precision, "threads": self.threads}
+        return {"row": "ceiling", **what, "gflops": self.gflops.to_dict()}
 
 
 def ceiling_steps(natives: Sequence[Native], *, seconds: float) -> list[Step]:
@@ -50,15 +51,16 @@ def ceiling_steps(natives: Sequence[Native], *, seconds: float) -> list[Step]:
     slices = max(MIN_SLICES, round(seconds / SLICE_S))
     steps = []
     for native in natives:
-        isa, threads = check_isa(native.isa, native.precision), check_threads(native.threads)
-        chosen = replace(native, isa=isa, threads=threads)
+        precision = native.precision or FP32
+        isa, threads = check_isa(native.isa, precision), check_threads(native.threads)
+        chosen = replace(native, isa=isa, threads=threads, precision=precision)
         steps.append(Step(f"the ceiling of {isa}, {threads_in_words(threads)}", partial(_measure, chosen, slices)))
     return steps
 
 
 def _measure(native: Native, slices: int) -> list[CeilingRow]:
-    """native: with its isa and threads."""
-    assert native.isa is not None and native.threads is not None
+    """native: with its isa, threads and precision."""
+    assert native.isa is not None and native.threads is not None and native.precision is not None
     ceiling = ceiling_meter(native)
     gflops = Spread.of([ceiling() for _ in range(slices)]).times(1e-9)
     return [CeilingRow(native.isa, native.threads, gflops, native.precision)]

@@ -16,6 +16,7 @@ from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload, drawn_images
+from gmixer.options import NativePrecision
 from gmixer.rows.table import Column
 
 WARM_UP = 16  # images: the engine cuts a larger batch into passes of at most this size
@@ -25,11 +26,12 @@ WARM_UP = 16  # images: the engine cuts a larger batch into passes of at most th
 class ForwardRow:
     model: str
     isa: str
+    precision: NativePrecision
     batch: int
     threads: int
     images_per_second: float
     ms_per_image: Spread
-    gflops: float  # GFLOP/s of the matrix products, at the median time
+    gflops: float  # 10⁹ operations per second of the matrix products, at the median time
     fraction: Spread  # of the ceiling measured with it
     ceiling_gflops: Spread
     peak_mib: float  # of the process, which does nothing else
@@ -41,7 +43,7 @@ class ForwardRow:
         Column("ms/image", 8),
         Column("p10 … p90", 13),
         Column("n", 4),
-        Column("GFLOP/s", 7),
+        Column("GOP/s", 7),
         Column("ceiling", 7),
         Column("MiB", 5),
     )
@@ -49,7 +51,7 @@ class ForwardRow:
 
     @property
     def title(self) -> str:
-        return f"forward pass, fp32 on {self.isa}; ceiling: the part reached; MiB: peak memory"
+        return f"forward pass, {self.precision} on {self.isa}; ceiling: the part reached; MiB: peak memory"
 
     def cells(self) -> Sequence[str]:
         return [
@@ -84,6 +86,7 @@ def _measure_row(target: Target, workload: Workload) -> list[ForwardRow]:
     row = ForwardRow(
         model=target.name,
         isa=workload.isa,
+        precision=workload.precision,
         batch=workload.batch,
         threads=workload.threads,
         images_per_second=images_per_second,

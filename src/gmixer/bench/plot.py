@@ -34,7 +34,8 @@ def check_plot(path: Path) -> None:
 
 def plot_forward(rows: Sequence[ForwardRow], machine: Machine, path: Path) -> None:
     """Two panels over the batch size: part of the ceiling, and time an image. One line for each number of threads."""
-    figure, (fractions, times) = new_figure(1, 2, machine, f"{rows[0].model}, fp32 on {rows[0].isa}", (9, 4))
+    title = f"{rows[0].model}, {rows[0].precision} on {rows[0].isa}"
+    figure, (fractions, times) = new_figure(1, 2, machine, title, (9, 4))
     for threads in sorted({row.threads for row in rows}):
         of_threads = sorted((row for row in rows if row.threads == threads), key=lambda row: row.batch)
         batches = [row.batch for row in of_threads]

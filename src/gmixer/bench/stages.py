@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from gmixer.bench.stats import Spread
 from gmixer.bench.stopwatch import MIN_CALLS, ceiling_meter
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload, drawn_images, native_engine
+from gmixer.options import FP32, NativePrecision
 from gmixer.rows.table import Column
 
 PIXEL_STAGES = ("decode", "resize")  # of one JPEG, on one thread; resize is everything from pixels to the tensor
@@ -25,6 +26,7 @@ PIXEL_STAGES = ("decode", "resize")  # of one JPEG, on one thread; resize is eve
 class StageRow:
     model: str
     isa: str
+    precision: NativePrecision
     batch: int
     threads: int
     stage: str
@@ -45,7 +47,8 @@ class StageRow:
     @property
     def title(self) -> str:
         width, height = TYPICAL
-        return f"stages, batch {self.batch}, {threads_in_words(self.threads)}; a JPEG of {width}×{height}, 1 thread"
+        how = f"{self.precision}, batch {self.batch}, {threads_in_words(self.threads)}"
+        return f"stages, {how}; a JPEG of {width}×{height}, 1 thread"
 
     def cells(self) -> Sequence[str]:
         return [
@@ -73,6 +76,7 @@ def _measure_rows(target: Target, workload: Workload) -> list[StageRow]:
         StageRow(
             model=target.name,
             isa=workload.isa,
+            precision=workload.precision,
             batch=workload.batch,
             threads=workload.threads,
             stage=stage,
@@ -87,7 +91,8 @@ def _measure_rows(target: Target, workload: Workload) -> list[StageRow]:
 def measure(workload: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     """Runs in a fresh process. Returns, by stage, image_s (seconds an image) and fractions of the ceiling.
 
-    A round is one JPEG to its tensor, one forward pass and one slice of the ceiling.
+    A round is one JPEG to its tensor, one forward pass and one slice of the ceiling: in the precision of the MLPs, and
+    in float32 for stem and head.
     """
     from gmixer.images.decode import decode
 
@@ -99,11 +104,17 @@ def measure(workload: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     jpeg = drawn_jpeg(*TYPICAL, seed=0)
     preprocess = predictor.preprocess if engine.config.in_chans in (1, 3) else None
 
-    ceiling = ceiling_meter(load.native)
+    of_mlps, of_others = ceiling_meter(load.native), ceiling_meter(replace(load.native, precision=FP32))
     flops = {stage: 2.0 * macs for stage, macs in engine.config.stage_macs.items() if macs}
     image_s: dict[str, list[float]] = {stage: [] for stage in (*(PIXEL_STAGES if preprocess else ()), *flops)}
     fractions: dict[str, list[float]] = {stage: [] for stage in flops}
-    before = ceiling()
+
+    def ceilings() -> dict[str, float]:
+        mlps = of_mlps()
+        others = mlps if load.precision == FP32 else of_others()
+        return {stage: mlps if stage.endswith("MLP") else others for stage in flops}
+
+    before = ceilings()
     begin = time.perf_counter()
     while time.perf_counter() - begin < load.seconds or len(image_s["stem"]) < MIN_CALLS:
         if preprocess:
@@ -114,9 +125,10 @@ def measure(workload: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
             image_s["decode"].append(decoded - start)
             image_s["resize"].append(time.perf_counter() - decoded)
         spent = engine.stage_seconds(x_BCHW)
-        after = ceiling()
+        after = ceilings()
         for stage in flops:
             image_s[stage].append(spent[stage] / load.batch)
-            fractions[stage].append(flops[stage] * load.batch / spent[stage] / ((before + after) / 2))
+            beside = (before[stage] + after[stage]) / 2
+            fractions[stage].append(flops[stage] * load.batch / spent[stage] / beside)
         before = after
     return {"image_s": image_s, "fractions": fractions}

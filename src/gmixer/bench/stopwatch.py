@@ -9,7 +9,7 @@ from functools import partial
 
 from gmixer import _native
 from gmixer.isa import check_isa
-from gmixer.options import Native
+from gmixer.options import FP32, Native
 from gmixer.runtimes.threads import check_threads
 
 SLICE_S = 0.05  # one measurement of the ceiling
@@ -20,11 +20,12 @@ MIN_CALLS = 3
 def ceiling_meter(native: Native) -> Callable[[], float]:
     """A function that measures the arithmetic ceiling for SLICE_S: multiply-adds on registers alone.
 
-    It returns the FLOP/s of all threads together. Raises EngineError for an instruction set or a number of threads
-    that is not available.
+    It returns the operations per second of all threads together, in the precision of `native`. Raises EngineError for
+    an instruction set or a number of threads that is not available.
     """
-    isa = check_isa(native.isa, native.precision)
-    return partial(_native.ceiling, isa=isa, threads=check_threads(native.threads), seconds=SLICE_S)
+    precision = native.precision or FP32
+    isa, threads = check_isa(native.isa, precision), check_threads(native.threads)
+    return partial(_native.ceiling, isa=isa, threads=threads, seconds=SLICE_S, precision=precision)
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ class JsonLines:
 
     def begin(self, machine: Machine, target: Target) -> None:
         of_model = {"model": target.name, "gmacs": target.config.macs / 1e9, "drawn_weights": target.drawn}
+        of_model["precision"] = target.precision
         print(json.dumps({"row": "machine", **machine.to_dict(), **of_model}), flush=True)
 
     def row(self, row: TableRow) -> None:
@@ -104,8 +105,9 @@ class Tables:
 
 def _target_lines(target: Target) -> list[str]:
     config = target.config
+    weights = f"{'drawn weights' if target.drawn else 'its own weights'}, in {target.precision}"
     size = f"{config.parameters / 1e6:.1f} M parameters, {config.macs / 1e9:.4g} GMACs an image in the products"
-    return [target.name, f"{size}, {'drawn weights' if target.drawn else 'its own weights'}"]
+    return [target.name, f"{size}, {weights}"]
 
 
 def _machine_lines(machine: Machine) -> list[str]:

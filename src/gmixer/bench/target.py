@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from gmixer.bench.workload import Workload
 from gmixer.catalogue import VARIANTS, find_model
 from gmixer.config import ModelConfig
-from gmixer.options import Native, WeightsSource
+from gmixer.options import FP32, Native, NativePrecision, WeightsSource
+from gmixer.runtimes.opening import with_precision
 from gmixer.weights import find_checkpoint, is_path
 from gmixer.weights.drawn import drawn_tensors
 from gmixer.weights.find import refuse_name
@@ -27,6 +28,7 @@ class Target:
     variant: str | None  # with this name=
     drawn: bool
     scratch: Path  # a folder that exists as long as the target is measured
+    precision: NativePrecision
     allow_pickle: bool = False
 
     def workload(self, *, batch: int = 1, native: Native = Native(threads=1), seconds: float = 0) -> Workload:
@@ -41,10 +43,11 @@ class Target:
 
 
 @contextmanager
-def open_target(model: str, weights: WeightsSource = WeightsSource()) -> Iterator[Target]:
+def open_target(model: str, weights: WeightsSource = WeightsSource(), native: Native = Native()) -> Iterator[Target]:
     """model: a bare variant gets drawn weights (drawn_tensors); a variant with its tag, a folder or a file has its own.
 
-    Raises UnknownModelError, WeightsError, InputError. Never touches the network.
+    native: its precision is the target's; without one, what the weights are stored for.
+    Raises UnknownModelError, WeightsError, InputError, EngineError. Never touches the network.
     """
     with TemporaryDirectory(prefix="gmixer-bench-") as folder:
         scratch = Path(folder)
@@ -53,9 +56,12 @@ def open_target(model: str, weights: WeightsSource = WeightsSource()) -> Iterato
             config = find_model(model)[1].model
             path = scratch / "drawn.safetensors"
             _draw(config, path)
-            yield Target(model, config, str(path), model, drawn=True, scratch=scratch)
+            precision = native.precision or FP32
+            yield Target(model, config, str(path), model, drawn=True, scratch=scratch, precision=precision)
         else:
             checkpoint = find_checkpoint(model, replace(weights, fetch=False))
+            chosen = with_precision(native, checkpoint)
+            assert isinstance(chosen, Native) and chosen.precision is not None
             yield Target(
                 checkpoint.name,
                 checkpoint.model,
@@ -63,6 +69,7 @@ def open_target(model: str, weights: WeightsSource = WeightsSource()) -> Iterato
                 weights.name,
                 drawn=False,
                 scratch=scratch,
+                precision=chosen.precision,
                 allow_pickle=weights.allow_pickle,
             )
 

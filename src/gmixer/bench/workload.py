@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
 from gmixer.isa import check_isa
-from gmixer.options import Native, Reading, WeightsSource
+from gmixer.options import FP32, Native, NativePrecision, Reading, WeightsSource
 from gmixer.runtimes.threads import check_threads
 from gmixer.weights import find_checkpoint
 
@@ -48,9 +48,14 @@ class Workload:
         return check_threads(self.native.threads)
 
     @property
+    def precision(self) -> NativePrecision:
+        """What a plan names; without one, fp32."""
+        return self.native.precision or FP32
+
+    @property
     def isa(self) -> str:
         """What the network runs on. Raises EngineError for an instruction set that this CPU does not support."""
-        return check_isa(self.native.isa, self.native.precision)
+        return check_isa(self.native.isa, self.precision)
 
     def checkpoint(self) -> Checkpoint:
         return find_checkpoint(self.source, self._weights)

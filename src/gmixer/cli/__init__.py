@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from gmixer.cli import bench, classify, doctor, embed, flags, info, models, pull, terminal, train, validate
+from gmixer.cli import bench, classify, convert, doctor, embed, flags, info, models, pull, terminal, train, validate
 from gmixer.errors import GmixerError, words_of
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.command()(embed.embed)
 app.command()(info.info)
 app.command()(models.models)
 app.command()(pull.pull)
+app.command()(convert.convert)
 app.command()(doctor.doctor)
 app.command()(bench.bench)
 app.command()(train.train)

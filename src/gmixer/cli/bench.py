@@ -30,6 +30,12 @@ Model = Annotated[
 Isa = Annotated[
     str | None, typer.Option(help="The instruction set: avx512, avx2, neon or scalar. Default: the best of this CPU.")
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="The precision of the products: fp32, bf16 or int8. Default: the one that the weights are stored for."
+    ),
+]
 Seconds = Annotated[float, typer.Option(min=0.01, max=3600, help="How many seconds each process measures.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per line. The first one describes the machine.")
@@ -52,6 +58,7 @@ def bench(
         typer.Option(help="Numbers of threads, such as 1,2 or 1-4. Default: 1 and all that this process may use."),
     ] = None,
     isa: Isa = None,
+    precision: Precision = None,
     seconds: Seconds = 2.0,
     as_json: AsJson = False,
     plot: PlotFile = None,
@@ -61,7 +68,7 @@ def bench(
     """Measure the arithmetic ceiling of this machine, and how much of it the network reaches.
 
     Every row is measured in a fresh process.
-    The ceiling is the speed of multiply-adds without memory access.
+    The ceiling is the speed of multiply-adds without memory access, in the precision that is measured.
     It is measured between the calls, because the speed of a shared machine changes.
 
     Exit status: 0 everything was measured, 2 the command could not run.
@@ -74,22 +81,29 @@ def bench(
     from gmixer.bench.target import open_target
     from gmixer.cli.opening import plain_warnings
     from gmixer.isa import available_isas, check_isa
+    from gmixer.options import FP32, Native
     from gmixer.runtimes import default_threads
     from gmixer.runtimes.threads import MAX_THREADS
 
-    best = check_isa(isa)
-    plan = Plan(
-        batches=numbers(batch or ["1,4,16,64"], "--batch", MAX_IMAGES),
-        threads=numbers(threads or [f"1,{default_threads()}"], "--threads", MAX_THREADS),
-        isas=[best] if isa else [best, *(other for other in available_isas() if other != best)],
-        seconds=seconds,
-    )
+    native = Native(precision=precision, isa=isa)  # type: ignore[arg-type] # Native refuses other words
+    check_isa(isa, native.precision or FP32)
+    in_batches = numbers(batch or ["1,4,16,64"], "--batch", MAX_IMAGES)
+    on_threads = numbers(threads or [f"1,{default_threads()}"], "--threads", MAX_THREADS)
     if plot:
         check_plot(plot)
     exit_on_sigterm()
     machine = this_machine()
     report = open_report(as_json=as_json)
-    with plain_warnings(), open_target(model, weights) as target:
+    with plain_warnings(), open_target(model, weights, native) as target:
+        best = check_isa(isa, target.precision)
+        others = [other for other in available_isas(target.precision) if other != best]
+        plan = Plan(
+            batches=in_batches,
+            threads=on_threads,
+            isas=[best] if isa else [best, *others],
+            seconds=seconds,
+            precision=target.precision,
+        )
         report.begin(machine, target)
         rows = measure(plan_steps(target, plan), report)
     if plot:

@@ -25,7 +25,7 @@ def embed(
             "-o",
             "--output",
             help="The .npz file to write. Its arrays are vectors, paths, notes, failed_paths, failed_kinds, "
-            "failed_messages, model and image_px.",
+            "failed_messages, model, image_px and precision.",
         ),
     ],
     model: flags.Model = flags.AUTO,
@@ -43,7 +43,7 @@ def embed(
 
     failed_paths, failed_kinds and failed_messages list the images that could not be read.
 
-    model and image_px name the model and its input size.
+    model, image_px and precision name the model, its input size and the precision that it ran in.
 
     Exit status: 0 all images were read, 1 some images could not be read or a folder or an archive holds none, 2 the
     command could not run.
@@ -63,7 +63,11 @@ def embed(
     predictor = open_model(source, weights, reading, runtime, image_size)
     inputs = Inputs(paths, reading)
     failures: list[tuple[str, ImageError]] = []
-    about: dict[str, str | int] = {"model": predictor.name, "image_px": predictor.model.image_px}
+    about: dict[str, str | int] = {
+        "model": predictor.name,
+        "image_px": predictor.model.image_px,
+        "precision": predictor.precision,
+    }
     writing = open_npz(output, channels=predictor.model.channels, about=about)
     with own_stderr(), writing as writer, file_progress(inputs):
         for path, result in inputs.results(predictor.outputs):

@@ -211,13 +211,14 @@ def fold_runtime(
         typer.Option("--device", help="Only for torch: cpu, cuda, cuda:1, … Default: cpu.", rich_help_panel=RUNTIME),
     ] = None,
     precision: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--precision",
-            help="The precision of the products: fp32. torch also runs bf16 and fp16.",
+            help="The precision of the products: fp32, bf16 or int8; for torch fp32, bf16 or fp16. Default: the one "
+            "that the weights are stored for, fp32 except for folders by gmixer convert (docs/precision.md).",
             rich_help_panel=RUNTIME,
         ),
-    ] = "fp32",
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(

@@ -88,6 +88,7 @@ def _of_name(name: str, weights: WeightsSource) -> Facts:
         yield from _of_training(checkpoint.pretrained, checkpoint.license)
         yield _of_labels(labels_for(checkpoint.model.num_classes, checkpoint.class_names))
         yield from _of_file(checkpoint)
+        yield from _of_conversion(checkpoint)
 
 
 def _of_model(name: str, model: ModelConfig, data: DataConfig) -> Facts:
@@ -119,26 +120,34 @@ def _of_labels(labels: Sequence[Label]) -> tuple[str, str]:
 
 
 def _of_file(checkpoint: Checkpoint) -> Facts:
-    import hashlib
-
-    size_mib = checkpoint.path.stat().st_size / 2**20
-    with open(checkpoint.path, "rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    size_mib = sum(path.stat().st_size for path in checkpoint.file.files) / 2**20
     part = f", its {checkpoint.file.part}" if checkpoint.file.part else ""
     yield "weights", f"{checkpoint.path}{part} ({size_mib:.1f} MiB, {', '.join(checkpoint.file.dtypes)})"
+    sha256, conversion = checkpoint.file.sha256(), checkpoint.conversion
+    if conversion and sha256 != conversion.sha256:
+        sha256 += f", not as config.json says ({conversion.sha256})"
     yield "SHA-256", sha256
+
+
+def _of_conversion(checkpoint: Checkpoint) -> Facts:
+    yield "precision", f"{checkpoint.stored_for}, unless another one is asked for"
+    if conversion := checkpoint.conversion:
+        yield "made from", f"{conversion.source}: {conversion.source_file}, SHA-256 {conversion.source_sha256}"
 
 
 def _of_machine() -> Facts:
     import platform
+    from typing import get_args
 
     import gmixer
     from gmixer.bench.machine import cpu_name
     from gmixer.isa import available_isas, check_isa
+    from gmixer.options import NativePrecision
     from gmixer.runtimes import default_threads
 
     isas = available_isas()
     yield "processor", cpu_name()
     yield "instructions", f"{check_isa()} (of {', '.join(isas)})"
+    yield "precisions", ", ".join(f"{name} ({'/'.join(available_isas(name))})" for name in get_args(NativePrecision))
     yield "threads", str(default_threads())
     yield "gmixer", f"{gmixer.__version__}, Python {platform.python_version()}"

@@ -2,8 +2,8 @@
 
     finding.py         Finding: the answer of a check
     install.py         gmixer, its packages, Pillow's codecs, the extras
-    native_core.py     the native core: whether it loads, and whether every instruction set computes correctly
-    reference.py       the network in numpy, float64: the reference for the core
+    native_core.py     the native core: whether it loads, and whether every instruction set and precision is correct
+    reference.py       the network in numpy: in float64 the truth, in bf16 and int8 the error that these have
     embedded.py        the embedded model against its golden answer (golden.json, made by tools/make_golden.py)
     processors.py      the number of threads, and its reason
     cache.py           the Hub's cache, and free disk
@@ -46,6 +46,7 @@ CHECKS: dict[str, Check] = {
     "PyTorch": imported_check("install", "pytorch"),
     "native core": imported_check("native_core", "native_core"),
     "instruction sets": imported_check("native_core", "instruction_sets"),
+    "bf16 and int8": imported_check("native_core", "low_precisions"),
     "same bits": imported_check("native_core", "same_bits"),
     "embedded weights": imported_check("embedded", "weights"),
     "transform": imported_check("embedded", "transform"),

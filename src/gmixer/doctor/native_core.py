@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import get_args
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gmixer.doctor.child_process import ChildDied, in_child
 from gmixer.doctor.finding import Outcome, failed, ok, warning
 from gmixer.doctor.install import REINSTALL
 from gmixer.doctor.reference import Floats, reference_stages
+from gmixer.options import FP32, NativePrecision
 from gmixer.weights.drawn import drawn_tensors
 
 # The rows of native/kernels.inc, best first. A test compares them.
@@ -26,6 +28,13 @@ BUILT = {"x86_64": ("avx512", "avx2", "scalar"), "aarch64": ("neon", "scalar")}
 # order. Measured on 20 draws with AVX2 and scalar: rms 0.8 to 1.2 times, worst element at most 2.3 times. Products in
 # bfloat16 are off by hundreds of times.
 MAX_RMS, MAX_WORST = 2.0, 4.0
+
+# In bf16 and int8, the rms difference of a stage from plain arithmetic of that precision, in the rms error of that
+# arithmetic against float64. Both round the same numbers, so they differ only where float32's last bits, or the core's
+# shorter exp, move a number across the border between two values. Two independent roundings differ by 1.41 of their
+# error, and so does a scale for each tensor instead of each row. Measured on 4 draws, on all instruction sets of a CPU
+# with AVX512-VNNI and -BF16: 0 to 0.47.
+MAX_APART = 0.7
 
 # Two blocks of widths that fill no panel or tile evenly: 25 patches, 80 channels. Both kinds of MLP.
 _ODD = replace(
@@ -117,29 +126,63 @@ def instruction_sets() -> Outcome:
     return ok(fact)
 
 
+def low_precisions() -> Outcome:
+    """The drawn model in bf16 and int8 on every instruction set that has them, against plain arithmetic in numpy."""
+    off: dict[str, float] = {}
+    wrong: dict[str, str] = {}
+    for precision, isa in _kernels():
+        name = f"{precision} on {isa}"
+        if precision == FP32:
+            continue
+        try:
+            stage, off[name] = _largest_apart(in_child(partial(_all_stages, isa, precision)), precision)
+        except ChildDied as death:
+            wrong[name] = str(death)
+            continue
+        if not off[name] <= MAX_APART:
+            wrong[name] = (
+                f"differs from plain {precision} arithmetic by {off[name]:.3g} times that precision's own error "
+                f"({stage}; at most {MAX_APART:g} is allowed)"
+            )
+    if wrong:
+        broken = " and ".join(dict.fromkeys(name.partition(" ")[0] for name in wrong))
+        fact = "; ".join(f"{name} {why}" for name, why in wrong.items())
+        return failed(fact, f"do not use {broken}: leave out --precision; and report it, with `gmixer info`")
+    shown = ", ".join(f"{name} {apart:.2f}" for name, apart in off.items())
+    return ok(f"difference from plain arithmetic, in the precision's own error (at most {MAX_APART:g}): {shown}")
+
+
 def same_bits() -> Outcome:
-    """Whether every instruction set gives the same bits with one thread or several, and for one image or a batch."""
-    from gmixer.isa import available_isas
+    """Whether all kernels give the same bits with one thread or several, and for one image or a batch."""
     from gmixer.runtimes import default_threads
 
-    isas, threads = available_isas(), max(2, default_threads())
+    kernels, threads = _kernels(), max(2, default_threads())
     wrong = {}
-    for isa in isas:
+    for precision, isa in kernels:
+        name = isa if precision == FP32 else f"{precision} on {isa}"
         try:
-            if differing := in_child(partial(_differing_bits, isa, threads)):
-                wrong[isa] = differing
+            if differing := in_child(partial(_differing_bits, isa, threads, precision)):
+                wrong[name] = differing
         except ChildDied as death:
-            wrong[isa] = str(death)
+            wrong[name] = str(death)
     if wrong:
-        fact = "; ".join(f"{isa}: {why}" for isa, why in wrong.items())
+        fact = "; ".join(f"{name}: {why}" for name, why in wrong.items())
         return failed(fact, "use --threads 1 (in Python threads=1), and report it, with `gmixer info`")
-    return ok(f"{', '.join(isas)}: 1 and {threads} threads, single images and batches give the same bits")
+    shown = ", ".join(isa if precision == FP32 else f"{precision} on {isa}" for precision, isa in kernels)
+    return ok(f"{shown}: 1 and {threads} threads, single images and batches give the same bits")
 
 
-def _all_stages(isa: str) -> list[Stages]:
+def _kernels() -> list[tuple[NativePrecision, str]]:
+    """(precision, ISA), fp32 first, then the best ISA first."""
+    from gmixer.isa import available_isas
+
+    return [(precision, isa) for precision in get_args(NativePrecision) for isa in available_isas(precision)]
+
+
+def _all_stages(isa: str, precision: NativePrecision = FP32) -> list[Stages]:
     from gmixer.runtimes import Engine
 
-    return [Engine(m, drawn_tensors(m, SEED).items(), isa=isa).stages(_images(m)) for m in MODELS]
+    return [Engine(m, drawn_tensors(m, SEED).items(), isa=isa, precision=precision).stages(_images(m)) for m in MODELS]
 
 
 def _images(config: ModelConfig) -> np.ndarray:
@@ -148,11 +191,11 @@ def _images(config: ModelConfig) -> np.ndarray:
 
 
 @cache
-def _reference(config: ModelConfig) -> tuple[Stages, Stages]:
-    """The stages of the reference in float64 and in float32."""
+def _reference(config: ModelConfig, precision: NativePrecision = FP32) -> tuple[Stages, Stages]:
+    """The stages of the reference in float64, and in float32 with products in this precision."""
     tensors, x_BCHW = drawn_tensors(config, SEED), _images(config)
-    exact, plain = (reference_stages(config, tensors, x_BCHW, dtype) for dtype in (np.float64, np.float32))
-    return exact, plain
+    exact = reference_stages(config, tensors, x_BCHW, np.float64)
+    return exact, reference_stages(config, tensors, x_BCHW, np.float32, precision)
 
 
 def _largest_error(computed: list[Stages]) -> Error:
@@ -166,18 +209,34 @@ def _largest_error(computed: list[Stages]) -> Error:
     return max(errors, key=lambda error: error.times)
 
 
+def _largest_apart(computed: list[Stages], precision: NativePrecision) -> tuple[str, float]:
+    """The stage that is furthest from plain arithmetic, and how far, in that arithmetic's own error. NaN is infinite.
+
+    The stem is float32 in every precision, and is checked there.
+    """
+    apart = {}
+    for config, stages in zip(MODELS, computed, strict=True):
+        exact, plain = _reference(config, precision)
+        for stage in (stage for stage in exact if stage != "stem"):
+            own_error = np.linalg.norm(plain[stage] - exact[stage])
+            times = float(np.linalg.norm(stages[stage] - plain[stage]) / own_error)
+            apart[f"{stage} of {config.mlp}"] = float("inf") if np.isnan(times) else times
+    return max(apart.items(), key=lambda item: item[1])
+
+
 def _apart(stages: list[Stages], scalar: list[Stages]) -> float:
     pairs = [(a[stage], b[stage]) for a, b in zip(stages, scalar, strict=True) for stage in b]
     return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
 
 
-def _differing_bits(isa: str, threads: int) -> str:
+def _differing_bits(isa: str, threads: int, precision: NativePrecision) -> str:
     """The difference in words, or ""."""
     from gmixer.runtimes import Engine
 
     for config in MODELS:
         x_BCHW, tensors = _images(config), drawn_tensors(config, SEED)
-        one, several = (Engine(config, tensors.items(), isa=isa, threads=n).forward for n in (1, threads))
+        made = partial(Engine, config, isa=isa, precision=precision)
+        one, several = (made(tensors.items(), threads=n).forward for n in (1, threads))
         logits_BK = one(x_BCHW).logits
         if several(x_BCHW).logits.tobytes() != logits_BK.tobytes():
             return f"{threads} threads give other bits than 1 ({config.mlp})"

@@ -8,24 +8,34 @@ B images, N patches, C channels, K classes; G×G the grid of patches, N = G²; P
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gmixer.config import Mlp, ModelConfig
+from gmixer.options import FP32, NativePrecision
+from gmixer.weights.converted import is_mlp_weight
 
 Floats = NDArray[Any]  # float32 or float64
 
 NORM_EPS = 1e-6  # timm mlp_mixer.py, MlpMixer: partial(nn.LayerNorm, eps=1e-6)
+TINY = 1e-30  # a row of smaller numbers counts as zero in int8
 _erf = np.frompyfunc(math.erf, 1, 1)  # numpy has none
 
 
 def reference_stages(
-    config: ModelConfig, tensors: Mapping[str, Floats], x_BCHW: Floats, dtype: DTypeLike
+    config: ModelConfig,
+    tensors: Mapping[str, Floats],
+    x_BCHW: Floats,
+    dtype: DTypeLike,
+    precision: NativePrecision = FP32,
 ) -> dict[str, Floats]:
-    """Every stage of Engine.stages, computed in dtype: stem, block_0 …, tokens, features, logits."""
+    """Every stage of Engine.stages, computed in dtype: stem, block_0 …, tokens, features, logits.
+
+    precision: both operands of the MLPs' products are rounded to it.
+    """
     w = {name: values.astype(dtype) for name, values in tensors.items()}
 
     def linear(x: Floats, name: str) -> Floats:
@@ -39,7 +49,10 @@ def reference_stages(
         return y
 
     def mlp(x: Floats, name: str) -> Floats:
-        return linear(_activated(linear(x, f"{name}.fc1"), config.mlp), f"{name}.fc2")
+        return linear(rounded(_activated(linear(rounded(x), f"{name}.fc1"), config.mlp)), f"{name}.fc2")
+
+    rounded = ROUNDINGS[precision]
+    w |= {name: rounded(w[name]) for name in w if is_mlp_weight(name)}
 
     stages = {}
     B, G, P = len(x_BCHW), config.image_px // config.patch_px, config.patch_px
@@ -55,6 +68,23 @@ def reference_stages(
     stages["features"] = stages["tokens"].mean(axis=1)
     stages["logits"] = linear(stages["features"], "head")
     return stages
+
+
+def _to_bf16(x: Floats) -> Floats:
+    """To the nearest number of 8 significant bits, of two nearest ones to the even one."""
+    bits = x.astype(np.float32).view(np.uint32)
+    bits = bits + 0x7FFF + (bits >> 16 & 1)
+    return (bits & 0xFFFF0000).view(np.float32).astype(x.dtype)
+
+
+def _to_int8(x: Floats) -> Floats:
+    """Each row has its scale: a weight's for each output, activations' for each token, or image and channel."""
+    largest = np.abs(x).max(axis=-1, keepdims=True)
+    scale = np.where(largest < TINY, 1, largest / 127)
+    return np.rint(x / scale) * scale * (largest >= TINY)
+
+
+ROUNDINGS: dict[NativePrecision, Callable[[Floats], Floats]] = {FP32: lambda x: x, "bf16": _to_bf16, "int8": _to_int8}
 
 
 def _activated(x: Floats, mlp: Mlp) -> Floats:

@@ -15,6 +15,7 @@ from gmixer.evaluate.outcomes import Outcomes, score_images
 from gmixer.evaluate.published import Published, SetName, published
 from gmixer.evaluate.sets import open_set
 from gmixer.labels.imagenet import Label
+from gmixer.options import Precision
 from gmixer.predictor import Predictor
 
 NAMED = 3  # images in the error where none can be read
@@ -28,6 +29,7 @@ class Validated:
     """
 
     model: str
+    precision: Precision
     source: str
     set_name: SetName | None
     pipeline: str
@@ -55,6 +57,7 @@ class Validated:
         """What `gmixer validate --json` prints; shares are 0…1."""
         return {
             "model": self.model,
+            "precision": self.precision,
             "data": self.source,
             "set": self.set_name,
             "pipeline": self.pipeline,
@@ -142,6 +145,7 @@ def validate(
     error, bins = calibration(outcomes)
     return Validated(
         model=predictor.name,
+        precision=predictor.precision,
         source=os.fspath(source),
         set_name=of,
         pipeline=_pipeline(predictor),

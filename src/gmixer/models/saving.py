@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmixer.catalogue import VARIANTS, Variant
-from gmixer.config import DataConfig, ModelConfig
-from gmixer.errors import InputError
+from gmixer.catalogue import VARIANTS
+from gmixer.config import DataConfig
 from gmixer.files import atomic_write
-from gmixer.weights.architecture import infer_architecture, variants_of
+from gmixer.weights.architecture import infer_architecture
 from gmixer.weights.class_names import are_of_this_head, class_names_in, names_of_classes
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE
 from gmixer.weights.state_dict import unwrapped
-from gmixer.weights.timm_config import TimmConfig, data_of_pretrained_cfg, timm_config_json
+from gmixer.weights.timm_config import TimmConfig, data_of_pretrained_cfg, timm_config_json, variant_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,7 +44,7 @@ def save_model(
     model, tensors = unwrapped(model)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     config = infer_architecture({name: tuple(tensor.shape) for name, tensor in state.items()}, source=source)
-    variant = _variant_of(config)
+    variant = VARIANTS[variant_name(config)]
     pretrained_cfg: Mapping[str, Any] = getattr(model, "pretrained_cfg", None) or {}
     if class_names is not None:
         class_names = names_of_classes(class_names, config.num_classes, what="class_names")
@@ -67,15 +66,6 @@ def save_model(
     with atomic_write(path / CONFIG_FILE) as unfinished:
         unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
-
-
-def _variant_of(config: ModelConfig) -> Variant:
-    if fitting := variants_of(config):
-        return VARIANTS[fitting[0]]
-    raise InputError(
-        f"{config.blocks} blocks of {config.channels} channels are no variant, so config.json cannot name it; wanted "
-        f"one of {', '.join(VARIANTS)}; save the state dict with safetensors.torch.save_file instead"
-    )
 
 
 def _write_weights(path: Path, state: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from gmixer.options import FP32, Precision
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Embedding:
@@ -20,6 +22,7 @@ class Embedding:
     vectors: NDArray[np.float32]
     model: str
     note: str | None = None
+    precision: Precision = FP32  # of the products that computed it: only vectors of one model and one precision compare
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.vectors, dtype=dtype, copy=copy)
@@ -29,7 +32,8 @@ class Embedding:
 
     def to_dict(self) -> dict[str, Any]:
         note = {"note": self.note} if self.note else {}
-        return {"model": self.model, "vectors": self.vectors.tolist()} | note
+        said = {"model": self.model, "precision": self.precision, "vectors": self.vectors.tolist()}
+        return said | note
 
     def __repr__(self) -> str:
-        return f"<Embedding by {self.model}: float32 {self.vectors.shape}>"
+        return f"<Embedding by {self.model} in {self.precision}: float32 {self.vectors.shape}>"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.labels import Label
+from gmixer.options import FP32, Precision
 from gmixer.results.probability import best_first, softmax
 
 
@@ -54,6 +55,7 @@ class Prediction(Sequence[Class]):
     model: str
     rollup: tuple[Ancestor, ...] = ()  # the most specific first, entity last; empty unless the caller asked for it
     note: str | None = None  # what the caller may not expect of the image as read, such as an alpha that was ignored
+    precision: Precision = FP32  # of the products that computed it
 
     @overload
     def __getitem__(self, index: int) -> Class: ...
@@ -73,7 +75,11 @@ class Prediction(Sequence[Class]):
         return replace(self, classes=tuple(c for c in self.classes if c.probability >= threshold))
 
     def to_dict(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"model": self.model, "predictions": [c.to_dict() for c in self.classes]}
+        fields: dict[str, Any] = {
+            "model": self.model,
+            "precision": self.precision,
+            "predictions": [c.to_dict() for c in self.classes],
+        }
         if self.rollup:
             fields["rollup"] = [ancestor.to_dict() for ancestor in self.rollup]
         if self.note:
@@ -86,7 +92,7 @@ class Prediction(Sequence[Class]):
             lines += "\n  in all: " + ", ".join(f"{a.label} {a.probability:.1%}" for a in self.rollup)
         if self.note:
             lines += f"\n  note: {self.note}"
-        return f"<Prediction by {self.model}{lines}>"
+        return f"<Prediction by {self.model} in {self.precision}{lines}>"
 
 
 def top_k(

@@ -5,29 +5,27 @@ B images, N patches, C channels, K classes.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer import _native
 from gmixer.config import ModelConfig
-from gmixer.errors import EngineError
+from gmixer.errors import EngineError, WeightsError
 from gmixer.isa import check_isa
 from gmixer.options import FP32, Native, NativePrecision
 from gmixer.runtimes.protocol import (
-    PARITY_BOUND,
     Float32,
     Output,
     checked_images,
     checked_output,
     checked_tensors,
-    not_finite,
 )
 from gmixer.runtimes.threads import check_threads
 from gmixer.weights.state_dict import read_state_dict, unwrapped
+from gmixer.weights.weights_file import Quantized, not_finite
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,11 +34,13 @@ if TYPE_CHECKING:
 class Engine:
     """A model packed for this machine. Several Python threads may call one engine; they take turns on its threads.
 
-    tensors: every tensor of config.tensor_shapes(), float32, in any order; copied.
+    tensors: every tensor of config.tensor_shapes(), float32, in any order; copied. With precision "int8" a weight of
+        an MLP may be Quantized.
     threads: None takes what affinity and the control group allow.
     isa: "avx512", "avx2", "neon" or "scalar"; None takes $GMIXER_ISA, else the best that this CPU supports.
     source: the name of the tensors in an error.
-    precision: of the products; this CPU must have kernels for it.
+    precision: of the blocks' products: "fp32", "bf16" or "int8"; this CPU must have kernels for it. All else is
+        float32 in each.
 
     After os.fork() the child may use the engine too: its first call there starts its own threads.
     Results are the same bit for bit for any batch size, order of the images and number of threads.
@@ -53,7 +53,7 @@ class Engine:
     def __init__(
         self,
         config: ModelConfig,
-        tensors: Iterable[tuple[str, Float32]],
+        tensors: Iterable[tuple[str, Float32 | Quantized]],
         *,
         threads: int | None = None,
         isa: str | None = None,
@@ -84,58 +84,56 @@ class Engine:
         self.config = config
         self.precision: NativePrecision = precision
         for name, values in checked_tensors(tensors, config, source=source):
-            if not self._model.set_tensor(name, values):
+            if isinstance(values, Quantized):
+                if not self._model.set_quantized(name, np.ascontiguousarray(values.values), values.scales):
+                    raise _no_int8(name, source)
+            elif not self._model.set_tensor(name, np.ascontiguousarray(values, np.float32)):
                 raise not_finite(name, source=source)
 
     @classmethod
     def from_torch(
-        cls, model: nn.Module, *, check: bool = True, threads: int | None = None, isa: str | None = None
+        cls,
+        model: nn.Module,
+        *,
+        check: bool = True,
+        threads: int | None = None,
+        isa: str | None = None,
+        precision: NativePrecision = FP32,
     ) -> Engine:
         """The engine of a torch Mixer: gmixer's own or timm's MlpMixer, fine-tuned, pruned, compiled or wrapped.
 
         The model does not change, and its weights are copied. For a model without pooling (global_pool ''),
         forward(x, tokens=True) gives its tokens; features are their mean, as for every model.
-        check: run both on two random images and compare tokens and logits. It makes a float32 copy of the model.
+        check: run both on two random images and compare tokens and logits (parity.py). It makes a float32 copy of the
+            model, and for another precision than fp32 a second engine.
 
         Raises WeightsError if the core cannot run the model, EngineError if the two disagree.
         """
         model, state = unwrapped(model)
         source = f"this {type(model).__name__}"
         config, tensors = read_state_dict(state, source=source)
-        engine = cls(config, tensors, threads=threads, isa=isa, source=source)
+        engine = cls(config, tensors, threads=threads, isa=isa, source=source, precision=precision)
         if check:
-            engine._check_against(model, source)
+            from gmixer.runtimes.parity import check_parity
+
+            exact = engine
+            if precision != FP32:
+                exact = cls(*read_state_dict(state, source=source), threads=threads, source=source)
+            check_parity(engine, exact, model, source=source)
         return engine
 
-    def _check_against(self, model: Any, source: str) -> None:
-        import torch
-
-        c = self.config
-        x_BCHW = np.random.default_rng(0).standard_normal((2, c.in_chans, c.image_px, c.image_px), np.float32)
-        ours = self.forward(x_BCHW, tokens=True)
-        reference = copy.deepcopy(model).float().cpu().eval()
-        with torch.inference_mode():
-            tokens_BNC = reference.forward_features(torch.from_numpy(x_BCHW))
-            pairs = [("tokens", ours.tokens, tokens_BNC)]
-            if c.num_classes and reference.global_pool == "avg":
-                pairs.append(("logits", ours.logits, reference.forward_head(tokens_BNC)))
-        for stage, got, wanted in pairs:
-            wanted = wanted.numpy()
-            size = np.linalg.norm(wanted)
-            difference = np.linalg.norm(got - wanted) / (size if size else 1.0)  # a new head's logits are all zero
-            if not difference <= PARITY_BOUND:  # NaN too
-                raise EngineError(
-                    f"{source} and the native engine disagree: {stage} differ by {difference:.2g} of their size, "
-                    f"at most {PARITY_BOUND:g} is allowed; it has the shapes of a Mixer but another activation, norm "
-                    f"or forward. Keep it in torch, or pass check=False to use the engine anyway"
-                )
-
     def __repr__(self) -> str:
-        return f"<Engine: native on cpu, {self.precision}, {self.isa}, {self.threads} threads>"
+        extension = f" with {self._model.extension}" if self._model.extension else ""
+        return f"<Engine: native on cpu, {self.precision}, {self.isa}{extension}, {self.threads} threads>"
 
     @property
     def isa(self) -> str:
         return self._model.isa
+
+    @property
+    def extension(self) -> str:
+        """What the blocks' products use beyond the ISA: "vnni", "bf16", "dotprod", or ""."""
+        return self._model.extension
 
     @property
     def threads(self) -> int:
@@ -179,6 +177,13 @@ class Engine:
         except RuntimeError as error:  # the first call after a fork starts new threads
             raise _no_threads(self.threads, error) from error
         return Output(features, logits, tokens_BNC), residual
+
+
+def _no_int8(name: str, source: str) -> WeightsError:
+    return WeightsError(
+        f"{source}: {name} holds -128, or a scale that is negative, NaN or infinity; wanted int8 weights as gmixer "
+        f"convert writes them: convert the original again"
+    )
 
 
 def _no_threads(threads: int, error: RuntimeError) -> EngineError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from gmixer.config import ModelConfig
 from gmixer.errors import EngineError, InputError, WeightsError
 from gmixer.options import Precision
+from gmixer.weights.weights_file import Quantized
 
 Float32 = NDArray[np.float32]
+T = TypeVar("T", bound=Float32 | Quantized)
 
 # Relative rms difference up to which two runtimes agree. Two exact fp32 runtimes differ by 1e-6 on trained weights, and
 # by up to 4e-4 on drawn weights: 24 blocks amplify rounding. Another activation or swapped gate halves differ by 1.
@@ -40,7 +42,7 @@ class Runtime(Protocol):
 
     @property
     def precision(self) -> Precision:
-        """Of the products; sums are float32 in each."""
+        """Of the blocks' products. Results and embeddings carry it."""
         ...
 
     @property
@@ -87,17 +89,15 @@ def checked_output(output: Output, x_BCHW: Float32, runtime: Runtime) -> Output:
     if runtime.precision == "fp16":
         way_out = "fp16 ends at 65,504: pass precision='bf16' or 'fp32' (--precision)"
     elif runtime.precision != "fp32":
-        way_out = "pass precision='fp32' (--precision)"
+        way_out = "pass precision='fp32' (--precision), with the original of a converted model"
     raise EngineError(
         f"{runtime!r} computed NaN or infinity for {np.count_nonzero(~finite_B)} of {B} images, from finite "
         f"images and weights: {way_out}"
     )
 
 
-def checked_tensors(
-    tensors: Iterable[tuple[str, Float32]], config: ModelConfig, *, source: str
-) -> Iterator[tuple[str, Float32]]:
-    """The tensors, C-contiguous float32. Each is valid until the next one is taken, if `tensors` reuses its memory.
+def checked_tensors(tensors: Iterable[tuple[str, T]], config: ModelConfig, *, source: str) -> Iterator[tuple[str, T]]:
+    """The same tensors. Each is valid until the next one is taken, if `tensors` reuses its memory.
 
     Raises WeightsError for a tensor that is unknown or misshapen; at the end, if one of the model's is missing.
     """
@@ -107,15 +107,7 @@ def checked_tensors(
         if shapes.get(name) != values.shape:
             wanted = shapes.get(name, "no such tensor")
             raise WeightsError(f"{source}: {name} is {values.shape}; wanted {wanted}")
-        yield name, np.ascontiguousarray(values, np.float32)
+        yield name, values
         missing.discard(name)
     if missing:
         raise WeightsError(f"{source}: lacks {', '.join(sorted(missing)[:3])}; wanted {len(shapes)} tensors")
-
-
-def not_finite(name: str, *, source: str) -> WeightsError:
-    """The error for a tensor that holds NaN or infinity. A runtime finds such values while it copies the tensor."""
-    return WeightsError(
-        f"{source}: {name} holds NaN or infinity; wanted finite numbers: the file is damaged or the "
-        f"training diverged, take another checkpoint"
-    )

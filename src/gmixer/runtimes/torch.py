@@ -27,8 +27,8 @@ from gmixer.runtimes.protocol import (
     checked_images,
     checked_output,
     checked_tensors,
-    not_finite,
 )
+from gmixer.weights.weights_file import not_finite
 
 T = TypeVar("T")
 
@@ -60,10 +60,10 @@ class TorchEngine:
     """A Mixer on a torch device, for inference. Several Python threads may call it; they take turns.
 
     tensors: every tensor of config.tensor_shapes(), float32, in any order; copied.
-    options: device, precision, compile. Sums, the residual stream and the head are float32 in every precision. "fp32"
-        is float32 throughout, even if the caller has switched on TF32 or autocast. compile: torch.compile runs at the
-        first call, and again at the first batch of one image; it needs torch's compilers. Each of these two batches
-        is compared with eager.
+    options: device, precision (None: fp32), compile. Sums, the residual stream and the head are float32 in every
+        precision. "fp32" is float32 throughout, even if the caller has switched on TF32 or autocast. compile:
+        torch.compile runs at the first call, and again at the first batch of one image; it needs torch's compilers.
+        Each of these two batches is compared with eager.
     source: the name of the tensors in an error.
 
     Raises EngineError (a device that torch cannot use), WeightsError (NaN, a missing tensor).
@@ -81,7 +81,7 @@ class TorchEngine:
     ) -> None:
         self.config = config
         self.device = usable_device(options.device)
-        self.precision: TorchPrecision = options.precision
+        self.precision: TorchPrecision = options.precision or FP32
         self.compiled = options.compile
         checked = _finite(checked_tensors(tensors, config, source=source), source=source)
         mixer = load_mixer(config, checked, source=source, make=partial(empty_mixer, device=self.device))
@@ -154,7 +154,7 @@ def _finite(tensors: Iterable[tuple[str, Float32]], *, source: str) -> Iterator[
     for name, values in tensors:
         if not np.isfinite(values).all():
             raise not_finite(name, source=source)
-        yield name, values
+        yield name, np.ascontiguousarray(values, np.float32)
 
 
 def usable_device(device: str) -> torch.device:

@@ -2,6 +2,9 @@
 
     find.py            a name, a repository, a file or a folder → Checkpoint
     pulling.py         pull: a model's files → the Hub's cache, up to date
+    convert.py         a checkpoint → a folder of its weights in int8 or bf16
+    converted.py       what such a folder says of itself
+    write_safetensors.py  the writer of its weights
     drawn.py           drawn weights, for checks and measurements
     hub.py             repositories on the Hub, its cache, fetching, uploading
     reaching.py        whether the Hub can be reached
@@ -12,6 +15,7 @@
     local_files.py     the weights file of a folder, and its reader
     weights_file.py    the base class of the two kinds of weights files
     tensor_file.py     safetensors: the header first, then one tensor at a time as float32
+    quantized_file.py  the safetensors file of an int8 folder
     pickle_file.py     a .pth file, if the caller allows pickles
     foreign_files.py   files that are no weights: what they are
     state_dict.py      a torch state dict: its architecture, and its tensors as float32

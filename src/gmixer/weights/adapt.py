@@ -18,20 +18,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmixer.config import ModelConfig
+from gmixer.weights.weights_file import Quantized
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+T = TypeVar("T", bound=Float32 | Quantized)
 
 
-def adapted(
-    tensors: Iterable[tuple[str, Float32]], *, stored: ModelConfig, wanted: ModelConfig
-) -> Iterator[tuple[str, Float32]]:
-    """The tensors of `stored`, adapted to `wanted`. The two configs differ only in image_px and in_chans."""
+def adapted(tensors: Iterable[tuple[str, T]], *, stored: ModelConfig, wanted: ModelConfig) -> Iterator[tuple[str, T]]:
+    """The tensors of `stored`, adapted to `wanted`. The two configs differ only in image_px and in_chans.
+
+    Weights in int8 are not adapted to another image size: Checkpoint.adapted refuses that.
+    """
+    values: Any
     old_side, new_side = (config.image_px // config.patch_px for config in (stored, wanted))
     for name, values in tensors:
         if name == "stem.proj.weight" and stored.in_chans != wanted.in_chans:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from gmixer.catalogue import VARIANTS
 from gmixer.config import ModelConfig
 from gmixer.errors import InputError, WeightsError
+from gmixer.options import FP32, NativePrecision
+from gmixer.weights.converted import STORED_AS, is_mlp_weight
 from gmixer.weights.weights_file import WeightsFile
 
 _OWN_ARCHITECTURE = "load it by its own name, or pass a folder with its own config.json"
@@ -59,8 +61,11 @@ def variants_of(config: ModelConfig) -> list[str]:
     ]
 
 
-def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
-    """Compares names, shapes and dtypes with the architecture. Raises WeightsError."""
+def check_file(file: WeightsFile, wanted: ModelConfig, precision: NativePrecision = FP32) -> None:
+    """Compares names, shapes and dtypes with the architecture. Raises WeightsError.
+
+    precision: of a folder that gmixer convert made.
+    """
     shapes = wanted.tensor_shapes()
     missing = [name for name in shapes if name not in file.headers]
     unknown = [name for name in file.headers if name not in shapes]
@@ -79,7 +84,13 @@ def check_file(file: WeightsFile, wanted: ModelConfig) -> None:
                 f"{file.path}: {name} is {_shape(header.shape)}, {_describe(wanted)} wants {_shape(shapes[name])}; "
                 f"{way_out}"
             )
-        if header.dtype not in ("F32", "F16", "BF16"):
+        if precision != FP32 and is_mlp_weight(name):
+            if header.dtype != STORED_AS[precision]:
+                raise WeightsError(
+                    f"{file.path}: {name} is stored as {header.dtype}; wanted {STORED_AS[precision]}, as gmixer "
+                    f"convert writes {precision}: convert the model again"
+                )
+        elif header.dtype not in ("F32", "F16", "BF16"):
             raise WeightsError(
                 f"{file.path}: {name} is stored as {header.dtype}; wanted F32, F16 or BF16: "
                 f"save the model with .float() or .half()"

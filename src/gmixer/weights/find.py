@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from gmixer.catalogue import DEPRECATED, EMBEDDED_MODEL, VARIANTS, Pretrained, find_model
 from gmixer.config import DataConfig, ModelConfig
 from gmixer.errors import InputError, WeightsError
-from gmixer.options import WeightsSource
+from gmixer.options import FP32, NativePrecision, WeightsSource
 from gmixer.weights.adapt import adapted
 from gmixer.weights.architecture import check_file, infer_architecture, variants_of
-from gmixer.weights.foreign_files import FOREIGN_SUFFIXES
+from gmixer.weights.converted import Conversion
+from gmixer.weights.foreign_files import FOREIGN_SUFFIXES, why_foreign
 from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo, cache_folder, cached, fetch
 from gmixer.weights.local_files import INDEX_FILE, open_weights, weights_in
 from gmixer.weights.pickle_file import PICKLE_SUFFIXES
+from gmixer.weights.quantized_file import QuantizedFile
 from gmixer.weights.tensor_file import TensorFile
-from gmixer.weights.timm_config import read_timm_config
-from gmixer.weights.weights_file import WeightsFile
+from gmixer.weights.timm_config import TimmConfig, read_timm_config
+from gmixer.weights.weights_file import Quantized, WeightsFile
 
 # The token MLP's weights grow with the number of patches. At this number gmixer_24_224 has 0.2 GB of them.
 MAX_PATCHES = 64 * 64
@@ -57,9 +59,15 @@ class Checkpoint:
     pretrained: Pretrained | None = None  # the table's row; None: the weights are not from the table
     class_names: tuple[str, ...] | None = None  # the checkpoint's own; None: it brings none
     license: str | None = None
+    conversion: Conversion | None = None  # the weights are of a folder that gmixer convert made
 
     def __post_init__(self) -> None:
-        check_file(self.file, self.stored or self.model)
+        check_file(self.file, self.stored or self.model, self.stored_for)
+
+    @property
+    def stored_for(self) -> NativePrecision:
+        """The precision that these weights run in, unless another one is asked for."""
+        return self.conversion.precision if self.conversion else FP32
 
     @property
     def path(self) -> Path:
@@ -82,6 +90,12 @@ class Checkpoint:
                 f"image_px {image_px} makes {wanted.patches:,} patches of {wanted.patch_px} px; wanted at most "
                 f"{MAX_PATCHES:,}: take {math.isqrt(MAX_PATCHES) * wanted.patch_px} px or less"
             )
+        if self.conversion and self.stored_for == "int8" and wanted.image_px != self.model.image_px:
+            raise InputError(
+                f"image_px is {wanted.image_px} and {self.name} is in int8 for {self.model.image_px} px, whose weights "
+                f"cannot be resized; take the original, {self.conversion.source}, or convert it for that size: "
+                f"gmixer convert MODEL --image-size {wanted.image_px}"
+            )
         data = self.data.adapted(image_px=wanted.image_px, in_chans=wanted.in_chans)
         return replace(self, model=wanted, data=data, stored=self.stored or self.model)
 
@@ -90,6 +104,12 @@ class Checkpoint:
         if self.stored is None:
             return self.file.tensors()
         return adapted(self.file.tensors(), stored=self.stored, wanted=self.model)
+
+    def native_tensors(self) -> Iterator[tuple[str, NDArray[np.float32] | Quantized]]:
+        """The same for the native core: the MLPs' weights of an int8 folder stay integers."""
+        if self.stored is None:
+            return self.file.native_tensors()
+        return adapted(self.file.native_tensors(), stored=self.stored, wanted=self.model)
 
 
 def find_checkpoint(source: str | os.PathLike[str], weights: WeightsSource = WeightsSource()) -> Checkpoint:
@@ -222,8 +242,8 @@ def _from_file(path: Path, weights: WeightsSource) -> Checkpoint:
     model = infer_architecture(file.shapes, source=str(path))
     if weights.name is None and (path.parent / CONFIG_FILE).exists():
         warnings.warn(
-            f"{path} is read without the config.json beside it; for its class names and normalisation, pass the "
-            f"folder {path.parent}",
+            f"{path} is read without the config.json beside it; for its class names, normalisation and precision, "
+            f"pass the folder {path.parent}",
             stacklevel=5,
         )
     if weights.name is not None:
@@ -277,9 +297,22 @@ def _from_folder(folder: Path, name: str, weights: WeightsSource) -> Checkpoint:
     config = read_timm_config(folder / CONFIG_FILE)
     return Checkpoint(
         name=name,
-        file=open_weights(weights_in(folder), weights),
+        file=_weights_of(folder, config, weights),
         model=config.model,
         data=config.data,
         class_names=config.class_names,
         license=config.license,
+        conversion=config.conversion,
     )
+
+
+def _weights_of(folder: Path, config: TimmConfig, weights: WeightsSource) -> WeightsFile:
+    if config.conversion is None:
+        return open_weights(weights_in(folder), weights)
+    path = folder / WEIGHTS_FILE
+    if foreign := why_foreign(path):
+        raise WeightsError(f"{path}: {foreign}")
+    in_int8 = config.conversion.precision == "int8"
+    file = QuantizedFile(path, config.conversion) if in_int8 else TensorFile(path)
+    config.conversion.check(path)
+    return file

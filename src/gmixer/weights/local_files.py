@@ -12,6 +12,7 @@ from gmixer.options import WeightsSource
 from gmixer.weights.foreign_files import why_foreign
 from gmixer.weights.hub import WEIGHTS_FILE
 from gmixer.weights.pickle_file import PICKLE_SUFFIXES, PickleFile, is_pickle
+from gmixer.weights.quantized_file import is_quantized
 from gmixer.weights.tensor_file import TensorFile
 from gmixer.weights.weights_file import WeightsFile
 
@@ -31,7 +32,13 @@ def open_weights(path: Path, weights: WeightsSource) -> WeightsFile:
     if foreign := why_foreign(path):
         raise WeightsError(f"{path}: {foreign}")
     if not is_pickle(path):
-        return TensorFile(path)
+        file = TensorFile(path)
+        if is_quantized(file):
+            raise WeightsError(
+                f"{path}: holds weights in int8, by gmixer convert, which need the config.json beside them; pass the "
+                f"folder {path.parent}, or take the original"
+            )
+        return file
     if not os.path.exists(path):
         raise WeightsError(f"{path}: no such file")
     if not weights.allow_pickle:

@@ -68,6 +68,7 @@ class PickleFile(WeightsFile):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.files = [path]
         loaded = _load(path)
         stored = tensors_in(loaded, source=str(path))
         if named := unread_names(loaded, (*NAMES_KEYS, *UNREAD_KEYS)):

@@ -9,8 +9,10 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +26,12 @@ from gmixer.weights.wrappers import model_in
 # The header of a Mixer takes about 30 KB. The package allows 100 MB, and parses such a header in 17 s with 1.4 GB.
 MAX_HEADER_BYTES = 4 * 2**20
 
-# safetensors' dtype → numpy's view of the stored bytes. Each of them widens to float32 exactly.
+# safetensors' dtype → numpy's view of the stored bytes. The floats widen to float32 exactly.
 _STORED: dict[str, np.dtype[np.generic]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),  # the upper half of a float32
+    "I8": np.dtype("i1"),  # of an int8 folder (quantized_file.py)
 }
 
 
@@ -40,10 +43,11 @@ class TensorFile(WeightsFile):
 
     def __init__(self, path: Path, shards: Sequence[Path] | None = None) -> None:
         self.path = path
+        self.files = shards or [path]
         stored: dict[str, TensorHeader] = {}
         said: dict[str, str] = {}  # the metadata of the writer
         self._places: dict[str, tuple[Path, int]] = {}  # stored name → its file, and bytes from the start of the file
-        for shard in shards or [path]:
+        for shard in self.files:
             headers, offsets_bytes, metadata = _read_header(shard)
             if twice := next((name for name in headers if name in stored), None):
                 raise WeightsError(f"{path}: two shards hold {twice}; wanted each tensor once: save the model again")
@@ -58,34 +62,47 @@ class TensorFile(WeightsFile):
             )
         names = model_in(stored, source=str(path))
         self._own_names, self.part = names.own_names, names.part
-        self.headers = {own: stored[name] for name, own in names.own_names.items()}
+        self.headers = self._stored_headers = {own: stored[name] for name, own in names.own_names.items()}
 
     def tensors(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        largest = max((math.prod(h.shape) for h in self.headers.values()), default=0)
-        stored_buffer = bytearray(largest * 4)
-        widened_buffer = np.empty(largest, np.float32)
+        for name, header, stored in self._stored():
+            yield name, self._widened(header, stored)
+
+    def _widened(self, header: TensorHeader, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Exactly, in this header's shape. The array is valid until the next call."""
+        if header.dtype == "F32":
+            return stored.reshape(header.shape)
+        widened = self._buffer[: stored.size]
+        if header.dtype == "BF16":
+            np.left_shift(stored, 16, out=widened.view(np.uint32), dtype=np.uint32)
+        else:
+            widened[:] = stored
+        return widened.reshape(header.shape)
+
+    @cached_property
+    def _buffer(self) -> NDArray[np.float32]:
+        return np.empty(self._largest, np.float32)
+
+    @property
+    def _largest(self) -> int:
+        """The most values of a tensor."""
+        return max((math.prod(h.shape) for h in self._stored_headers.values()), default=0)
+
+    def _stored(self) -> Iterator[tuple[str, TensorHeader, NDArray[Any]]]:
+        """Every tensor as it is stored, in file order: one axis, valid until the next one is read."""
+        buffer = bytearray(self._largest * 4)
         # Stored order is shard by shard.
         for shard, names in groupby(self._own_names, key=lambda stored_name: self._places[stored_name][0]):
             with open(shard, "rb", buffering=0) as file:
                 for stored_name in names:
                     name = self._own_names[stored_name]
-                    header = self.headers[name]
-                    count = math.prod(header.shape)
+                    header = self._stored_headers[name]
                     stored_dtype = _STORED[header.dtype]
-                    view = memoryview(stored_buffer)[: count * stored_dtype.itemsize]
+                    view = memoryview(buffer)[: math.prod(header.shape) * stored_dtype.itemsize]
                     file.seek(self._places[stored_name][1])
                     if file.readinto(view) != len(view):
                         raise WeightsError(f"{shard}: ends inside {name}; the file changed while it was read")
-                    stored = np.frombuffer(view, stored_dtype)
-                    if header.dtype == "F32":
-                        yield name, stored.reshape(header.shape)
-                        continue
-                    widened = widened_buffer[:count]
-                    if header.dtype == "BF16":
-                        np.left_shift(stored, 16, out=widened.view(np.uint32), dtype=np.uint32)
-                    else:
-                        widened[:] = stored
-                    yield name, widened.reshape(header.shape)
+                    yield name, header, np.frombuffer(view, stored_dtype)
 
 
 def _read_header(path: Path) -> tuple[dict[str, TensorHeader], dict[str, int], dict[str, str]]:

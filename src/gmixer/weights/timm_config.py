@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gmixer.catalogue import find_model
+from gmixer.catalogue import VARIANTS, find_model
 from gmixer.checks import number, whole
 from gmixer.config import IMAGENET_MEAN, IMAGENET_STD, DataConfig, ModelConfig
 from gmixer.errors import GmixerError, InputError, WeightsError
@@ -27,6 +27,8 @@ from gmixer.weights.class_names import (
     same_names,
     unread_names,
 )
+from gmixer.weights.converted import KEY as CONVERSION_KEY
+from gmixer.weights.converted import Conversion
 
 MAX_BYTES = 16 * 2**20  # 21,843 classes with a sentence each take 3 MB
 MAX_BLOCKS = 1_000  # the largest published Mixer has 32 blocks
@@ -43,6 +45,7 @@ class TimmConfig:
     data: DataConfig
     class_names: tuple[str, ...] | None
     license: str | None
+    conversion: Conversion | None = None  # of a folder that gmixer convert made
 
 
 def read_timm_config(path: Path) -> TimmConfig:
@@ -79,11 +82,21 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def variant_name(config: ModelConfig) -> str:
+    """The variant that config.json can name. Raises InputError for a network that is no variant."""
+    if fitting := variants_of(config):
+        return fitting[0]
+    raise InputError(
+        f"{config.blocks} blocks of {config.channels} channels are no variant, so config.json cannot name it; wanted "
+        f"one of {', '.join(VARIANTS)}; save the state dict with safetensors.torch.save_file instead"
+    )
+
+
 def timm_config_json(config: TimmConfig, *, global_pool: str) -> dict[str, Any]:
     """The content of config.json for a model of one of the variants."""
-    model = config.model
+    model, conversion = config.model, config.conversion
     content: dict[str, Any] = {
-        "architecture": variants_of(model)[0],
+        "architecture": conversion.architecture_for_timm() if conversion else variants_of(model)[0],
         "num_classes": model.num_classes,
         "num_features": model.channels,
         "global_pool": global_pool,
@@ -105,6 +118,8 @@ def timm_config_json(config: TimmConfig, *, global_pool: str) -> dict[str, Any]:
     }
     if config.class_names is not None:
         content["label_names"] = list(config.class_names)
+    if conversion is not None:
+        content[CONVERSION_KEY] = conversion.to_dict()
     return content
 
 
@@ -120,7 +135,8 @@ def data_of_pretrained_cfg(pretrained_cfg: Mapping[str, Any]) -> DataConfig:
 
 def _parse(content: Any, path: Path) -> TimmConfig:
     config, pretrained_cfg = _both_parts(content)
-    base_name, _, tag = _text(config, "architecture").partition(".")
+    conversion = Conversion.of_config(config)
+    base_name, _, tag = (conversion.architecture if conversion else _text(config, "architecture")).partition(".")
     _, variant, default = find_model(base_name)
     base = variant.model
     # timm takes any tag; what the file does not say comes from the tag's row, if the table has one.
@@ -165,6 +181,7 @@ def _parse(content: Any, path: Path) -> TimmConfig:
         data=data.adapted(image_px=model.image_px, in_chans=model.in_chans),
         class_names=_class_names(config, pretrained_cfg, model.num_classes, path),
         license=license if isinstance(license, str) else None,
+        conversion=conversion,
     )
 
 

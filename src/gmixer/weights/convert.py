@@ -1,0 +1,157 @@
+"""A checkpoint → a folder of its weights in int8 or bf16 (converted.py says what it holds). It works on every CPU.
+
+Loading the folder gives the same bits as loading the original with precision=. O outputs, I inputs of a layer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer import _native
+from gmixer.errors import InputError, WeightsError
+from gmixer.options import FP32, NativePrecision, WeightsSource
+from gmixer.weights.converted import SCALE, STORED_AS, Conversion, crc32_of, is_mlp_weight
+from gmixer.weights.find import EMBEDDED_WEIGHTS, Checkpoint, find_checkpoint, find_in_repo, hub_repo
+from gmixer.weights.hub import CONFIG_FILE, WEIGHTS_FILE, Repo
+from gmixer.weights.timm_config import TimmConfig, timm_config_json, variant_name
+from gmixer.weights.weights_file import not_finite, sha256_of
+from gmixer.weights.write_safetensors import Stored, write_safetensors
+
+CARD_FILE = "README.md"
+MAX_CARD_BYTES = 4 * 2**20  # guessed: cards take about 10 KB
+
+_YAML_HEAD = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
+
+
+def convert(
+    model: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    precision: NativePrecision,
+    weights: WeightsSource = WeightsSource(fetch=True),
+    *,
+    image_px: int | None = None,
+) -> Path:
+    """Writes the folder: model.safetensors, config.json and the card of the original. Returns its path.
+
+    model, weights: as in find_checkpoint. folder: a new one, or an empty one; it is written whole, or not at all.
+    precision: "int8", about a quarter of the size of float32, or "bf16", about half.
+    image_px: resizes the weights first, for images of that size; None: as trained.
+
+    Raises InputError for another precision, a folder that holds something, a model that was converted before, and a
+    network that is no variant. Raises what find_checkpoint raises, WeightsError for NaN, and OSError.
+    """
+    if precision not in get_args(NativePrecision) or precision == FP32:
+        raise InputError(f"precision is {precision!r}; wanted int8 or bf16; a model in fp32 needs no conversion")
+    path = Path(folder)
+    if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not empty; wanted the name of a new folder")
+    original = find_checkpoint(model, weights)
+    if original.conversion:
+        raise InputError(
+            f"{original.name} was itself converted to {original.stored_for}; convert its original, "
+            f"{original.conversion.source}"
+        )
+    checkpoint = original.adapted(image_px=image_px)
+    architecture = variant_name(checkpoint.model)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
+    try:
+        unfinished.mkdir(parents=True)
+        write_safetensors(_stored_tensors(checkpoint, precision), unfinished / WEIGHTS_FILE)
+        conversion = Conversion(
+            precision=precision,
+            architecture=architecture,
+            sha256=sha256_of([unfinished / WEIGHTS_FILE]),
+            crc32=crc32_of(unfinished / WEIGHTS_FILE),
+            source=original.name,
+            source_file=original.path.name,
+            source_sha256=original.file.sha256(),
+        )
+        _write_config(unfinished / CONFIG_FILE, checkpoint, conversion)
+        _write_card(unfinished / CARD_FILE, path.name, conversion, _card_of(original, model, weights))
+        os.replace(unfinished, path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return path
+
+
+def _stored_tensors(checkpoint: Checkpoint, precision: NativePrecision) -> dict[str, Stored]:
+    """The MLPs' weights in this precision; all others in the dtype that they have in the checkpoint."""
+    stored = {}
+    for name, values in checkpoint.tensors():
+        if not np.isfinite(values).all():
+            raise not_finite(name, source=str(checkpoint.path))
+        if not is_mlp_weight(name):
+            # Adapting makes new numbers, which only float32 holds.
+            dtype = checkpoint.file.headers[name].dtype if checkpoint.stored is None else "F32"
+            stored[name] = Stored(dtype, values.shape, _encoded(values, dtype))
+        elif precision == "bf16":
+            stored[name] = Stored(STORED_AS[precision], values.shape, _encoded(values, "BF16"))
+        else:
+            integers_OI, scales_O = np.empty(values.shape, np.int8), np.empty(len(values), np.float32)
+            _native.quantize(np.ascontiguousarray(values), integers_OI, scales_O)
+            stored[name] = Stored(STORED_AS[precision], (1, *values.shape), integers_OI)
+            stored[name + SCALE] = Stored("F32", scales_O.shape, scales_O)
+    return stored
+
+
+def _encoded(values: NDArray[np.float32], dtype: str) -> NDArray[np.generic]:
+    """A copy. Values that came from this dtype are exact; others are rounded to nearest even."""
+    if dtype == "BF16":
+        rounded = np.empty(values.shape, np.uint16)
+        _native.round_to_bf16(np.ascontiguousarray(values), rounded)
+        return rounded
+    return values.astype("<f2" if dtype == "F16" else "<f4")
+
+
+def _write_config(path: Path, checkpoint: Checkpoint, conversion: Conversion) -> None:
+    described = TimmConfig(
+        model=checkpoint.model,
+        data=checkpoint.data,
+        class_names=checkpoint.class_names,
+        license=checkpoint.license,
+        conversion=conversion,
+    )
+    path.write_text(json.dumps(timm_config_json(described, global_pool="avg"), indent=2) + "\n", encoding="utf-8")
+
+
+def _card_of(original: Checkpoint, model: str | os.PathLike[str], weights: WeightsSource) -> str:
+    """The README beside the weights of a model folder, of the embedded model or of a repository; "" if there is none.
+
+    A README beside a bare file may be about anything.
+    """
+    repo = Repo.parse(os.fspath(model)) if isinstance(model, str) else None
+    if original.pretrained and original.path.parent != EMBEDDED_WEIGHTS.parent:
+        repo = hub_repo(original.name)
+    path = original.path.parent / CARD_FILE
+    try:
+        if repo:
+            path = find_in_repo(repo, CARD_FILE, weights)
+        elif not original.pretrained and not (path.parent / CONFIG_FILE).exists():
+            return ""
+        return path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_CARD_BYTES else ""
+    except (OSError, UnicodeDecodeError, WeightsError):  # a conversion without the card is better than none
+        return ""
+
+
+def _write_card(path: Path, name: str, conversion: Conversion, card: str) -> None:
+    """The original's card, with the conversion named above its text."""
+    said = (
+        f"> The weights here are in {conversion.precision}. `gmixer convert` made them from {conversion.source} "
+        f"({conversion.source_file}, SHA-256 {conversion.source_sha256}). All that the card says of accuracy is about "
+        f"that model; `gmixer agreement` measures the difference on your own images.\n"
+    )
+    head = _YAML_HEAD.match(card)
+    meta, text = (head[0], card[head.end() :]) if head else ("", card)
+    if conversion.precision == "int8":  # the Hub shows how to load a model, by its library
+        meta = re.sub(r"^library_name:.*$", "library_name: gmixer", meta, flags=re.MULTILINE)
+    path.write_text(f"{meta}{said}\n{text or f'# {name}'}".rstrip("\n") + "\n", encoding="utf-8")
