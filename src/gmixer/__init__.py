@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gmixer.timm_compat.registry import list_modules as list_modules
     from gmixer.timm_compat.registry import list_pretrained as list_pretrained
     from gmixer.timm_compat.registry import model_entrypoint as model_entrypoint
+    from gmixer.weights.convert import convert as convert
 
 __version__ = "0.1.0"
 
@@ -64,6 +65,7 @@ _HOMES = {
     "Result": "gmixer.results",
     "UnknownModelError": "gmixer.errors",
     "WeightsError": "gmixer.errors",
+    "convert": "gmixer.weights.convert",
     "create_model": "gmixer.timm_compat.create_model",
     "get_pretrained_cfg": "gmixer.timm_compat.registry",
     "get_pretrained_cfg_value": "gmixer.timm_compat.registry",

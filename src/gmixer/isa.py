@@ -44,3 +44,22 @@ def check_isa(isa: str | None = None, precision: Precision = FP32) -> str:
             raise EngineError(f"{source}={wanted!r} has no kernels for {precision}; wanted one of {', '.join(isas)}")
         raise EngineError(f"{source}={wanted!r} is not available on this CPU; it supports {', '.join(isas)}")
     return wanted
+
+
+def extension_of(isa: str, precision: Precision) -> str:
+    """What the kernels of this precision use beyond the ISA: "vnni", "bf16", "dotprod", or ""."""
+    smallest = _native.Model(
+        image_px=1,
+        patch_px=1,
+        in_chans=1,
+        channels=16,
+        blocks=1,
+        token_hidden=1,
+        channel_hidden=1,
+        gated=False,
+        num_classes=0,
+        threads=1,
+        isa=isa,
+        precision=precision,
+    )
+    return smallest.extension

@@ -70,7 +70,7 @@ def test_json_is_the_documented_object(folder: Path) -> None:
         f"{folder}/notes.txt",
     ]
     good = rows[0]
-    assert list(good) == ["path", "model", "predictions"] and len(good["predictions"]) == 2
+    assert list(good) == ["path", "model", "precision", "predictions"] and len(good["predictions"]) == 2
     assert list(good["predictions"][0]) == ["index", "synset", "label", "probability"]
     assert list(rows[2]) == ["path", "error"] and rows[3]["error"]["kind"] == "corrupt"
     assert rows[2]["error"]["kind"] == "not_image" and "starts like HTML" in rows[2]["error"]["message"]
@@ -102,7 +102,8 @@ def test_threshold_keeps_the_row(photos: list[Path]) -> None:
 def test_rollup_in_every_form(folder: Path, photos: list[Path], predictor: gmixer.Predictor) -> None:
     paths = (*photos, folder / "z.png")
     rows = [json.loads(line) for line in call("classify", *paths, "--json", "--rollup").stdout.splitlines()]
-    assert list(rows[0]) == ["path", "model", "predictions", "rollup"] and list(rows[-1]) == ["path", "error"]
+    assert list(rows[0]) == ["path", "model", "precision", "predictions", "rollup"]
+    assert list(rows[-1]) == ["path", "error"]
     assert list(rows[0]["rollup"][0]) == ["label", "probability"]
     wanted = [predictor.classify(path, rollup_at=0.5) for path in photos]
     assert rows[:-1] == [{"path": str(path)} | want.to_dict() for path, want in zip(photos, wanted, strict=True)]

@@ -26,6 +26,7 @@ def run_on(data: Path, folder: Path, val_folder: str | None = None) -> RunData:
     known["names"] = {"train": sketch(split.train), "val": sketch(split.val)}
     (folder / DATA).write_text(json.dumps(known))
     run = run_of(folder / MODEL / "model.safetensors")
+    assert run_of(folder / "int8" / "model.safetensors") == run, "a conversion beside the model"
     assert run is not None
     return run
 

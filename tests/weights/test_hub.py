@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -323,3 +324,23 @@ def test_local_dir_is_a_folder(repository: dict[str, bytes], tmp_path: Path) -> 
     for name, content in repository.items():
         (tmp_path / name).write_bytes(content)
     assert find_checkpoint(f"Local-Dir:{tmp_path}").class_names == ("ant", "bee", "cat")
+
+
+def test_a_repository_is_converted_with_its_card_and_the_folder_is_a_repository_again(
+    run, hub: Hub, tmp_path: Path, photos: list[Path]
+) -> None:
+    without = run("convert", SMALL, "-o", tmp_path / "without", "--precision", "bf16")
+    assert without.returncode == 0, without.stderr
+    assert (tmp_path / "without" / "README.md").read_text().endswith("\n\n# without\n")
+    hub.files["someone/small"]["README.md"] = b"---\nlicense: mit\n---\n\n# Ants and bees\n"
+    done = run("convert", SMALL, "-o", tmp_path / "int8", "--precision", "int8")
+    assert done.returncode == 0 and done.stdout == f"{tmp_path / 'int8'}: 12.9 MiB in int8\n", done.stderr
+    card = (tmp_path / "int8" / "README.md").read_text()
+    assert f"made them from {SMALL} (model.safetensors" in card and card.endswith("# Ants and bees\n")
+
+    hub.files["someone/int8"] = {path.name: path.read_bytes() for path in (tmp_path / "int8").iterdir()}
+    answered = run("classify", photos[0], "--model", "hf-hub:someone/int8", "--json")
+    row = json.loads(answered.stdout)
+    assert (row["precision"], row["model"]) == ("int8", "hf-hub:someone/int8") and len(row["predictions"]) == 3
+    refused = run("classify", photos[0], "--model", "hf-hub:someone/int8", "--runtime", "torch")
+    assert refused.returncode == 2 and f"or load the original, {SMALL}" in last_line(refused)

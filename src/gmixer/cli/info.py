@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gmixer.catalogue import Pretrained
     from gmixer.config import DataConfig, ModelConfig
     from gmixer.labels import Label
-    from gmixer.options import WeightsSource
+    from gmixer.options import NativePrecision, WeightsSource
     from gmixer.weights import Checkpoint
 
 Facts = Iterator[tuple[str, str]]
@@ -148,6 +148,15 @@ def _of_machine() -> Facts:
     isas = available_isas()
     yield "processor", cpu_name()
     yield "instructions", f"{check_isa()} (of {', '.join(isas)})"
-    yield "precisions", ", ".join(f"{name} ({'/'.join(available_isas(name))})" for name in get_args(NativePrecision))
+    yield "precisions", ", ".join(map(_kernels_of, get_args(NativePrecision)))
     yield "threads", str(default_threads())
     yield "gmixer", f"{gmixer.__version__}, Python {platform.python_version()}"
+
+
+def _kernels_of(precision: NativePrecision) -> str:
+    """ "int8 on avx512 with vnni" """
+    from gmixer.isa import available_isas, extension_of
+
+    isa = available_isas(precision)[0]
+    extension = extension_of(isa, precision)
+    return f"{precision} on {isa}" + (f" with {extension}" if extension else "")

@@ -101,9 +101,7 @@ class RunData:
 
 def run_of(weights: Path) -> RunData | None:
     """The data of the run that saved these weights into its folder; None where no run's folder is around them."""
-    model = weights.resolve().parent
-    if model.name != MODEL:
-        return None
+    model = weights.resolve().parent  # the run's own, or one beside it, such as its conversion to int8
     try:
         data = json.loads((model.parent / DATA).read_text(encoding="utf-8"))
         recipe = tomllib.loads((model.parent / RECIPE).read_text(encoding="utf-8"))

@@ -81,7 +81,8 @@ def _to_int8(x: Floats) -> Floats:
     """Each row has its scale: a weight's for each output, activations' for each token, or image and channel."""
     largest = np.abs(x).max(axis=-1, keepdims=True)
     scale = np.where(largest < TINY, 1, largest / 127)
-    return np.rint(x / scale) * scale * (largest >= TINY)
+    rounded: Floats = np.rint(x / scale) * scale * (largest >= TINY)
+    return rounded
 
 
 ROUNDINGS: dict[NativePrecision, Callable[[Floats], Floats]] = {FP32: lambda x: x, "bf16": _to_bf16, "int8": _to_int8}

@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     found: Prediction | ImageError
 
     def to_dict(self) -> dict[str, Any]:
-        """{"path", "model", "predictions": […]} or {"path", "error": {"kind", "message"}}.
+        """{"path", "model", "precision", "predictions": […]} or {"path", "error": {"kind", "message"}}.
 
         With a roll-up also "rollup": [{"label", "probability"}], most specific first. With a note also "note".
         """

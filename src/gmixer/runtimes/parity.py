@@ -1,7 +1,7 @@
 """Whether an engine computes what a torch model computes: Engine.from_torch compares the two on random images.
 
-In fp32, two implementations differ by rounding alone, so PARITY_BOUND tells another network from the same one. That is
-checked first, whatever the precision. In bf16 and int8 the engine differs from float32 by the rounding of the MLPs'
+In fp32, two implementations differ by rounding alone, so PARITY_BOUND tells another network from the same one. This
+check comes first, in every precision. In bf16 and int8 the engine differs from float32 by the rounding of the MLPs'
 products, which depends on the weights: by 1 % in one model and by half in another one of many drawn layers. So the
 bound is computed, from the same model in plain torch with its products rounded. Two roundings of one model have errors
 of the same size; the engine's may be ROUNDED_BOUND times as large.

@@ -89,7 +89,7 @@ def checked_output(output: Output, x_BCHW: Float32, runtime: Runtime) -> Output:
     if runtime.precision == "fp16":
         way_out = "fp16 ends at 65,504: pass precision='bf16' or 'fp32' (--precision)"
     elif runtime.precision != "fp32":
-        way_out = "pass precision='fp32' (--precision), with the original of a converted model"
+        way_out = "pass precision='fp32' (--precision); of a folder by gmixer convert, load the original"
     raise EngineError(
         f"{runtime!r} computed NaN or infinity for {np.count_nonzero(~finite_B)} of {B} images, from finite "
         f"images and weights: {way_out}"

@@ -1,4 +1,4 @@
-"""A checkpoint → a folder of its weights in int8 or bf16 (converted.py says what it holds). It works on every CPU.
+"""A checkpoint → a folder of its weights in int8 or bf16, on every CPU. converted.py describes the folder.
 
 Loading the folder gives the same bits as loading the original with precision=. O outputs, I inputs of a layer.
 """
@@ -125,7 +125,7 @@ def _write_config(path: Path, checkpoint: Checkpoint, conversion: Conversion) ->
 
 
 def _card_of(original: Checkpoint, model: str | os.PathLike[str], weights: WeightsSource) -> str:
-    """The README beside the weights of a model folder, of the embedded model or of a repository; "" if there is none.
+    """The README beside the weights of a model folder, of the embedded model or of a repository; "" without one.
 
     A README beside a bare file may be about anything.
     """
