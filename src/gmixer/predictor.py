@@ -57,9 +57,8 @@ class Predictor:
         self.checkpoint = checkpoint
         self.runtime = runtime
         self.preprocess = preprocess or Preprocess(checkpoint.data)
-        self.answer = Answerer(
-            self.name, labels_for(checkpoint.model.num_classes, checkpoint.class_names), runtime.precision
-        )
+        labels = labels_for(checkpoint.model.num_classes, checkpoint.class_names)
+        self.answer = Answerer(self.name, labels, runtime.precision)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from gmixer.bench.stopwatch import ceiling_meter, time_beside_ceiling
 from gmixer.catalogue import VARIANTS
 from gmixer.errors import EngineError
 from gmixer.isa import available_isas
-from gmixer.options import Native
+from gmixer.options import Native, NativePrecision
 from mixers import drawn_images, drawn_mixer, engine_of
 
 ISAS = available_isas()
@@ -95,3 +95,17 @@ def test_what_is_not_available_is_refused() -> None:
         ceiling_meter(Native(threads=0))
     with pytest.raises(ValueError, match="isa='mmx' is not available on this CPU; it supports"):
         _native.ceiling(isa="mmx", threads=1, seconds=0.1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_the_ceiling_is_that_of_the_precision(precision: NativePrecision, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    def ceiling(**given: object) -> float:
+        asked.append(given)
+        return 1.0
+
+    monkeypatch.setattr(_native, "ceiling", ceiling)
+    isa = available_isas(precision)[0]
+    assert ceiling_meter(Native(isa=isa, threads=2, precision=precision))() == 1.0
+    assert asked == [{"isa": isa, "threads": 2, "seconds": stopwatch.SLICE_S, "precision": precision}]

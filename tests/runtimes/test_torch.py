@@ -389,8 +389,8 @@ def test_a_device_that_cannot_be_used_is_an_error(device: str) -> None:
 
 
 def test_an_unknown_precision_is_an_error() -> None:
-    for wrong in ("fp8", "float32", None, ["fp32"]):
-        with pytest.raises(InputError, match=r"precision is .*; wanted one of fp32, bf16, fp16"):
+    for wrong in ("fp8", "float32", False, ["fp32"]):
+        with pytest.raises(InputError, match=r"precision is .*; the torch runtime computes in fp32, bf16, fp16"):
             TorchEngine(SMALL, [], Torch(precision=wrong))  # type: ignore[arg-type]
 
 
