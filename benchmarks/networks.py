@@ -163,7 +163,7 @@ def _gmixer(task: Task) -> Work:
 
 
 def _gmixer_fp32(task: Task) -> Work:
-    """In a contest of another precision, whose ceiling and unit of the error it shares."""
+    """gmixer in fp32, in a contest of another precision. The ceiling and the unit of the error are the contest's."""
     native = replace(task.workload.native, precision=FP32)
     return _gmixer(replace(task, workload=replace(task.workload, native=native)))
 

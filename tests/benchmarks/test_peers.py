@@ -64,11 +64,11 @@ def test_every_peer_is_measured_and_as_exact_as_float32(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "least", "most"), [("int8", 1e-3, 0.1), ("bf16", 1e-4, 0.01)])
+@pytest.mark.parametrize(("precision", "least", "most"), [("int8", 0.0045, 0.05), ("bf16", 0.0005, 0.0045)])
 def test_every_peer_of_a_precision_computes_in_it(
     precision: NativePrecision, least: float, most: float, tmp_path: Path
 ) -> None:
-    """least, most: of the errors. The error of fp32 is far below, and that of a wrong network far above."""
+    """least, most: of the errors. They tell the precisions apart, and a wrong network from all of them."""
     if precision == "bf16" and available_isas("bf16") == ["scalar"]:
         pytest.skip("OpenVINO computes in bf16 on CPUs that have it")
     finished = run_peers("-m", small(tmp_path / "small"), *QUICK, "--precision", precision)
