@@ -5,6 +5,7 @@ contest_plan.py     which contests it runs
 contest.py          Contest: contestants take turns, round by round; its rows
 forward_contest.py  contests: the forward pass
 networks.py         runs the network with gmixer and its peers, in the measured processes
+quantized.py        makes the peers' networks in int8
 image_contest.py    contests: one JPEG to its tensor
 folder_contest.py   contest: a folder of JPEGs to classes and embeddings
 launch_contest.py   contests: whole processes, from start to end

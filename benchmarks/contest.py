@@ -24,7 +24,7 @@ class Measurement:
     peak_mib: float | None = None
     fraction: float | None = None  # of the ceiling
     ceiling_gflops: float | None = None
-    error: float | None = None  # of the logits against float64, in units of PyTorch's own error
+    error: float | None = None  # of the logits against float64, in the contest's error_unit
     how: str = ""  # explains the time, such as the number of requests
 
 
@@ -55,6 +55,7 @@ class Contest:
     unit: str  # what the milliseconds are for, such as "image"
     runs: Sequence[Run]
     macs: int | None = None  # of a unit, if it is compared with the ceiling
+    error_unit: str | None = None
     remark: Callable[[Mapping[str, Sequence[float]]], str] | None = None  # takes the ms of each round, by contestant
 
     @property
@@ -167,7 +168,7 @@ class ContestRow:
             Column("min … max", 11),
             Column("times", 5),
             Column("min … max", 11),
-            *([Column("ceiling", 7), Column("error", 5)] if has_ceiling else []),
+            *([Column("ceiling", 7), Column("error", 7)] if has_ceiling else []),
             *([Column("MiB", 5)] if self.peak_mib is not None else []),
         ]
 
@@ -180,7 +181,7 @@ class ContestRow:
             f"{self.times.median:.2f}",
             f"{self.times.least:.2f} … {self.times.greatest:.2f}",
             *([per_cent(self.fraction.median) if self.fraction else "–"] if has_ceiling else []),
-            *([f"{self.error:.2f}" if self.error is not None else "–"] if has_ceiling else []),
+            *([f"{self.error:.2g}" if self.error is not None else "–"] if has_ceiling else []),
             *([f"{self.peak_mib:.0f}"] if self.peak_mib is not None else []),
         ]
 
@@ -202,7 +203,8 @@ class ContestRow:
             "rounds": self.rounds,
             "fraction": asdict(self.fraction) if self.fraction else None,
             "ceiling_gflops": self.ceiling_gflops,
-            "error_in_pytorchs": self.error,
+            "error": self.error,
+            "error_unit": self.contest.error_unit,
             "peak_mib": self.peak_mib,
             "how": self.how,
         }

@@ -17,7 +17,7 @@ from gmixer.bench.row import Step
 from gmixer.bench.target import Target
 from gmixer.errors import MissingExtraError
 from gmixer.isa import available_isas
-from gmixer.options import Native
+from gmixer.options import FP32, Native, NativePrecision
 
 GROUPS = ("forward", "images", "photos", "start")
 
@@ -32,8 +32,9 @@ class ContestPlan(Plan):
 
     def packages(self) -> list[str]:
         """The packages that must be installed, each once."""
-        needed = packages_of(self.peers) if "forward" in self.groups else []
-        for group, module in (("images", image_contest), ("photos", folder_contest), ("start", launch_contest)):
+        needed = packages_of(self.peers, self.precision) if "forward" in self.groups else []
+        in_fp32 = [("photos", folder_contest), ("start", launch_contest)] if self.precision == FP32 else []
+        for group, module in [("images", image_contest), *in_fp32]:
             needed += module.PACKAGES if group in self.groups else ()
         return list(dict.fromkeys(needed))
 
@@ -46,7 +47,8 @@ class ContestPlan(Plan):
 
 def contest_steps(target: Target, plan: ContestPlan) -> list[Step]:
     steps: list[Step] = []
-    workload = target.workload(native=Native(isa=plan.isas[0], threads=max(plan.threads)), seconds=plan.seconds)
+    native = Native(isa=plan.isas[0], threads=max(plan.threads), precision=plan.precision)
+    workload = target.workload(native=native, seconds=plan.seconds)
     if "forward" in plan.groups:
         steps += forward_contest_steps(target, plan, plan.peers, plan.rounds)
     if "images" in plan.groups:
@@ -58,12 +60,21 @@ def contest_steps(target: Target, plan: ContestPlan) -> list[Step]:
     return steps
 
 
-def peers_named(names: Sequence[str]) -> list[str]:
-    """`timm` means both peers of timm, `openvino` all three of OpenVINO. An unknown name has no peers."""
-    return [peer for peer in PEERS if any(peer == name or peer.startswith(f"{name}-") for name in names)]
+def families(precision: NativePrecision) -> list[str]:
+    """The peers that compute in this precision, without what follows a hyphen: `timm` is both peers of timm."""
+    return list(dict.fromkeys(_family(name) for name, peer in PEERS.items() if precision in peer.packages))
 
 
-def isas_from(isa: str) -> list[str]:
+def peers_of(names: Sequence[str], precision: NativePrecision) -> list[str]:
+    """names: some of families(precision)."""
+    return [name for name, peer in PEERS.items() if _family(name) in names and precision in peer.packages]
+
+
+def _family(peer: str) -> str:
+    return peer.partition("-")[0]
+
+
+def isas_from(isa: str, precision: NativePrecision) -> list[str]:
     """This instruction set and all slower ones but scalar, which is not meant to be fast."""
-    isas = available_isas()
+    isas = available_isas(precision)
     return [isa, *(slower for slower in isas[isas.index(isa) + 1 :] if slower != "scalar")]

@@ -23,6 +23,7 @@ from gmixer.bench.stats import Spread
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload
 from gmixer.errors import InputError
+from gmixer.options import FP32
 
 PACKAGES = ("torch", "timm")
 BATCH = 16
@@ -35,6 +36,8 @@ WORKERS = (0, 1, 2)  # of torch's loader
 def folder_steps(target: Target, workload: Workload, folder: Path | None, count: int, rounds: int) -> list[Step]:
     """folder: the user's photos, of which the first `count` are taken. None: drawn ones.
 
+    timm takes part in fp32 alone.
+
     Raises InputError for a folder without JPEGs.
     """
     photos = target.scratch / "photos" / "all"  # for timm, a subfolder is a class
@@ -42,14 +45,14 @@ def folder_steps(target: Target, workload: Workload, folder: Path | None, count:
     found = _draw(photos, count) if folder is None else _link(folder, photos, count)
     paths = sorted(map(str, photos.iterdir()))
     origin = "drawn here" if folder is None else "the user's own"
-    what = f"{found} JPEGs"
+    what = f"{found} JPEGs, {workload.precision}"
     ours = {"workload": asdict(workload), "paths": paths}
     theirs = {"workload": asdict(workload), "folder": str(photos.parent)}
 
     contest = Contest(
         group="photos",
         what=what,
-        title=f"{what} ({origin}) to top-5 classes and embeddings, {threads_in_words(workload.threads)}",
+        title=f"{what}, {origin}, to top-5 classes and embeddings, {threads_in_words(workload.threads)}",
         unit="image",
         runs=[
             Run(
@@ -61,7 +64,7 @@ def folder_steps(target: Target, workload: Workload, folder: Path | None, count:
                     [Contestant(f"timm-{workers}-workers", f"timm, {workers} worker{'s' * (workers != 1)}")],
                     partial(_measure, measure_timm, theirs | {"workers": workers}, found),
                 )
-                for workers in WORKERS
+                for workers in (WORKERS if workload.precision == FP32 else ())
             ),
         ],
         remark=_rate_remark,

@@ -7,40 +7,50 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks import launcher, networks
 from benchmarks.contest import Contest, Contestant, Measurement, Run, ends
 from benchmarks.forward_contest import export_step
 from gmixer.bench.jpegs import TYPICAL, drawn_jpeg
-from gmixer.bench.row import Step
+from gmixer.bench.row import Step, TableRow
 from gmixer.bench.stats import Spread
 from gmixer.bench.target import Target
 from gmixer.bench.workload import Workload
 from gmixer.catalogue import EMBEDDED_MODEL
 from gmixer.errors import EngineError
+from gmixer.options import FP32, NativePrecision, WeightsSource
+from gmixer.weights.convert import convert
 
 PACKAGES = ("torch", "timm", "onnx", "onnxruntime")
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
 def launch_steps(target: Target, workload: Workload, rounds: int) -> list[Step]:
+    """In fp32: against the peers' scripts. In another precision: from converted folders, against their originals."""
     image = target.scratch / "one.jpg"
     image.write_bytes(drawn_jpeg(*TYPICAL, seed=0))
-    classify = [sys.executable, "-m", "gmixer", "classify", str(image)]
-    named = ["--name", target.variant] if target.variant else []
-    contests = [
+    if workload.precision == FP32:
+        first, contests = [export_step(target, workload)], _from_originals(target, workload, image)
+    else:
+        first, contests = _from_converted(target, workload.precision, image)
+    return [*first, *(step for contest in contests for step in contest.steps(rounds))]
+
+
+def _from_originals(target: Target, workload: Workload, image: Path) -> list[Contest]:
+    return [
         _contest(
             f"gmixer classify, {target.name}",
             [
-                ("gmixer", "gmixer classify", [*classify, "--model", target.source, *named]),
+                ("gmixer", "gmixer classify", _classify(image, target.source, target.variant)),
                 *([("timm", "timm script", _timm(target, image))] if _timm_knows(target) else []),
                 ("onnxruntime", "ONNX Runtime script", _onnx(target, workload, image)),
             ],
         ),
         _contest(
             "gmixer classify, the embedded model",
-            [("gmixer", "gmixer classify", [*classify, "--model", EMBEDDED_MODEL])],
+            [("gmixer", "gmixer classify", _classify(image, EMBEDDED_MODEL))],
         ),
         _contest(
             "import gmixer",
@@ -52,7 +62,33 @@ def launch_steps(target: Target, workload: Workload, rounds: int) -> list[Step]:
             remark=_beyond_python,
         ),
     ]
-    return [export_step(target, workload), *(step for contest in contests for step in contest.steps(rounds))]
+
+
+def _from_converted(target: Target, precision: NativePrecision, image: Path) -> tuple[list[Step], list[Contest]]:
+    """The steps that convert, and the contests: of the target's model and of the embedded one."""
+    models = {target.name: (target.source, target.variant), EMBEDDED_MODEL: (EMBEDDED_MODEL, None)}
+    steps: list[Step] = []
+    contests: list[Contest] = []
+    for name, (source, variant) in models.items():
+        folder = target.scratch / f"converted-{len(steps)}"
+        weights = WeightsSource(name=variant)
+        steps.append(Step(f"converting {name}", partial(_convert, source, folder, precision, weights)))
+        commands = [
+            ("gmixer", "converted folder", _classify(image, str(folder))),
+            ("gmixer-fp32", "its original, fp32", _classify(image, source, variant)),
+        ]
+        contests.append(_contest(f"gmixer classify, {name}, {precision}", commands, rivals=False))
+    return steps, contests
+
+
+def _convert(source: str, folder: Path, precision: NativePrecision, weights: WeightsSource) -> list[TableRow]:
+    convert(source, folder, precision, weights)
+    return []
+
+
+def _classify(image: Path, source: str, variant: str | None = None) -> list[str]:
+    named = ["--name", variant] if variant else []
+    return [sys.executable, "-m", "gmixer", "classify", str(image), "--model", source, *named]
 
 
 def _beyond_python(ms: Mapping[str, Sequence[float]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gmixer
 from benchmarks import folder_contest, image_contest, launch_contest
 from benchmarks.contest import ContestRow, Note
 from benchmarks.folder_contest import folder_steps
@@ -19,8 +20,10 @@ from gmixer.bench.jpegs import drawn_jpeg
 from gmixer.bench.row import Step
 from gmixer.bench.target import Target, open_target
 from gmixer.errors import EngineError, InputError
+from gmixer.options import Native
 
 MODEL = "gmixer_8_64.distill_in1k"
+INT8 = Native(threads=1, precision="int8")
 
 
 @pytest.fixture
@@ -46,6 +49,16 @@ def test_a_start_is_timed_from_outside(target: Target, prepared: Path) -> None:
     assert re.fullmatch(r"import gmixer takes -?[\d.]+ ms beyond bare Python \(.*, n = 1\)", notes[-1])
 
 
+def test_a_converted_folder_starts_against_its_original(target: Target) -> None:
+    """The embedded model counts once, although it is the target too."""
+    rows = [row for step in launch_steps(target, target.workload(native=INT8), rounds=1) for row in step.run()]
+    contestants = {row.contestant: row for row in rows if isinstance(row, ContestRow)}
+    assert list(contestants) == ["gmixer", "gmixer-fp32"] and len(rows) == 2
+    assert contestants["gmixer"].contest.what == f"gmixer classify, {MODEL}, int8"
+    stored = gmixer.load(target.scratch / "converted-0")
+    assert stored.runtime.precision == "int8"
+
+
 def test_a_command_that_fails_has_no_time() -> None:
     with pytest.raises(EngineError, match="a mistake"):
         launch_contest._launch([sys.executable, "-c", "raise ZeroDivisionError('a mistake')"])
@@ -68,6 +81,14 @@ def test_photos_go_to_timm_with_each_number_of_workers(target: Target) -> None:
     assert folder_contest._rate_remark({"gmixer": [10, 20], "gmixer-model": [9, 19]}).endswith(
         "reaches 92 % (90 % … 95 %, n = 2) of the model's own rate"
     )
+
+
+def test_photos_in_int8_are_gmixers_alone(target: Target) -> None:
+    steps = folder_steps(target, target.workload(native=INT8), folder=None, count=16, rounds=1)
+    assert labels_of(steps) == [
+        "16 JPEGs, int8, round 1 of 1: gmixer, gmixer, model alone",
+        "16 JPEGs, int8: summing up",
+    ]
 
 
 def test_a_tensor_with_other_bits_than_timms_has_no_time(
