@@ -29,17 +29,24 @@ template <class I>
   return x / (I::set1(1.0f) + exp<I>(minus_x));
 }
 
-// silu(x) for operands of 8 bits: exact to 2^-12. Both 2^t and the reciprocal are estimates.
+// 2^t for -126 <= t <= 127, exact to 2^-13.7.
+template <class I>
+[[gnu::always_inline]] inline typename I::Vec quick_exp2(typename I::Vec t) {
+  using Vec = typename I::Vec;
+  const Vec n = I::round(t), r = t - n;
+  Vec p = I::set1(0.0551716685295105f);  // 2^r for |r| <= 1/2, fitted for the smallest worst relative error
+  p = I::fma(p, r, I::set1(0.2426111400127411f));
+  p = I::fma(p, r, I::set1(0.6932609677314758f));
+  p = I::fma(p, r, I::set1(0.9999280571937561f));
+  return I::times_pow2(p, n);
+}
+
+// silu(x) for operands of reduced precision: exact to 2^-12. Both 2^t and the reciprocal are estimates.
 template <class I>
 [[gnu::always_inline]] inline typename I::Vec quick_silu(typename I::Vec x) {
   using Vec = typename I::Vec;
   const Vec t = I::min(I::max(x * I::set1(-1.44269504f), I::set1(-125.0f)), I::set1(125.0f));  // e^-x = 2^t
-  const Vec n = I::round(t), r = t - n;
-  Vec p = I::set1(0.0551716685295105f);  // 2^r for |r| <= 1/2, fitted for the smallest worst relative error: 7.5e-5
-  p = I::fma(p, r, I::set1(0.2426111400127411f));
-  p = I::fma(p, r, I::set1(0.6932609677314758f));
-  p = I::fma(p, r, I::set1(0.9999280571937561f));
-  return x * I::reciprocal(I::set1(1.0f) + I::times_pow2(p, n));
+  return x * I::reciprocal(I::set1(1.0f) + quick_exp2<I>(t));
 }
 
 // gelu(x) = x · Φ(x), Φ the normal distribution. With e = Φ(-|x|), x >= 0 gives x - x·e and x < 0 gives x·e: no

@@ -2,10 +2,12 @@
 // converted just before a product reads them:
 //   norm2 → tiles            row by row: the normalised channels of a row are computed twice, not stored
 //   norm1 → panels           as floats. fc1 of token mixing converts the panel when a thread picks it up
-//   fc1 → tiles or a panel   as floats in the working memory; converted once all rows or columns are whole
+//   fc1 → tiles or a panel   as floats in the working memory; converted once all rows or columns are whole. Tiles of
+//                            bfloat16 need no scale: they are written at once
 //
 // The arithmetic A (tile.hpp) also has
 //   A::store(to, x)     converts a vector to `lanes` elements that lie side by side
+//   A::store_run(to, x) the same for all vectors of a run, where that is faster
 //   A::words(x)         converts `group` vectors, one for each element of a group
 // and with integers
 //   A::Magnitudes       bits of the largest magnitudes so far, compared as integers: no NaN is dropped
@@ -30,6 +32,15 @@ template <class I>
   scale = I::select_below(largest, least, zero, largest * I::set1(1.0f / 127.0f)) + (largest - largest);
 }
 
+// Makes the last group of row r whole. Vectors have written zeros there, unless a group is wider than they are.
+template <class A>
+[[gnu::always_inline]] inline void fill_last_group(std::byte* tile, std::size_t r, std::size_t depth) {
+  using L = Layout<typename A::Element>;
+  auto* to = reinterpret_cast<typename A::Element*>(tile);
+  for (std::size_t k = round_up(depth, A::lanes); k < round_up(depth, L::group); ++k)
+    to[L::tile_offset(A::tile_rows, r, k)] = {};
+}
+
 // at(k): a vector of elements k … k + lanes - 1; zeros beyond depth. Writes row r of a tile.
 template <class A, class At>
 [[gnu::always_inline]] inline void convert_row(const At& at, std::size_t depth, std::byte* tile, std::size_t r) {
@@ -49,13 +60,22 @@ template <class A, class At>
     I::store(scales, scale);
     reinterpret_cast<float*>(tile + tile_element_bytes<A>(depth))[r] = scales[0];
   }
+  const auto scaled = [&](std::size_t k) {
+    if constexpr (A::integer) {
+      return at(k) * factor;
+    } else {
+      return at(k);
+    }
+  };
   std::size_t k = 0;
-  for (; k < depth; k += A::lanes) {
-    typename A::Vec x = at(k);
-    if constexpr (A::integer) x = x * factor;
-    A::store(to + L::tile_offset(A::tile_rows, r, k), x);
-  }
-  for (; k < round_up(depth, L::group); ++k) to[L::tile_offset(A::tile_rows, r, k)] = {};
+  if constexpr (requires { A::store_run; })  // packs a whole run at once
+    for (; k + L::run <= depth; k += L::run) {
+      typename A::Vec x[L::run / A::lanes];
+      for (std::size_t i = 0; i < L::run / A::lanes; ++i) x[i] = scaled(k + i * A::lanes);
+      A::store_run(to + L::tile_offset(A::tile_rows, r, k), x);
+    }
+  for (; k < depth; k += A::lanes) A::store(to + L::tile_offset(A::tile_rows, r, k), scaled(k));
+  fill_last_group<A>(tile, r, depth);
 }
 
 template <class A>
@@ -136,7 +156,8 @@ std::size_t reduced_panel_bytes(std::size_t depth) {
 }
 template <class A>
 std::size_t reduced_hidden_tile_bytes(std::size_t, std::size_t outputs) {
-  return tile_bytes<A>(outputs) + Layout<float>::tile_elements(A::tile_rows, outputs) * sizeof(float);
+  const std::size_t floats = A::integer ? Layout<float>::tile_elements(A::tile_rows, outputs) : 0;
+  return tile_bytes<A>(outputs) + floats * sizeof(float);
 }
 // The panel of fc2, then the floats that it is converted from (fc1 writes whole tiles), then the panel of fc1.
 template <class A>
@@ -155,9 +176,15 @@ std::size_t reduced_weight_bytes(Form form, std::size_t depth) {
 // FC1: rows_swiglu or rows_gelu.
 template <class A, auto FC1>
 void reduced_rows(const PackedLinear& w, const std::byte* a, std::size_t rows, std::byte* out) {
-  std::byte* floats = out + ceil_div(rows, A::tile_rows) * tile_bytes<A>(w.outputs);
-  FC1(w, a, rows, floats);
-  convert_tiles<A>(floats, rows, w.outputs, out);
+  if constexpr (A::integer) {
+    std::byte* floats = out + ceil_div(rows, A::tile_rows) * tile_bytes<A>(w.outputs);
+    FC1(w, a, rows, floats);
+    convert_tiles<A>(floats, rows, w.outputs, out);
+  } else {
+    FC1(w, a, rows, out);
+    for (std::size_t r = 0; r < rows; ++r)
+      fill_last_group<A>(out + r / A::tile_rows * tile_bytes<A>(w.outputs), r % A::tile_rows, w.outputs);
+  }
 }
 
 // FC1: columns_swiglu or columns_gelu.

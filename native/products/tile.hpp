@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "activation.hpp"
 #include "layout.hpp"
@@ -212,36 +213,49 @@ void columns_add(const PackedLinear& w, const std::byte* x, float* c, std::size_
   });
 }
 
-// The activation of fc1, written as tiles or as a panel of floats. A::silu may be less exact than fp32's.
+// The activation of fc1, as tiles of elements, with integers as tiles of floats: the scale of a row is known only once
+// the row is whole. A::silu may be less exact than fp32's.
+template <class A>
+using RowElement = std::conditional_t<A::integer, float, typename A::Element>;
+
+template <class A>
+[[gnu::always_inline]] inline void store_activation(RowElement<A>* tile, int r, std::size_t column,
+                                                    typename A::Vec x) {
+  auto* to = tile + Layout<RowElement<A>>::tile_offset(A::tile_rows, r, column);
+  if constexpr (A::integer) {
+    A::Isa::store(to, x);
+  } else {
+    A::store(to, x);
+  }
+}
+
 template <class A>
 void rows_swiglu(const PackedLinear& w, const std::byte* a, std::size_t rows, std::byte* out) {
-  using I = typename A::Isa;
-  const std::size_t out_depth = round_up(w.outputs, Layout<float>::run);
+  const std::size_t out_depth = round_up(w.outputs, Layout<RowElement<A>>::run);
   rows_product<A>(w, 0, w.parts, a, rows,
                   [&]<int ROWS>(const Values<A, ROWS>& values, std::size_t row, std::size_t panel) {
-                    float* tile = reinterpret_cast<float*>(out) + row * out_depth;
+                    auto* tile = reinterpret_cast<RowElement<A>*>(out) + row * out_depth;
                     for (int r = 0; r < ROWS; ++r)
-                      I::store(tile + Layout<float>::tile_offset(A::tile_rows, r, panel * A::lanes),
-                               values.at[r][0] * A::silu(values.at[r][1]));
+                      store_activation<A>(tile, r, panel * A::lanes, values.at[r][0] * A::silu(values.at[r][1]));
                   });
 }
 
 template <class A>
 void rows_gelu(const PackedLinear& w, const std::byte* a, std::size_t rows, std::byte* out) {
   using I = typename A::Isa;
-  const std::size_t out_depth = round_up(w.outputs, Layout<float>::run);
+  const std::size_t out_depth = round_up(w.outputs, Layout<RowElement<A>>::run);
   rows_product<A>(w, 0, w.parts, a, rows,
                   [&]<int ROWS>(const Values<A, ROWS>& values, std::size_t row, std::size_t panel) {
-                    float* tile = reinterpret_cast<float*>(out) + row * out_depth;
+                    auto* tile = reinterpret_cast<RowElement<A>*>(out) + row * out_depth;
                     for (std::size_t v = 0; v < 2; ++v) {
                       const std::size_t column = (panel * 2 + v) * A::lanes;
                       if (column >= w.outputs) break;  // padding of the last panel
-                      for (int r = 0; r < ROWS; ++r)
-                        I::store(tile + Layout<float>::tile_offset(A::tile_rows, r, column), gelu<I>(values.at[r][v]));
+                      for (int r = 0; r < ROWS; ++r) store_activation<A>(tile, r, column, gelu<I>(values.at[r][v]));
                     }
                   });
 }
 
+// The same as a panel of floats: with integers its scales are not known yet, and a group of bfloat16 holds two rows.
 template <class A>
 void columns_swiglu(const PackedLinear& w, const std::byte* x, std::byte* out) {
   using I = typename A::Isa;

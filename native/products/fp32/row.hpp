@@ -25,6 +25,7 @@ struct Fp32 : I {
   static Operand load_operand(const std::byte* p) { return I::load(reinterpret_cast<const float*>(p)); }
   static Operand broadcast(const std::byte* p) { return I::set1(*reinterpret_cast<const float*>(p)); }
   static Sum dot(Sum sum, Operand activation, Operand weight) { return I::fma(activation, weight, sum); }
+  static void store(Element* to, Vec x) { I::store(to, x); }
   static Vec silu(Vec x) { return gmixer::silu<I>(x); }
 
   static Sum first_sum(int x) { return I::set1(static_cast<float>(x)); }

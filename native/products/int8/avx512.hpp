@@ -1,7 +1,7 @@
 // Integers in vectors of 512 bits, for the int8 rows of avx512. Each file that includes this one compiles a copy.
 #pragma once
 
-#include "../isa/avx512.hpp"
+#include "../isa/avx512_silu.hpp"
 
 #include "row.hpp"
 
@@ -20,7 +20,7 @@ struct Avx512Integers : Avx512 {
   static Sum set1_sum(std::int32_t x) { return _mm512_set1_epi32(x); }
   static Sum load_sum(const std::int32_t* p) { return _mm512_loadu_si512(p); }
   static Vec to_floats(Sum sum) { return _mm512_cvtepi32_ps(sum); }
-  static Vec silu(Vec x) { return quick_silu<Avx512>(x); }
+  static Vec silu(Vec x) { return avx512_quick_silu(x); }
 
   static Magnitudes bits(Vec x) { return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff)); }
   static Magnitudes larger(Magnitudes m, Vec x) { return _mm512_max_epi32(m, bits(x)); }
