@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gmixer import _native
 from gmixer.isa import available_isas
 from gmixer.runtimes import default_threads
 
@@ -48,19 +49,34 @@ def build_and_run(tmp_path: Path, need: Need) -> Callable[..., str]:
     return build
 
 
-def assert_all_ran(output: str, isas: list[str], *reported: str) -> None:
-    """Both networks and the ceiling on exactly these rows; the resize; the pool on 1, 2, 4 threads; every mistake."""
-    checked = sorted(re.findall(r"core_check (\w+): (.*); \d+ values", output))
-    assert checked == [("gelu", ", ".join(isas)), ("swiglu", ", ".join(isas))]
+def rows_here() -> dict[str, list[str]]:
+    """The names of the rows of products that this CPU supports, by precision, as the checks print them."""
+    return {
+        precision: [
+            f"{precision} {isa} {extension}".strip()
+            for isa in _native.available_isas(precision)
+            for extension in _native.available_extensions(isa, precision)
+        ]
+        for precision in ("fp32", "bf16", "int8")
+    }
+
+
+def assert_all_ran(output: str, rows: dict[str, list[str]], *reported: str) -> None:
+    """Both networks and the ceiling on exactly these rows, and the integers of int8; the resize; the pool on 1, 2, 4
+    threads; every mistake."""
+    listed = {precision: ", ".join(names) for precision, names in rows.items()}
+    checked = re.findall(r"core_check (\w+): (.*); \d+ values, [1-9]\d* images", output)
+    assert sorted(checked) == sorted((mlp, names) for mlp in ("gelu", "swiglu") for names in listed.values())
+    assert f"linear_check: {listed['int8']}; {20 * len(rows['int8'])} products bit for bit\n" in output
     assert "resize_check: 1000 windows" in output
-    assert f"ceiling_check: {', '.join(isas)}\n" in output
+    assert f"ceiling_check: {', '.join(listed.values())}\n" in output
     assert sorted(re.findall(r"\d+000 jobs on (\d) threads, 0 items", output)) == ["1", "2", "4"]
     assert set(re.findall(r"reports_(\w+) \.+ +Passed", output)) == set(reported)
 
 
 @pytest.mark.slow
 def test_every_row_as_shipped(build_and_run: Callable[..., str]) -> None:
-    assert_all_ran(build_and_run(), available_isas())
+    assert_all_ran(build_and_run(), rows_here())
 
 
 # Compiling a row for the sanitizers takes longer than all else here: none for what cannot run.
@@ -70,12 +86,12 @@ UNSANITIZED = f"-DGMIXER_UNSANITIZED={';'.join({'avx512', 'avx2', 'neon'} - {*av
 @pytest.mark.slow
 def test_no_address_is_wrong_and_nothing_undefined(build_and_run: Callable[..., str]) -> None:
     output = build_and_run("-DGMIXER_SANITIZE=address,undefined", UNSANITIZED)
-    assert_all_ran(output, available_isas(), "overrun", "leak", "overflow")
+    assert_all_ran(output, rows_here(), "overrun", "leak", "overflow")
 
 
 @pytest.mark.slow
 def test_threads_do_not_race(build_and_run: Callable[..., str]) -> None:
-    assert_all_ran(build_and_run("-DGMIXER_SANITIZE=thread", UNSANITIZED), available_isas(), "race")
+    assert_all_ran(build_and_run("-DGMIXER_SANITIZE=thread", UNSANITIZED), rows_here(), "race")
 
 
 @pytest.mark.slow
@@ -83,4 +99,9 @@ def test_threads_do_not_race(build_and_run: Callable[..., str]) -> None:
 def test_arm64_under_emulation(build_and_run: Callable[..., str], need: Need) -> None:
     need(shutil.which("aarch64-linux-gnu-g++"), "a compiler for arm64", debian="g++-aarch64-linux-gnu")
     need(shutil.which("qemu-aarch64"), "an emulator for arm64", debian="qemu-user")
-    assert_all_ran(build_and_run(f"-DCMAKE_TOOLCHAIN_FILE={TOOLCHAINS / 'arm64.cmake'}"), ["neon", "scalar"])
+    rows = {
+        "fp32": ["fp32 neon", "fp32 scalar"],
+        "bf16": ["bf16 neon bf16", "bf16 scalar"],  # the emulated CPU has both extensions
+        "int8": ["int8 neon dotprod", "int8 scalar"],
+    }
+    assert_all_ran(build_and_run(f"-DCMAKE_TOOLCHAIN_FILE={TOOLCHAINS / 'arm64.cmake'}"), rows)
