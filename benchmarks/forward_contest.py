@@ -36,6 +36,7 @@ PEERS: dict[str, Peer] = {
     "openvino-latency": Peer("OpenVINO latency", _OPENVINO),
     "openvino-throughput": Peer("OpenVINO throughput", _OPENVINO),
     "openvino-throughput-split": Peer("OpenVINO split", _OPENVINO),
+    "openvino-default": Peer("OpenVINO default", {"int8": _OPENVINO["int8"]}),
 }
 REFERENCE_PACKAGES = ("torch", "timm", "onnx")  # export the network, and compute it in float64
 

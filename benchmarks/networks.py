@@ -31,13 +31,14 @@ Float32 = NDArray[np.float32]
 ONNX_FILE = "model.onnx"
 ONNXRUNTIME_FILES: dict[NativePrecision, str] = {FP32: ONNX_FILE, "int8": "int8.onnx"}  # quantized.py writes int8's
 OPENVINO_FILES: dict[NativePrecision, str] = {FP32: ONNX_FILE, "bf16": ONNX_FILE, "int8": "int8.xml"}
-# Without a hint, OpenVINO silently computes in bfloat16 where the processor can. In int8, that is the faster choice for
-# what NNCF does not quantize: 1.2 times at batch 16 on a Zen 4.
+# Without a hint, OpenVINO silently computes in bfloat16 where the processor can. In int8 that is what NNCF does not
+# quantize; gmixer computes it in float32. So int8 is measured with both: as in gmixer, and by OpenVINO's default.
 OPENVINO_HINTS: dict[NativePrecision, dict[str, str]] = {
     FP32: {"INFERENCE_PRECISION_HINT": "f32"},
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
-    "int8": {},
+    "int8": {"INFERENCE_PRECISION_HINT": "f32"},
 }
+OPENVINO_DEFAULT: dict[str, str] = {}
 EXACT_FILE, PLAIN_FILE = "exact.npy", "plain.npy"  # the logits of PyTorch in float64 and in float32
 # Threads of ONNX Runtime, PyTorch and OpenVINO spin for about 60 ms after a call. A ceiling measured meanwhile would be
 # half as high, and the fraction of it twice as large.
@@ -208,8 +209,8 @@ def _onnxruntime(task: Task) -> Work:
     return Work(call, len(task.x_BCHW), call()[0])
 
 
-def _openvino_latency(task: Task) -> Work:
-    network = _in_openvino(task, "LATENCY", len(task.x_BCHW))
+def _openvino_latency(task: Task, hints: dict[str, str] | None = None) -> Work:
+    network = _in_openvino(task, "LATENCY", len(task.x_BCHW), hints)
 
     def call() -> Float32:
         outputs: Float32 = network(task.x_BCHW, share_inputs=True)[0]
@@ -224,16 +225,22 @@ def _openvino_throughput(task: Task) -> Work:
     return _in_flight(task, len(task.x_BCHW))
 
 
-def _openvino_throughput_split(task: Task) -> Work:
+def _openvino_throughput_split(task: Task, hints: dict[str, str] | None = None) -> Work:
     """The batch, split into as many requests as OpenVINO chooses to run at a time."""
-    parallel = _requests(_in_openvino(task, "THROUGHPUT", 1))
-    return _in_flight(task, max(1, len(task.x_BCHW) // parallel))
+    parallel = _requests(_in_openvino(task, "THROUGHPUT", 1, hints))
+    return _in_flight(task, max(1, len(task.x_BCHW) // parallel), hints)
 
 
-def _in_flight(task: Task, request_images: int) -> Work:
+def _openvino_default(task: Task) -> Work:
+    """The faster of the two above by OpenVINO's default precision: latency for one image, else split."""
+    network = _openvino_latency if len(task.x_BCHW) == 1 else _openvino_throughput_split
+    return network(task, OPENVINO_DEFAULT)
+
+
+def _in_flight(task: Task, request_images: int, hints: dict[str, str] | None = None) -> Work:
     import openvino
 
-    network = _in_openvino(task, "THROUGHPUT", request_images)
+    network = _in_openvino(task, "THROUGHPUT", request_images, hints)
     queue = openvino.AsyncInferQueue(network, _requests(network))
     parallel, x_BCHW = len(queue), task.x_BCHW
     parts = [x_BCHW[at : at + request_images] for at in range(0, len(x_BCHW), request_images)]
@@ -263,15 +270,18 @@ def _in_flight(task: Task, request_images: int) -> Work:
     return Work(lambda: burst(bursts * parallel), bursts * parallel * request_images, logits_BK, how)
 
 
-def _in_openvino(task: Task, goal: str, batch: int) -> Any:
-    """Compiled in the workload's precision. Raises EngineError if OpenVINO takes another one."""
+def _in_openvino(task: Task, goal: str, batch: int, hints: dict[str, str] | None = None) -> Any:
+    """Compiled in the workload's precision. Raises EngineError if OpenVINO takes another one.
+
+    hints: None means those of the precision.
+    """
     import openvino
 
     core = openvino.Core()
     precision, threads = task.workload.precision, task.workload.threads
     network = core.read_model(task.folder / OPENVINO_FILES[precision])
     network.reshape({0: openvino.PartialShape([batch, *task.x_BCHW.shape[1:]])})
-    hints = OPENVINO_HINTS[precision]
+    hints = OPENVINO_HINTS[precision] if hints is None else hints
     settings = {"PERFORMANCE_HINT": goal, "INFERENCE_NUM_THREADS": threads, **hints}
     compiled = core.compile_model(network, "CPU", settings)
     taken = {name: compiled.get_property(name) for name in settings}
@@ -294,4 +304,5 @@ NETWORKS: dict[str, Callable[[Task], Work]] = {
     "openvino-latency": _openvino_latency,
     "openvino-throughput": _openvino_throughput,
     "openvino-throughput-split": _openvino_throughput_split,
+    "openvino-default": _openvino_default,
 }

@@ -90,6 +90,7 @@ def test_the_peers_of_each_precision() -> None:
     assert peers_of(["onnxruntime"], "int8") == ["onnxruntime"]
     openvino = ["openvino-latency", "openvino-throughput", "openvino-throughput-split"]
     assert peers_of(families("bf16"), "bf16") == openvino
+    assert peers_of(families("int8"), "int8") == ["onnxruntime", *openvino, "openvino-default"]
     assert packages_of(["openvino-latency"], "int8") == ["torch", "timm", "onnx", "openvino", "nncf"]
 
 
