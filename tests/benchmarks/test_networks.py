@@ -46,7 +46,8 @@ def test_the_reference_is_computed_in_float64(task: Task) -> None:
     assert networks.error_of((1.25 * exact_BK).astype(np.float32), in_precision(task, "int8")) == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "timm-compiled"])
+# The precision of openvino-default depends on the CPU; test_peers.py runs it in int8.
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ("timm-compiled", "openvino-default")])
 def test_a_network_computes_the_images_that_it_counts(name: str, task: Task) -> None:
     """The batch is odd, and openvino-throughput-split splits it."""
     work = NETWORKS[name](task)
