@@ -2,9 +2,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 def available_isas(precision: str = "fp32") -> list[str]: ...
+def available_extensions(isa: str, precision: str) -> list[str]: ...
 def quantize(rows: NDArray[np.float32], quantized: NDArray[np.int8], scales: NDArray[np.float32]) -> None: ...
 def round_to_bf16(values: NDArray[np.float32], rounded: NDArray[np.uint16]) -> None: ...
-def ceiling(*, isa: str, threads: int, seconds: float, precision: str = "fp32") -> float: ...
+def ceiling(
+    *, isa: str, threads: int, seconds: float, precision: str = "fp32", extension: str | None = None
+) -> float: ...
+def linear(
+    *,
+    x: NDArray[np.float32],
+    weight: NDArray[np.float32] | None = None,
+    quantized: NDArray[np.int8] | None = None,
+    scales: NDArray[np.float32] | None = None,
+    c: NDArray[np.float32],
+    columns: bool,
+    isa: str,
+    precision: str,
+    extension: str | None = None,
+) -> None: ...
 def resize_window(
     *,
     pixels: NDArray[np.uint8],
@@ -35,6 +50,7 @@ class Model:
         threads: int,
         isa: str,
         precision: str = "fp32",
+        extension: str | None = None,
     ) -> None: ...
     def set_tensor(self, name: str, values: NDArray[np.float32]) -> bool: ...
     def set_quantized(self, name: str, values: NDArray[np.int8], scales: NDArray[np.float32]) -> bool: ...
