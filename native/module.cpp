@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -70,13 +71,16 @@ NB_MODULE(_native, m) {
       [](Input rows, QuantizedOut quantized, Output scales) {
         const std::size_t count = quantized.shape(0), depth = quantized.shape(1);
         require(rows.size() == count * depth && scales.size() == count);
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          if (!std::isfinite(rows.data()[i])) throw std::invalid_argument("the rows hold NaN or infinity");
         const nb::gil_scoped_release release;
         for (std::size_t row = 0; row < count; ++row)
           scales.data()[row] =
               gmixer::quantize_row(rows.data() + row * depth, depth, quantized.data() + row * depth);
       },
       "rows"_a, "quantized"_a.noconvert(), "scales"_a.noconvert(),
-      "Quantises finite float32 rows as an int8 model does its weights: int8 values, and a scale for each row.");
+      "Quantises float32 rows as an int8 model does its weights: int8 values, and a scale for each row. Raises ValueError "
+      "for NaN and infinity.");
   m.def(
       "round_to_bf16",
       [](Input values, HalvesOut rounded) {

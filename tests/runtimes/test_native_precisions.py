@@ -83,7 +83,7 @@ def test_a_bad_image_is_an_error_and_costs_no_other_image_a_bit(
 @pytest.mark.parametrize("size", [1e25, 3e38])
 @each_isa
 def test_images_too_large_for_float32_sums_are_an_error(precision: NativePrecision, isa: str, size: float) -> None:
-    """Finite pixels, whose squares overflow in LayerNorm or whose sums overflow in the stem."""
+    """The pixels are finite. Their squares overflow in LayerNorm, or their sums in the stem."""
     engine, x = small_engine(precision, isa), drawn_images(SMALL, 3)
     x[2] = np.float32(size) * np.sign(x[2])
     with pytest.raises(EngineError, match=r"computed NaN or infinity for 1 of 3 images, from finite images and"):

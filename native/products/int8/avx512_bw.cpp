@@ -8,6 +8,7 @@ namespace {
 struct Avx512Bw : Avx512Integers {
   using Element = std::int16_t;
   static constexpr std::int32_t offset = 0;
+  static constexpr std::size_t tile_rows = 8;  // as in avx512_vnni.cpp
 
   static Sum dot(Sum sum, Operand activation, Operand weight) {
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(activation, weight));
