@@ -47,7 +47,7 @@ def check_isa(isa: str | None = None, precision: Precision = FP32) -> str:
 
 
 def extension_of(isa: str, precision: Precision) -> str:
-    """What the kernels of this precision use beyond the ISA: "vnni", "bf16", "dotprod", or ""."""
+    """What the kernels of this precision use beyond the ISA: "vnni", "vnni-evex", "bf16", "dotprod", or ""."""
     smallest = _native.Model(
         image_px=1,
         patch_px=1,

@@ -149,6 +149,7 @@ def test_notes_are_told(tmp_path: Path) -> None:
         (["-m", MODEL, "--precision", "int8", "--against", "int8"], "--against is int8 too"),
         (["-m", MODEL, "--precision", "int8", "--against", "fp16"], "precision is 'fp16'"),
         (["-m", MODEL, "--precision", "int8", "--against-model", "nowhere"], "nowhere"),
+        (["-m", MODEL, "--against-model", MODEL], f"--against-model {MODEL} is {MODEL} itself, in fp32 too"),
         ([*INT8, "--plot", "plot.txt"], "--plot plot.txt"),
     ],
 )

@@ -98,3 +98,8 @@ def test_images_of_any_size_that_fp32_takes_are_taken(precision: NativePrecision
     for size in (0, 1e-38, 1e-20, 1e10, 1e17):
         logits, wanted = (of.forward(x * np.float32(size)).logits for of in (engine, exact))
         assert np.linalg.norm(logits - wanted) < 0.1 * np.linalg.norm(wanted), size
+
+
+def test_none_is_no_precision_of_an_engine() -> None:
+    with pytest.raises(InputError, match="precision is None; wanted fp32, bf16 or int8"):
+        Engine(SMALL, [], precision=None)  # type: ignore[arg-type]

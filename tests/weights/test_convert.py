@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -378,11 +379,61 @@ def test_a_failure_leaves_nothing(flowers: Path, tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="No space left"):
         convert(flowers, tmp_path / "small", "int8")
     assert not list(tmp_path.iterdir())
-    (tmp_path / ".small.unfinished").mkdir()  # of a conversion that was killed
-    (tmp_path / ".small.unfinished" / "model.safetensors").write_bytes(b"half of it")
     monkeypatch.undo()
     convert(flowers, tmp_path / "small", "int8")
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_a_full_disk_is_named(flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: object, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(convert_module, "write_safetensors", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*small"):
+        convert(flowers, tmp_path / "small", "int8")
+
+
+def test_the_working_directory_and_a_link_are_written_into(
+    flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that took their place would leave the shell in a deleted one, or fail, as for a mounted one."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    convert(flowers, ".", "int8")
+    assert sorted(os.listdir(".")) == ["README.md", "config.json", "model.safetensors"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    convert(flowers, tmp_path / "link", "int8")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "empty" / "config.json").exists()
+
+
+def test_two_conversions_into_one_folder(flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one is refused, and changes nothing of the first one."""
+    write = convert_module.write_safetensors
+
+    def meanwhile(tensors: Any, path: Path) -> None:
+        with pytest.raises(InputError, match="exists and is not empty"):
+            convert(EMBEDDED, tmp_path / "small", "bf16")
+        write(tensors, path)
+
+    monkeypatch.setattr(convert_module, "write_safetensors", meanwhile)
+    convert(flowers, tmp_path / "small", "int8")
+    assert gmixer.load(tmp_path / "small", isa="scalar").precision == "int8"
+
+
+@pytest.mark.parametrize("folder", [None, 3, b"x", "a\0b"])
+def test_what_is_no_path_is_refused(folder: Any, flowers: Path) -> None:
+    with pytest.raises(InputError, match=r"folder is .*; wanted the path of a new folder"):
+        convert(flowers, folder, "int8")
+
+
+def test_a_weight_beyond_bfloat16_is_refused(tmp_path: Path) -> None:
+    """Such a folder would hold infinity, and nothing could load it."""
+    model = drawn_mixer(FLOWERS)
+    with torch.no_grad():
+        model.blocks[2].mlp_channels.fc1.weight[3, 4] = -torch.finfo(torch.float32).max
+    with pytest.raises(WeightsError, match=r"blocks.2.mlp_channels.fc1.weight holds a number that bfloat16 rounds"):
+        convert(save_model(model, tmp_path / "huge"), tmp_path / "x", "bf16")
 
 
 def test_the_library_reads_the_file_as_it_was_written(converted: dict[str, Path]) -> None:

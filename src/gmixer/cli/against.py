@@ -46,7 +46,13 @@ def open_against(
 
     options = replace(runtime, precision=precision)  # type: ignore[arg-type] # the options check it
     if model is not None:
-        return open_model(model, replace(weights, name=None), predictor.preprocess.reading, options, image_px)
+        other = open_model(model, replace(weights, name=None), predictor.preprocess.reading, options, image_px)
+        if other.precision == predictor.precision and other.checkpoint.path.samefile(predictor.checkpoint.path):
+            raise InputError(
+                f"--against-model {model} is {predictor.name} itself, in {predictor.precision} too; wanted another "
+                f"model, such as the original of a converted folder, or another --against"
+            )
+        return other
     if conversion := predictor.checkpoint.conversion:  # in bf16 too: its weights were rounded, also for fp32
         raise InputError(
             f"{predictor.name} holds weights in {conversion.precision}; compare it with the model that it was "

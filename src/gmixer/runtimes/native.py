@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gmixer import _native
 from gmixer.config import ModelConfig
-from gmixer.errors import EngineError, WeightsError
+from gmixer.errors import EngineError, InputError, WeightsError
 from gmixer.isa import check_isa
 from gmixer.options import FP32, Native, NativePrecision
 from gmixer.runtimes.protocol import (
@@ -60,6 +60,8 @@ class Engine:
         source: str = "the weights given",
         precision: NativePrecision = FP32,
     ) -> None:
+        if precision is None:  # weights in memory are stored for none
+            raise InputError("precision is None; wanted fp32, bf16 or int8")
         Native(precision=precision)  # refuses a precision that the core does not offer
         if config.channels % 16:
             raise EngineError(f"the native core needs channels in multiples of 16; this model has {config.channels}")
@@ -132,7 +134,7 @@ class Engine:
 
     @property
     def extension(self) -> str:
-        """What the blocks' products use beyond the ISA: "vnni", "bf16", "dotprod", or ""."""
+        """What the blocks' products use beyond the ISA: "vnni", "vnni-evex", "bf16", "dotprod", or ""."""
         return self._model.extension
 
     @property

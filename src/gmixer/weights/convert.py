@@ -9,6 +9,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -28,6 +30,7 @@ from gmixer.weights.write_safetensors import Stored, write_safetensors
 CARD_FILE = "README.md"
 MAX_CARD_BYTES = 4 * 2**20  # guessed: cards take about 10 KB
 
+_BF16_INFINITY = 0x7F80  # the bits without the sign
 _YAML_HEAD = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
 
 
@@ -46,13 +49,12 @@ def convert(
     image_px: resizes the weights first, for images of that size; None: as trained.
 
     Raises InputError for another precision, a folder that holds something, a model that was converted before, and a
-    network that is no variant. Raises what find_checkpoint raises, WeightsError for NaN, and OSError.
+    network that is no variant. Raises what find_checkpoint raises, WeightsError for NaN and for a weight beyond
+    bfloat16, and OSError.
     """
     if precision not in get_args(NativePrecision) or precision == FP32:
         raise InputError(f"precision is {precision!r}; wanted int8 or bf16; a model in fp32 needs no conversion")
-    path = Path(folder)
-    if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} exists and is not empty; wanted the name of a new folder")
+    path = _new_folder(folder)
     original = find_checkpoint(model, weights)
     if original.conversion:
         raise InputError(
@@ -61,10 +63,8 @@ def convert(
         )
     checkpoint = original.adapted(image_px=image_px)
     architecture = variant_name(checkpoint.model)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a conversion that was killed
-    try:
-        unfinished.mkdir(parents=True)
+    card = _card_of(original, model, weights)
+    with _written_whole(path) as unfinished:
         write_safetensors(_stored_tensors(checkpoint, precision), unfinished / WEIGHTS_FILE)
         conversion = Conversion(
             precision=precision,
@@ -76,12 +76,49 @@ def convert(
             source_sha256=original.file.sha256(),
         )
         _write_config(unfinished / CONFIG_FILE, checkpoint, conversion)
-        _write_card(unfinished / CARD_FILE, path.name, conversion, _card_of(original, model, weights))
-        os.replace(unfinished, path)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        _write_card(unfinished / CARD_FILE, path.resolve().name, conversion, card)
     return path
+
+
+def _new_folder(folder: str | os.PathLike[str]) -> Path:
+    """Raises InputError unless the path is free, or an empty folder."""
+    if not isinstance(folder, str | os.PathLike) or "\0" in os.fsdecode(folder):
+        raise InputError(f"folder is {folder!r}; wanted the path of a new folder")
+    path = Path(folder)
+    if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not empty; wanted the name of a new folder")
+    return path
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """Yields a folder inside `path`, and moves its files up to `path` when the block ends. config.json moves last:
+    without it, nothing loads the folder.
+
+    A folder beside `path` cannot replace a mounted one, the target of a link, or the working directory. If the block
+    raises, nothing is left. Raises InputError if another conversion writes into `path`.
+    """
+    is_new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    unfinished = path / ".unfinished"
+    try:
+        unfinished.mkdir()
+    except FileExistsError as error:
+        raise InputError(f"{path} is being written by another conversion; wanted the name of a new folder") from error
+    try:
+        yield unfinished
+        for name in (WEIGHTS_FILE, CARD_FILE, CONFIG_FILE):
+            os.rename(unfinished / name, path / name)
+        unfinished.rmdir()
+    except BaseException as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for name in (CONFIG_FILE, CARD_FILE, WEIGHTS_FILE):
+            (path / name).unlink(missing_ok=True)
+        if is_new:
+            path.rmdir()
+        if isinstance(error, OSError) and error.filename is None:  # of a full disk
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise
 
 
 def _stored_tensors(checkpoint: Checkpoint, precision: NativePrecision) -> dict[str, Stored]:
@@ -95,7 +132,13 @@ def _stored_tensors(checkpoint: Checkpoint, precision: NativePrecision) -> dict[
             dtype = checkpoint.file.headers[name].dtype if checkpoint.stored is None else "F32"
             stored[name] = Stored(dtype, values.shape, _encoded(values, dtype))
         elif precision == "bf16":
-            stored[name] = Stored(STORED_AS[precision], values.shape, _encoded(values, "BF16"))
+            rounded = _encoded(values, "BF16")
+            if ((rounded & _BF16_INFINITY) == _BF16_INFINITY).any():
+                raise WeightsError(
+                    f"{checkpoint.path}: {name} holds a number that bfloat16 rounds to infinity; wanted 3.38e38 or "
+                    f"less: the training diverged, take another checkpoint"
+                )
+            stored[name] = Stored(STORED_AS[precision], values.shape, rounded)
         else:
             integers_OI, scales_O = np.empty(values.shape, np.int8), np.empty(len(values), np.float32)
             _native.quantize(np.ascontiguousarray(values), integers_OI, scales_O)
