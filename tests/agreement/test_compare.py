@@ -161,12 +161,12 @@ def test_a_model_without_classes_has_only_embeddings(predictor: gmixer.Predictor
     assert all(one.answers is None for one in found) and len({one.cosine for one in found}) == N
 
 
-@pytest.mark.parametrize("what", ["network", "transform", "classes"])
+@pytest.mark.parametrize("what", ["networks", "transforms", "classes"])
 def test_models_that_no_tensor_fits_both_are_refused(what: str, predictor: gmixer.Predictor) -> None:
     model, differing = predictor.model, dict[str, Any]()
-    if what == "network":
+    if what == "networks":
         model = replace(model, blocks=model.blocks + 1)
-    elif what == "transform":
+    elif what == "transforms":
         differing["data"] = replace(predictor.data, crop_fraction=0.5)
     else:
         differing["class_names"] = tuple(f"class {i}" for i in range(1000))

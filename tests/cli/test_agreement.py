@@ -162,7 +162,7 @@ def test_what_cannot_run_says_why(arguments: list[str], words: str, pieces: Path
 def test_models_of_another_size_are_refused(pieces: Path, tmp_path: Path) -> None:
     convert(MODEL, tmp_path / "large", "int8", image_px=96)
     finished = call("agreement", pieces, "-m", tmp_path / "large", "--against-model", MODEL)
-    assert finished.returncode == 2 and "have different network" in finished.stderr
+    assert finished.returncode == 2 and "have different networks" in finished.stderr
 
 
 def test_a_plot_is_drawn(pieces: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_embeddings_carry_the_precision(int8: Path, photos: list[Path], tmp_path
 def test_info_says_the_precision_and_the_original(int8: Path) -> None:
     facts = dict(line.split("\t") for line in call("info", int8).stdout.splitlines())
     original = dict(line.split("\t") for line in call("info", EMBEDDED).stdout.splitlines())
-    assert facts["precision"].startswith("int8") and original["precision"].startswith("fp32")
+    assert facts["precision"] == "int8, and no other" and original["precision"].startswith("fp32")
     assert facts["made from"] == f"{EMBEDDED}: gmixer_8_64.safetensors, SHA-256 {original['SHA-256']}"
     assert "made from" not in original and "(3.9 MiB, F16, I8)" in facts["weights"]
     precisions: tuple[NativePrecision, ...] = ("fp32", "bf16", "int8")

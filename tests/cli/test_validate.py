@@ -103,6 +103,7 @@ def test_against_another_precision_the_difference_is_printed(folder: Path, predi
     expected = validate(gmixer.load(MODEL, precision="int8", orientation="ignore"), folder, against=predictor).against
     assert expected is not None
     at = lines.index(f"against {MODEL} {predictor.runtime!r}")
+    assert at == len(lines) - 4, "after the classes, which are those of MODEL"
     assert lines[at + 1 : at + 3] == [f"  top-1  {expected.top1}", f"  difference  {expected}"]
     assert lines[at + 3] == (
         f"  images that are right only here: {expected.only_first}; only there: {expected.only_against}"

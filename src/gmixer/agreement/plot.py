@@ -48,7 +48,7 @@ def _changes(axes: Axes, answers: AnswersAgreement, here: str, there: str) -> No
         axes.scatter(x, y, s=8, color=colour, label=label, alpha=0.6, linewidths=0, rasterized=True)
     axes.axhline(0, color="black", linewidth=1, zorder=0)
     axes.margins(y=0.2)  # room for the legend
-    axes.set(title=f"probability of the {there} answer", xlim=(0, 1), xlabel=there)
+    axes.set(title=f"probability of the {there} answer", xlim=(0, 1), xlabel=f"probability in {there}")
     axes.set_ylabel(f"change in {here}, percentage points")
     axes.legend(frameon=False, loc="upper right", markerscale=2)
 
@@ -59,6 +59,7 @@ def _leads(axes: Axes, answers: AnswersAgreement, there: str) -> None:
     leads = [answers.margin_N[chosen_N].clip(LEAST_LEAD) for chosen_N in chosen]
     bins = np.geomspace(LEAST_LEAD, 1, LEAD_BINS + 1)
     axes.hist(leads, bins=bins.tolist(), stacked=True, color=colours, label=labels)
+    axes.margins(y=0.35)  # room for the legend
     axes.axvline(CLEAR_MARGIN, color="black", linestyle="--", linewidth=1, label=f"clear: {CLEAR_MARGIN:.0%} or more")
     axes.set(title=f"lead of the {there} answer", xscale="log", xlabel="probability above the second class")
     axes.set_ylabel("images")

@@ -153,7 +153,7 @@ def summarise(results: Iterable[tuple[str, Compared | ImageError]]) -> Agreement
                 changed.append(Changed(path, a))
     if not cosines:
         why = f" ({named_few(unreadable)})" if unreadable else ""
-        raise InputError(f"no image can be read{why}; wanted one or more to compare the answers to")
+        raise InputError(f"no image can be read{why}; wanted at least one image, to compare two answers to it")
     answers = None
     if same:
         margin_N, shared_N, divergence_N, probability_N, change_N = np.array(rows).reshape(-1, 5).T

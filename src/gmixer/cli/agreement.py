@@ -140,7 +140,10 @@ def _of_answers(found: AnswersAgreement, predictor: Predictor, other: Predictor)
         yield "top-5 in common", f"{found.shared:.2%}"
     yield "top probability", f"changes by {found.mean_change:.2%} on average, by {found.largest_change:.2%} at most"
     percentile = _percentile(DIVERGENCE_PERCENTILE)
-    yield "KL divergence", f"{found.mean_divergence:.2g} on average, {found.high_divergence:.2g} ({percentile})"
+    yield (
+        "KL divergence",
+        f"{found.mean_divergence:.2g} on average, {found.high_divergence:.2g} ({percentile}), in nats",
+    )
 
 
 def _in_words(path: str, answers: Answers) -> str:

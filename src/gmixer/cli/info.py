@@ -130,8 +130,10 @@ def _of_file(checkpoint: Checkpoint) -> Facts:
 
 
 def _of_conversion(checkpoint: Checkpoint) -> Facts:
-    yield "precision", f"{checkpoint.stored_for}, unless another one is asked for"
-    if conversion := checkpoint.conversion:
+    conversion = checkpoint.conversion
+    only = conversion is not None and conversion.precision == "int8"
+    yield "precision", f"{checkpoint.stored_for}{', and no other' if only else ', unless another one is asked for'}"
+    if conversion:
         yield "made from", f"{conversion.source}: {conversion.source_file}, SHA-256 {conversion.source_sha256}"
 
 

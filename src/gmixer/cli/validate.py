@@ -145,11 +145,6 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     if len(validated.labels) > SHOWN:  # with fewer classes, top-5 is always 100 %
         print(f"top-5  {validated.top5}")
     print(f"calibration error  {validated.calibration_error:.2%}")
-    if paired := validated.against:
-        print(f"against {printable(paired.model)} {paired.runtime}")
-        print(f"  top-1  {paired.top1}")
-        print(f"  difference  {paired}")
-        print(f"  images that are right only here: {paired.only_first:,}; only there: {paired.only_against:,}")
     for compared in validated.compared():
         place = "inside the interval" if compared.inside else "outside the interval"
         print(f"published {compared.what}  {compared.expected:.2%}, measured {compared.difference:+.2%}, {place}")
@@ -158,6 +153,11 @@ def _show(validated: Validated, *, per_class: bool) -> None:
     if validated.uncounted:
         print(f"{validated.uncounted:,} images without a label are not counted")
     _show_classes(validated, all_of_them=per_class)
+    if paired := validated.against:
+        print(f"against {printable(paired.model)} {paired.runtime}")
+        print(f"  top-1  {paired.top1}")
+        print(f"  difference  {paired}")
+        print(f"  images that are right only here: {paired.only_first:,}; only there: {paired.only_against:,}")
     for error in validated.unreadable[:LISTED]:
         print(f"not counted, cannot be read: {printable(str(error))}")
     if len(validated.unreadable) > LISTED:

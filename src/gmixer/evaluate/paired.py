@@ -16,8 +16,8 @@ from gmixer.predictor import Predictor
 def check_comparable(predictor: Predictor, against: Predictor) -> None:
     """Raises InputError unless both have the same network, transform and classes, so that one tensor fits both."""
     for what, ours, theirs in (
-        ("network", predictor.model, against.model),
-        ("transform", predictor.data, against.data),
+        ("networks", predictor.model, against.model),
+        ("transforms", predictor.data, against.data),
         ("classes", [label.name for label in predictor.labels], [label.name for label in against.labels]),
     ):
         if ours != theirs:
