@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.contest_plan import families, isas_from, peers_of
-from benchmarks.forward_contest import PEERS, packages_of
+from benchmarks.forward_contest import packages_of
 from gmixer.catalogue import VARIANTS
 from gmixer.isa import available_isas
 from gmixer.options import NativePrecision
@@ -49,7 +49,7 @@ def test_every_peer_is_measured_and_as_exact_as_float32(tmp_path: Path) -> None:
     assert machine["model"] == "small" and machine["drawn_weights"] is False
     contest = {row["contestant"]: row for row in rows if row["row"] == "contest"}
     lower = [f"gmixer-{isa}" for isa in isas_from(available_isas()[0], "fp32")[1:]]
-    assert list(contest) == ["gmixer", *lower, *PEERS]
+    assert list(contest) == ["gmixer", *lower, *peers_of(families("fp32"), "fp32")]
     for contestant, row in contest.items():
         assert (row["what"], row["unit"], row["rounds"]) == ("fp32, batch 4, 2 threads", "image", 1)
         assert row["ms"]["median"] > 0 and row["fraction"]["median"] > 0 and row["peak_mib"] > 30
