@@ -103,7 +103,9 @@ def test_a_predictor_agrees_with_itself(predictor: gmixer.Predictor) -> None:
 def test_labels_are_the_models(predictor: gmixer.Predictor, photos: list[Path]) -> None:
     for one, prediction in zip(compare(predictor, predictor, photos), predictor.classify(photos), strict=True):
         assert isinstance(one, Compared) and one.answers is not None
-        assert one.answers.given == prediction[0]
+        given = one.answers.given
+        assert replace(given, probability=prediction[0].probability) == prediction[0]
+        assert given.probability == pytest.approx(prediction[0].probability, rel=1e-12)  # of logarithms here
         assert one.answers.margin == pytest.approx(prediction[0].probability - prediction[1].probability)
 
 

@@ -95,7 +95,7 @@ def test_without_a_readable_image_there_is_no_agreement() -> None:
     error = ImageError("empty", "is empty", "b.jpg")
     with pytest.raises(InputError, match=r"no image can be read \(b.jpg: is empty; .* and 2 more\)"):
         summarise([("b.jpg", error)] * 5)
-    with pytest.raises(InputError, match="no image can be read; wanted one or more"):
+    with pytest.raises(InputError, match="no image can be read; wanted at least one image"):
         summarise([])
 
 

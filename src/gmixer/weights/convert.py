@@ -133,7 +133,7 @@ def _stored_tensors(checkpoint: Checkpoint, precision: NativePrecision) -> dict[
             stored[name] = Stored(dtype, values.shape, _encoded(values, dtype))
         elif precision == "bf16":
             rounded = _encoded(values, "BF16")
-            if ((rounded & _BF16_INFINITY) == _BF16_INFINITY).any():
+            if ((rounded.view(np.uint16) & _BF16_INFINITY) == _BF16_INFINITY).any():
                 raise WeightsError(
                     f"{checkpoint.path}: {name} holds a number that bfloat16 rounds to infinity; wanted 3.38e38 or "
                     f"less: the training diverged, take another checkpoint"
