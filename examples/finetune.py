@@ -1,4 +1,4 @@
-"""Fine-tune the embedded model on three classes in PyTorch, save it, and run it on the native core."""
+"""Fine-tune the embedded model on six classes in PyTorch, save it, and run it on the native core."""
 
 import tempfile
 from pathlib import Path
@@ -10,13 +10,12 @@ import gmixer
 
 paths = sorted((Path(__file__).parent / "photos").iterdir())
 photos = [Image.open(path).convert("RGB") for path in paths]
-corners = [(x, y, x + 200, y + 200) for x in (0, 100) for y in (0, 100)]
-crops = [photo.crop(corner) for photo in photos for corner in corners]
-targets = torch.tensor([target for target in range(3) for _ in corners])
+crops = [photo.resize((200, 200)).crop((x, y, x + 150, y + 150)) for photo in photos for x in (0, 50) for y in (0, 50)]
+targets = torch.arange(len(paths)).repeat_interleave(4)
 x_BCHW = torch.from_numpy(gmixer.load("gmixer_8_64.distill_in1k").transform(crops))
 
 torch.manual_seed(0)  # draws the new head
-model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=3).train()
+model = gmixer.create_model("gmixer_8_64", pretrained=True, num_classes=len(paths)).train()
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 for _ in range(5):
     loss = torch.nn.functional.cross_entropy(model(x_BCHW), targets)

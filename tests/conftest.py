@@ -68,7 +68,7 @@ def predictor() -> gmixer.Predictor:
 
 @pytest.fixture(scope="session")
 def photos() -> list[Path]:
-    return sorted(path for path in PHOTOS.iterdir() if path.suffix in (".png", ".jpg"))
+    return sorted(PHOTOS.iterdir())
 
 
 @pytest.fixture

@@ -58,8 +58,7 @@ def image_files() -> Iterator[tuple[str, bytes]]:
     for name, data in made_by_hand():
         yield f"handmade {name}", data
     for path in sorted(PHOTOS.iterdir()):
-        if path.suffix in (".png", ".jpg"):
-            yield f"photo {path.name}", path.read_bytes()
+        yield f"photo {path.name}", path.read_bytes()
     for path in shipped_photos():
         yield f"skimage {path.name}", path.read_bytes()
 

@@ -24,6 +24,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -72,7 +74,14 @@ def main(*parts: str) -> None:
 
 
 def with_other_machines(part: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """new, with what only other machines, or other versions of Python, can record."""
+    """new, with what only other machines, or other versions of Python, can record.
+
+    With other embedded weights, the records of other machines are void: those machines must record again.
+    """
+    if part == "training" and old["embedded"] != new["embedded"]:
+        return new
+    if part == "networks" and not np.allclose(old["logits"]["embedded"], new["logits"]["embedded"], rtol=0, atol=1e-3):
+        return new
     if part in ("networks", "starts"):
         return {**{name: value for name, value in old.items() if name != "made"}, **new}
     if part == "training":
