@@ -46,13 +46,15 @@ def moved(path: Path, by: float) -> Path:
 
 
 def test_the_average_is_measured_and_recorded(
-    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawn = Drawn(6)
     data = tmp_path / "val-0.parquet"
     pq.write_table(pa.table({"image": [drawn.read(i) for i in range(6)], "label": [0, 1, 999, 3, 4, -1]}), data)
+    held_out = tmp_path / "broad.parquet"
+    pq.write_table(pa.table({"image": [drawn.read(i) for i in range(3)], "label": [7, 7, 8]}), held_out)
     models = [moved(tmp_path / "a.safetensors", 0.0), moved(tmp_path / "b.safetensors", 0.25)]
-    monkeypatch.setattr(sys, "argv", ["make_embedded", str(data), *map(str, models)])
+    monkeypatch.setattr(sys, "argv", ["make_embedded", *map(str, (data, held_out, *models))])
     tool.main()
     made, ships = load_file(tool.FOLDER / EMBEDDED_WEIGHTS.name), load_file(EMBEDDED_WEIGHTS)
     assert made.keys() == ships.keys()
@@ -62,7 +64,9 @@ def test_the_average_is_measured_and_recorded(
     record = json.loads((tool.FOLDER / EMBEDDED_WEIGHTS.with_suffix(".json").name).read_text())
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*models, tool.FOLDER / EMBEDDED_WEIGHTS.name)]
     assert record["training"]["average_of"] == digests[:2] and record["sha256"] == digests[2]
-    assert record["accuracy"]["n"] == 5
+    assert [record[key]["n"] for key in ("accuracy", "held_out_accuracy")] == [5, 3]
+    assert record["held_out_accuracy"]["classes"] == 2
+    assert [line.rpartition("PyTorch: ")[2] for line in capsys.readouterr().out.splitlines()] == ["5 of 5", "3 of 3"]
     assert sorted(path.name for path in tool.FOLDER.iterdir()) == [
         EMBEDDED_WEIGHTS.with_suffix(".json").name,
         EMBEDDED_WEIGHTS.name,
@@ -71,7 +75,7 @@ def test_the_average_is_measured_and_recorded(
 
 def test_wrong_data_costs_nothing(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = moved(tmp_path / "a.safetensors", 0.25)
-    monkeypatch.setattr(sys, "argv", ["make_embedded", str(tmp_path / "nothing"), str(model)])
+    monkeypatch.setattr(sys, "argv", ["make_embedded", str(tmp_path / "nothing"), str(tmp_path), str(model)])
     with pytest.raises(InputError, match="no such file"):
         tool.main()
     assert [path.name for path in tool.FOLDER.iterdir()] == [EMBEDDED_WEIGHTS.name]
