@@ -5,10 +5,10 @@
 DATA gets the files for `gmixer train DATA`: SOURCE's train-*.parquet without the rows that are held out, and val-*;
 HELD_OUT gets broad.parquet (image, label) for `gmixer validate MODEL HELD_OUT`. A second run makes the same files.
 
-Held out are labelled rows of the files train-broad-*, near as many of each class, in the order of a hash of their
-bytes; a class gives at most half of its rows. Rows of DATA that show nearly the same image are left out of it.
+The rows that are held out are labelled rows of the files train-broad-*, in the order of a hash of their bytes. Every
+class gives as many, and at most half of its rows. Rows of the other files that show nearly the same image are left out.
 
-A teacher that saw a source's images at 64 px alone knows less than their labels: its answers are emptied there.
+A teacher that saw only 64 px of a source's images knows less than their labels. Its answers are emptied there.
 """
 
 from __future__ import annotations
@@ -43,9 +43,12 @@ def main() -> None:
         "--blind",
         nargs="*",
         default=["tiny_*", "food101_64"],
-        help="sources whose teacher saw 64 px alone (default: %(default)s)",
+        help="sources whose teacher saw only 64 px (default: %(default)s)",
     )
     arguments = parser.parse_args()
+    folders = {folder.resolve() for folder in (arguments.source, arguments.data, arguments.held_out)}
+    if len(folders) < 3:
+        raise SystemExit("SOURCE, DATA and HELD_OUT are not three folders; DATA would replace files of SOURCE")
     files = sorted(arguments.source.glob("train-*.parquet"))
     broad_files = sorted(arguments.source.glob(BROAD))
     if not broad_files:
@@ -63,7 +66,8 @@ def main() -> None:
     held_signs = signs(held_out["image"])
     for file in files:
         table = pq.read_table(file)
-        near = nearest_bits(signs(table["image"]), held_signs) <= NEAR_BITS  # the rows held out are near themselves
+        # The rows that are held out are near to themselves.
+        near = nearest_bits(signs(table["image"]), held_signs) <= NEAR_BITS
         kept, emptied = without_teacher(table.filter(~near), arguments.blind)
         pq.write_table(kept, arguments.data / file.name, row_group_size=ROWS_A_GROUP)
         print(f"{file.name}: {len(table):,} rows, {int(near.sum()):,} left out, {emptied:,} without their teacher")
@@ -78,7 +82,7 @@ def digests(images: pa.ChunkedArray) -> list[bytes]:
 
 
 def draw(labels: NDArray[np.integer], digests: list[bytes], count: int) -> NDArray[np.int64]:
-    """The rows to hold out: of each class the first by their digests, as many of each as its half allows."""
+    """The rows to hold out: of each class the first by their digests, as many of each as half of its rows allow."""
     order = sorted(np.flatnonzero(labels >= 0).tolist(), key=lambda row: digests[row])
     halves = np.bincount(labels[order]) // 2
     if halves.sum() < count:
@@ -116,14 +120,12 @@ def without_teacher(table: pa.Table, sources: list[str]) -> tuple[pa.Table, int]
     """The table with the teacher's answers of these sources emptied, and how many there were."""
     names = table["source"].cast(pa.string()).to_pylist()
     blind = pa.array([any(fnmatchcase(name, source) for source in sources) for name in names])
-    said = pc.greater(pc.fill_null(pc.list_value_length(table[TEACHER[0]]), 0), 0)
-    emptied = int(pc.sum(pc.and_(blind, said)).as_py() or 0)
+    answered = pc.greater(pc.fill_null(pc.list_value_length(table[TEACHER[0]]), 0), 0)
+    emptied = int(pc.sum(pc.and_(blind, answered)).as_py() or 0)
     for column in TEACHER:
         field = table.schema.field(column)
-        lists = pa.array(
-            [[] if dark else said for dark, said in zip(blind.to_pylist(), table[column].to_pylist(), strict=True)],
-            field.type,
-        )
+        answers = zip(blind.to_pylist(), table[column].to_pylist(), strict=True)
+        lists = pa.array([[] if is_blind else answer for is_blind, answer in answers], field.type)
         table = table.set_column(table.schema.get_field_index(column), field, lists)
     return table, emptied
 
