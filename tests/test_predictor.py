@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 import gmixer
+from conftest import PHOTOS
 from gmixer.catalogue import VARIANTS
 from gmixer.data.preprocess import ModelInput
 from gmixer.errors import ImageError, InputError
@@ -36,16 +37,10 @@ from mixers import drawn_mixer, timm_mixer
 BATCH = Engine.batch_hint
 
 
-def test_a_cat_is_named_in_the_top_five(predictor: gmixer.Predictor, photos: list[Path]) -> None:
-    chelsea = next(path for path in photos if path.name == "chelsea.png")
-    labels = [c.label for c in predictor.classify(chelsea)]
-    assert any("cat" in label.replace(",", " ").split() for label in labels), labels
-
-
-def test_an_espresso_is_named_first(predictor: gmixer.Predictor, photos: list[Path]) -> None:
-    coffee = next(path for path in photos if path.name == "coffee.png")
-    labels = [c.label for c in predictor.classify(coffee)]
-    assert labels[0] == "espresso", labels
+def test_the_names_are_those_of_the_classes(predictor: gmixer.Predictor) -> None:
+    """Names in another order than the weights' would name something else."""
+    coffee = predictor.classify(PHOTOS / "coffee.png")
+    assert "espresso" in [c.label for c in coffee]
 
 
 def test_answers_equal_timms_own_pipeline(predictor: gmixer.Predictor, photos: list[Path]) -> None:
