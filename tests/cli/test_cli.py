@@ -216,7 +216,7 @@ def test_terminal_shows_bars_within_its_width(columns: int, photos: list[Path]) 
     assert len(bars) == 3 * len(photos)
     assert max(len(line.rstrip()) for line in bars) <= min(columns, 100), shown
     assert all("█" in line or re.search("[▏▎▍▌▋▊▉]", line) for line in bars)
-    assert "no such file" in shown and "1 of 4 could not be read" in shown
+    assert "no such file" in shown and f"1 of {len(photos) + 1} could not be read" in shown
     assert status == 1
 
 
@@ -236,8 +236,8 @@ def test_terminal_shows_the_rollup_below_the_classes(
 
 
 def test_terminal_shows_progress_for_more_than_a_handful(photos: list[Path]) -> None:
-    many, _ = run_in_terminal("classify", *photos * 10, "-k", 1)
-    few, _ = run_in_terminal("classify", *photos, "-k", 1)
+    many, _ = run_in_terminal("classify", *photos * 5, "-k", 1)
+    few, _ = run_in_terminal("classify", *photos[:3], "-k", 1)
     assert "/30 files" in many and "files" not in few
     assert len(re.findall(r"^ *\d+\.\d% ", many, re.MULTILINE)) == 30
 

@@ -38,6 +38,14 @@ def run(command: list[str], *arguments: object, **options: object) -> subprocess
 
 
 @pytest.fixture
+def photos(photos: list[Path]) -> list[Path]:
+    """PNGs only: LOUD makes no other decoder speak."""
+    pngs = [path for path in photos if path.suffix == ".png"]
+    assert len(pngs) == 2
+    return [*pngs, pngs[0]]
+
+
+@pytest.fixture
 def broken_tiff(tmp_path: Path) -> Path:
     """libtiff writes a line about each of its many strips."""
     out = BytesIO()
