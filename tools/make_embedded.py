@@ -7,7 +7,7 @@ tools/prepare_embedded_data.py makes DATA and HELD_OUT. The accuracy is measured
 For how many of these images the native core and PyTorch return the same five classes is printed.
 docs/decisions/38-embedded-model.md says which models were averaged, and why.
 
-Afterwards, run tools/make_golden.py and `tests/net/record.py networks commands wheel training`, and update the card
+Afterwards, run tools/make_golden.py and `tests/net/record.py networks commands training`, and update the card
 (README.md beside the weights; tools/family_accuracy.py prints its table) and top1 in catalogue.py.
 tests/weights/test_find.py, tests/doctor, tests/net and tests/test_readme.py find what was forgotten.
 """
