@@ -36,7 +36,7 @@ class Stamp:
     @classmethod
     def of(cls, predictor: Predictor, rows: RowOptions, part_size: int | None) -> Self:
         reading = asdict(predictor.preprocess.reading)
-        del reading["allow_urls"]
+        del reading["allow_urls"], reading["isolate"]  # a run that a file crashed may go on with isolate
         return cls(
             model=predictor.name,
             weights_sha256=predictor.checkpoint.file.sha256(),
