@@ -52,7 +52,7 @@ def vectors_of(column: pa.Array) -> NDArray[np.float32]:
 
 
 def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
-    """A Parquet file or a folder of parts, as `gmixer embed` writes it. storage_options: of fsspec, for s3:// and others.
+    """A Parquet file or a folder of parts, as `gmixer embed` writes it. storage_options: of fsspec.
 
     Raises InputError if there is none, or if its rows are no stored embeddings.
     """
