@@ -117,9 +117,7 @@ def _prepared(file: ReadableFile | None, *, predictor: Predictor, hashed: bool) 
     return _File(record, len(data), sha256, prepared)
 
 
-def _row(
-    file: _File, output: ImageOutput | ImageError, predictor: Predictor, options: RowOptions
-) -> dict[str, Any]:
+def _row(file: _File, output: ImageOutput | ImageError, predictor: Predictor, options: RowOptions) -> dict[str, Any]:
     """The columns that are not null, by name."""
     record = file.record
     row = {

@@ -1,7 +1,7 @@
 """Records → their bytes, read ahead of use and in order. The first of the three pieces of a bulk run.
 
-    for file in read_ahead(records, Reading()):
-        print(file.record.key, len(file.read()))
+for file in read_ahead(records, Reading()):
+    print(file.record.key, len(file.read()))
 """
 
 from __future__ import annotations
