@@ -1,6 +1,6 @@
 """Records and a Predictor → rows, with every column of schema.py. The second of the three pieces of a bulk run.
 
-    for batch in rows_of(records, gmixer.load("gmixer_24_224"), RowOptions()):
+    for batch in rows_of(records, gmixer.load("gmixer_24_224")):
         print(batch.to_pandas())
 
 B images of a batch, C channels.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -35,28 +35,35 @@ _PART_END: Final = None  # among the items: the part has no more of them
 
 
 def rows_of(
-    records: Iterable[Record], predictor: Predictor, options: RowOptions = RowOptions()
+    records: Iterable[Record], predictor: Predictor, options: RowOptions | None = None
 ) -> Iterator[pa.RecordBatch]:
     """One row for each record, in order, in constant memory. The schema holds the stamp, without a part size.
 
     A record that cannot be read gets a row with its error; all other rows are unchanged. Other threads read and decode
     the next images meanwhile; `records` is advanced in the caller's thread only, less than 50 more than were given.
     """
-    stamp = Stamp.of(predictor, options, None)
+    stamp = Stamp.of(predictor, options or RowOptions(), None)
     with closing(_batches([records], predictor, stamp)) as batches:
         yield from (rows for rows in batches if rows is not _PART_END)
 
 
-def tables_of(parts: Iterable[Iterable[Record]], predictor: Predictor, stamp: Stamp) -> Generator[pa.Table, None, None]:
+def tables_of(
+    parts: Iterable[Iterable[Record]],
+    predictor: Predictor,
+    stamp: Stamp,
+    on_rows: Callable[[pa.RecordBatch], None] = lambda batch: None,
+) -> Generator[pa.Table, None, None]:
     """The rows of each part, in order. The images of the next part are read and decoded before the last is done.
 
     stamp: of this predictor. No batch has images of two parts, so a part has the same bits whatever came before it.
+    on_rows: gets the rows of each batch, before the part is complete.
     """
     rows: list[pa.RecordBatch] = []
     with closing(_batches(parts, predictor, stamp)) as batches:
         for batch in batches:
             if batch is not _PART_END:
                 rows.append(batch)
+                on_rows(batch)
             else:
                 yield pa.Table.from_batches(rows, schema_of(stamp)).combine_chunks()
                 rows = []

@@ -7,7 +7,7 @@ for file in read_ahead(records, Reading()):
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -36,16 +36,26 @@ def read_ahead(records: Iterable[Record | T], reading: Reading) -> Generator[Rea
     """The file of each record, in order. An item that is no record is handed on in its place.
 
     Files on other machines come in threads, AHEAD at a time. `records` is advanced in the caller's thread, by at most
-    AHEAD more than were given. Entries that must be read at once are read there. Close the generator to leave early.
+    AHEAD more than were given. Entries that must be read at once are read there. An exception of `records` is raised
+    after the files before it. Close the generator to leave early.
     """
     ahead: deque[ReadableFile | T] = deque()
     with Fetches(AHEAD) as fetches:
-        for item in records:
-            ahead.append(_started(item, reading, fetches) if isinstance(item, Record) else item)
-            if len(ahead) > AHEAD:
-                yield ahead.popleft()
-        while ahead:
-            yield ahead.popleft()
+        try:
+            for item in records:
+                ahead.append(_started(item, reading, fetches) if isinstance(item, Record) else item)
+                if len(ahead) > AHEAD:
+                    yield ahead.popleft()
+        except Exception:
+            yield from _taken(ahead)
+            raise
+        yield from _taken(ahead)
+
+
+def _taken(queue: deque[T]) -> Iterator[T]:
+    """Holds no item that was given."""
+    while queue:
+        yield queue.popleft()
 
 
 def _started(record: Record, reading: Reading, fetches: Fetches) -> ReadableFile:
