@@ -30,7 +30,7 @@ class Sources(NamedTuple):
 def embed_parquet(
     sources: Sources, output: str, predictor: Predictor, rows: RowOptions, parts: PartOptions | None
 ) -> bool:
-    """Writes the rows, and on stderr what became of the images. parts: None for one file.
+    """Writes the rows, and a summary on stderr. parts: None for one file.
 
     Returns whether some images could not be read.
     """
