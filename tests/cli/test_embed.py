@@ -54,7 +54,7 @@ def test_the_hint_runs(pictures: Path, tmp_path: Path) -> None:
 
     said = call("embed", pictures, "-o", f"{tmp_path}/out/", *MODEL).stderr
     (query,) = [line.split('"')[1] for line in said.splitlines() if "duckdb" in line]
-    assert len(duckdb.sql(query).fetchall()) == 4
+    assert len(duckdb.execute(query).fetchall()) == 4
 
 
 def test_one_file(pictures: Path, tmp_path: Path) -> None:

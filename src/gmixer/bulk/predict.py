@@ -127,7 +127,7 @@ def _prepared(file: ReadableFile | None, *, predictor: Predictor, hashed: bool) 
 def _row(file: _File, output: ImageOutput | ImageError, predictor: Predictor, options: RowOptions) -> dict[str, Any]:
     """The columns that are not null, by name."""
     record = file.record
-    row = {
+    row: dict[str, Any] = {
         "path": valid_text(record.key),
         "bytes": file.byte_count,
         "version": valid_text(record.version),
