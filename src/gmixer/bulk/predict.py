@@ -70,7 +70,7 @@ def tables_of(
 
 
 class _File(NamedTuple):
-    """A record before the network runs: read and decoded, or failed. byte_count, sha256: None where it could not be read."""
+    """A record before the network runs, decoded or failed. byte_count, sha256: None where it could not be read."""
 
     record: Record
     byte_count: int | None
