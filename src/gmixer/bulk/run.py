@@ -9,6 +9,7 @@ table = gmixer.bulk.embed("photos/", model=predictor)         # in memory
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -69,26 +70,31 @@ class Run:
     def to_folder(self, records: Iterable[Record], place: str, parts: PartOptions, storage: Storage) -> None:
         """A folder of parts, on this machine or on object storage. Finished parts are not made again.
 
-        Raises InputError if the folder holds other embeddings, or if another process makes one of the parts.
+        Warns of damaged parts, which are made again. Raises InputError if the folder holds other embeddings, if the
+        sources have changed, or if another process makes one of the parts.
         """
         stamp = Stamp.of(self.predictor, self.rows, parts.part_size)
         output = OutputFolder.open(place, stamp, storage)
         begun: deque[tuple[Part, ExitStack]] = deque()  # that are read or wait to be written, each with its lock
+
+        def begin(locks: ExitStack) -> Iterator[Iterator[Record]]:
+            taken = 0
+            to_make = parts_to_make(
+                self._counted(records), output, update=parts.update, share=parts.share, on_damage=_warn_of_damage
+            )
+            for part in to_make:
+                lock = locks.enter_context(ExitStack())
+                lock.enter_context(output.lock(part.number))
+                begun.append((part, lock))
+                taken += len(part.records)
+                self.tally.kept = self.tally.listed - taken
+                yield _used_up(part.records)
+            self.tally.kept = self.tally.listed - taken
+
         with ExitStack() as locks:
-
-            def begin() -> Iterator[list[Record]]:
-                taken = 0
-                for part in parts_to_make(self._counted(records), output, update=parts.update, share=parts.share):
-                    lock = locks.enter_context(ExitStack())
-                    lock.enter_context(output.lock(part.number))
-                    begun.append((part, lock))
-                    taken += len(part.records)
-                    self.tally.kept = self.tally.listed - taken
-                    yield part.records
-
-            for table in self._tables(begin(), stamp):
+            for table in self._tables(begin(locks), stamp):
                 part, lock = begun.popleft()
-                output.write(part, table)
+                output.write(part, part.arranged(table))
                 self.tally.parts += 1
                 lock.close()
 
@@ -106,6 +112,17 @@ class Run:
             yield record
         if not self.tally.listed:
             raise InputError("the sources list no image; wanted at least one: check the path or the list")
+
+
+def _used_up(records: list[Record]) -> Iterator[Record]:
+    """Empties the list: each record may hold the bytes of a member of an archive."""
+    records.reverse()
+    while records:
+        yield records.pop()
+
+
+def _warn_of_damage(number: int, why: str) -> None:
+    warnings.warn(f"part {number} is damaged, and is made again: {why}", stacklevel=2)
 
 
 def _pieces(records: Iterable[Record]) -> Iterator[Iterator[Record]]:

@@ -36,13 +36,14 @@ def embed_parquet(
     """
     from gmixer.bulk.listing import list_records
     from gmixer.bulk.run import Run
+    from gmixer.cli.opening import plain_warnings
     from gmixer.cli.signals import exit_on_sigterm
     from gmixer.cli.terminal import own_stderr
 
     reading = predictor.preprocess.reading
     records = list_records(sources.paths, list_file=sources.list_file, reading=reading, storage=sources.storage)
     exit_on_sigterm()
-    with own_stderr():
+    with own_stderr(), plain_warnings():
         with _progress(sources, parts) as on_progress:
             run = Run(predictor, rows, on_progress)
             try:
