@@ -46,9 +46,7 @@ def stops_after(rows: int) -> Callable[[Tally], None]:
     return stop
 
 
-def test_every_form_has_the_same_rows(
-    pictures: Path, whole: Path, predictor: gmixer.Predictor, tmp_path: Path
-) -> None:
+def test_every_form_has_the_same_rows(pictures: Path, whole: Path, predictor: gmixer.Predictor, tmp_path: Path) -> None:
     table = gmixer.bulk.embed(pictures, model=predictor)
     stored = gmixer.bulk.open_stored(str(whole))
     in_file = gmixer.bulk.embed(pictures, tmp_path / "out.parquet", model=predictor)
@@ -89,9 +87,7 @@ def test_an_interrupted_run_is_finished_to_the_same_bytes(
     assert tallies[-1] == (finished * 12, COUNT - finished * 12)
 
 
-def test_shares_make_the_same_folder(
-    pictures: Path, whole: Path, predictor: gmixer.Predictor, tmp_path: Path
-) -> None:
+def test_shares_make_the_same_folder(pictures: Path, whole: Path, predictor: gmixer.Predictor, tmp_path: Path) -> None:
     for i in (2, 1, 3):
         parts = PartOptions(part_size=12, share=(i, 3))
         gmixer.bulk.embed(pictures, tmp_path / "out", model=predictor, parts=parts)
