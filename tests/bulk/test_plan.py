@@ -58,7 +58,7 @@ def test_a_damaged_part_is_named_and_made_again() -> None:
 @pytest.mark.parametrize(
     ("listing", "what"),
     [
-        (TEN[:4] + [record("3a.jpg")] + TEN[4:], r"part 1 .*3a\.jpg is new"),
+        ([*TEN[:4], record("3a.jpg"), *TEN[4:]], r"part 1 .*3a\.jpg is new"),
         (TEN[:4] + TEN[5:], r"part 1 .*4\.jpg is no longer listed"),
         ([*TEN[:4], record("4.jpg", 1), *TEN[5:]], r"part 1 .*4\.jpg has changed"),
         ([*TEN[:4], record("4.jpg", label="cat"), *TEN[5:]], r"part 1 .*4\.jpg has changed"),

@@ -70,15 +70,16 @@ def changed_parts(
 
 @contextmanager
 def _database() -> Iterator[sqlite3.Connection]:
-    with tempfile.TemporaryDirectory(prefix="gmixer-update-") as folder:
-        with closing(sqlite3.connect(Path(folder) / "join", isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = OFF")  # the file is deleted in the end, whatever happens
-            db.execute("PRAGMA synchronous = OFF")
-            db.execute("PRAGMA cache_size = -65536")  # KiB
-            db.text_factory = lambda data: data.decode("utf-8", "surrogatepass")
-            db.executescript(_TABLES)
-            db.execute("BEGIN")
-            yield db
+    with (
+        tempfile.TemporaryDirectory(prefix="gmixer-update-") as folder,
+        closing(sqlite3.connect(Path(folder) / "join", isolation_level=None)) as db,
+    ):
+        db.execute("PRAGMA journal_mode = OFF")  # the file is deleted in the end, whatever happens
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -65536")  # KiB
+        db.executescript(_TABLES)
+        db.execute("BEGIN")
+        yield db
 
 
 def _add_stored(db: sqlite3.Connection, number: int, output: OutputFolder) -> None:
@@ -97,23 +98,24 @@ def _compare(db: sqlite3.Connection, records: Iterable[Record], output: OutputFo
     """Each entry of the listing takes the first row of its key that no entry has taken yet."""
     limits = Limits(**output.stamp.reading["limits"])
     for place, record in enumerate(records):
+        key, *listed = facts_of(record)
         found = db.execute(
-            "SELECT part, row, size, version, label, failed FROM stored WHERE key = ? AND state = ? ORDER BY part, row LIMIT 1",
-            (record.key, REMOVED),
+            "SELECT part, row, size, version, label, failed FROM stored WHERE key = ? AND state = ? "
+            "ORDER BY part, row LIMIT 1",
+            (key, REMOVED),
         ).fetchone()
         if found is None:
             if not update:
-                raise _changed_since(output, f"{record.key} is new")
+                raise _changed_since(output, f"{key} is new")
             db.execute("INSERT INTO fresh VALUES (?, ?)", (place, pickle.dumps(held(record, limits))))
             continue
         part, row, *stored, failed = found
-        at = record.key, part, row
-        listed = record.size, record.version, record.label
+        at = key, part, row
         same = all(new is None or old == new for old, new in zip(stored, listed, strict=True))
         if same and not (failed and update):
             db.execute("UPDATE stored SET state = ? WHERE key = ? AND part = ? AND row = ?", (SAME, *at))
         elif not update:
-            raise _changed_since(output, f"{record.key} has changed")
+            raise _changed_since(output, f"{key} has changed")
         else:
             blob = pickle.dumps(held(record, limits))
             db.execute(

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from gmixer.bulk.record import Record
+from gmixer.rows.text import valid_text
 
 Facts: TypeAlias = tuple[str, int | None, str | None, str | None]  # key, size, version, label
 
 
 def facts_of(record: Record) -> Facts:
-    """What tells that an entry has changed. The label too: it stands in the row."""
-    return record.key, record.size, record.version, record.label
+    """What tells that an entry has changed, as its row has it. The label too: it stands in the row."""
+    return valid_text(record.key), record.size, valid_text(record.version), valid_text(record.label)
 
 
 def fingerprint(entries: Iterable[Facts]) -> str:
