@@ -69,12 +69,11 @@ def test_gmixers_own_reader(table: pa.Table, folder: Path) -> None:
 def test_duckdb(table: pa.Table, folder: Path) -> None:
     import duckdb
 
-    rows = duckdb.sql(f"SELECT path, vector, predictions, error_kind FROM '{folder}/*.parquet' ORDER BY filename")
-    found = rows.fetchall()
+    found = duckdb.execute(f"SELECT path, vector, predictions FROM '{folder}/*.parquet' ORDER BY filename").fetchall()
     dtype = table.schema.field("vector").type.value_type.to_pandas_dtype()
     assert [row[1] and np.array(row[1], dtype).tobytes() for row in found] == vectors(table)
     assert [row[2] for row in found] == table["predictions"].to_pylist() * 2
-    kinds = duckdb.sql(f"SELECT error_kind, count(*) FROM '{folder}/*.parquet' GROUP BY 1 ORDER BY 1 NULLS FIRST")
+    kinds = duckdb.execute(f"SELECT error_kind, count(*) FROM '{folder}/*.parquet' GROUP BY 1 ORDER BY 1 NULLS FIRST")
     assert kinds.fetchall() == [(None, 2 * len(table) - 2), ("missing", 2)]
 
 
@@ -89,7 +88,7 @@ def test_polars(table: pa.Table, folder: Path) -> None:
 
 
 def test_pandas(table: pa.Table, folder: Path) -> None:
-    import pandas
+    import pandas  # type: ignore[import-untyped]
 
     found = pandas.read_parquet(folder)
     assert [None if v is None else v.tobytes() for v in found["vector"]] == vectors(table)

@@ -104,7 +104,7 @@ def test_the_same_bits_whatever_the_parts(sizes: list[int], predictor: gmixer.Pr
 def test_the_next_part_is_prepared_while_the_last_batch_of_a_part_runs(
     predictor: gmixer.Predictor, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared, ran = [threading.Event() for _ in range(4)], []
+    prepared, ran = [threading.Event() for _ in range(4)], list[bool]()
     decode, outputs_of = predictor.preprocess.with_note, predictor.outputs_of
 
     def noted(data: bytes, *, name: str) -> object:
@@ -190,9 +190,9 @@ def test_the_size_is_that_of_the_upright_file_also_if_it_is_decoded_faster(turne
     Image.new("RGB", (2_001, 1_203), "teal").save(tmp_path / "large.jpg", exif=exif)
     Image.new("RGB", (60, 30)).save(tmp_path / "small.png")
     some = records([tmp_path / "large.jpg", tmp_path / "small.png"])
-    for options in ({}, {"fast_decode": True}, {"fast_decode": True, "isolate": True}):
-        found = table(some, gmixer.load(SMALL, **options))
-        assert found["width"].to_pylist() == [1_203 if turned else 2_001, 60], options
+    for fast, isolate in ((False, False), (True, False), (True, True)):
+        found = table(some, gmixer.load(SMALL, fast_decode=fast, isolate=isolate))
+        assert found["width"].to_pylist() == [1_203 if turned else 2_001, 60], (fast, isolate)
         assert found["height"].to_pylist() == [2_001 if turned else 1_203, 30]
 
 
@@ -201,9 +201,7 @@ def faked(predictor: gmixer.Predictor, jpeg: Path) -> Any:
     """The rows of vectors, given by their first numbers, of a model of 16 channels without classes."""
 
     def rows(*starts: Any, **options: Any) -> list[dict[str, Any]]:
-        features: list[NDArray[np.float32]] = [np.resize(np.float32([*start, *[0] * 16]), 16) for start in starts]
-        if len(starts[0]) == 16:
-            features = [np.float32(start) for start in starts]
+        features: list[NDArray[np.float32]] = [np.array([*start, *[0] * 16][:16], np.float32) for start in starts]
         config = SimpleNamespace(channels=16)
 
         def outputs_of(batch: Any) -> list[ImageOutput]:
@@ -215,6 +213,7 @@ def faked(predictor: gmixer.Predictor, jpeg: Path) -> Any:
             checkpoint=predictor.checkpoint, preprocess=predictor.preprocess, name="fake", model=config, labels=(),
             precision="fp32", runtime=SimpleNamespace(batch_hint=16), outputs_of=outputs_of,
         )  # fmt: skip
-        return table(records([jpeg] * len(features)), fake, **options).to_pylist()  # type: ignore[arg-type]
+        found: list[dict[str, Any]] = table(records([jpeg] * len(features)), fake, **options).to_pylist()  # type: ignore[arg-type]
+        return found
 
     return rows

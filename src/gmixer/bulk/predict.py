@@ -55,7 +55,7 @@ def tables_of(
 ) -> Generator[pa.Table, None, None]:
     """The rows of each part, in order. The images of the next part are read and decoded before the last is done.
 
-    stamp: of this predictor. No batch has images of two parts, so a part has the same bits whatever came before it.
+    stamp: of this predictor. No batch has images of two parts, so a part has the same bits in every run.
     on_rows: gets the rows of each batch, before the part is complete.
     """
     rows: list[pa.RecordBatch] = []
@@ -70,7 +70,7 @@ def tables_of(
 
 
 class _File(NamedTuple):
-    """What became of a record before the network runs. byte_count, sha256: None where it could not be read."""
+    """A record before the network runs, decoded or failed. byte_count, sha256: None where it could not be read."""
 
     record: Record
     byte_count: int | None
@@ -127,7 +127,7 @@ def _prepared(file: ReadableFile | None, *, predictor: Predictor, hashed: bool) 
 def _row(file: _File, output: ImageOutput | ImageError, predictor: Predictor, options: RowOptions) -> dict[str, Any]:
     """The columns that are not null, by name."""
     record = file.record
-    row = {
+    row: dict[str, Any] = {
         "path": valid_text(record.key),
         "bytes": file.byte_count,
         "version": valid_text(record.version),

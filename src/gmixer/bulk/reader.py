@@ -21,7 +21,7 @@ from gmixer.sources.local import FileSlice, LocalFile
 T = TypeVar("T")
 
 AHEAD = 32  # files that are fetched at a time, or wait for their use: 1,600 a second at 20 ms a request
-# Whoever uses such a file reads it, in 0.1 ms. A thread for each would take longer.
+# Such a file is read where it is used, in 0.1 ms. A thread for each would take longer.
 _READ_AT_USE = (LocalFile, FileSlice)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def embed_npz(paths: Sequence[str], output: Path, predictor: Predictor) -> bool:
-    """Writes the file, and on stderr what became of the images. Returns whether some could not be read."""
+    """Writes the file, and a summary on stderr. Returns whether some could not be read."""
     from gmixer.cli.opening import HANDFUL, file_progress, show_note
     from gmixer.cli.terminal import own_stderr
     from gmixer.errors import ImageError

@@ -30,7 +30,7 @@ class Sources(NamedTuple):
 def embed_parquet(
     sources: Sources, output: str, predictor: Predictor, rows: RowOptions, parts: PartOptions | None
 ) -> bool:
-    """Writes the rows, and on stderr what became of the images. parts: None for one file.
+    """Writes the rows, and a summary on stderr. parts: None for one file.
 
     Returns whether some images could not be read.
     """
@@ -54,9 +54,10 @@ def embed_parquet(
             except BaseException as error:  # an interrupt too
                 failure = error
         if failure is not None:
-            _say_how_to_go_on(run.tally, output, parts)
+            if run.tally.rows or not isinstance(failure, Exception):  # otherwise the error itself is all
+                _say_how_to_go_on(run.tally, output, parts)
             raise failure
-        _say_end(run.tally, output, predictor, rows, parts)
+        _say_end(run.tally, output, parts)
     return bool(run.tally.failed)
 
 
@@ -95,15 +96,18 @@ def _count(sources: Sources) -> int | None:
     return Listing(sources.paths).count()
 
 
-def _say_end(tally: Tally, output: str, predictor: Predictor, rows: RowOptions, parts: PartOptions | None) -> None:
+def _say_end(tally: Tally, output: str, parts: PartOptions | None) -> None:
     from gmixer.rows.text import printable
 
     failed = tally.failed.total()
-    said = f"{output}: {tally.rows:,} × {predictor.model.channels} {rows.dtype}"
+    if parts is not None and not tally.parts:
+        typer.echo(printable(f"{output}: all parts were there, nothing was made"), err=True)
+        return
+    said = f"{output}: {tally.rows:,} row{'s' * (tally.rows != 1)}"
     if parts is not None:
         said += f" in {_parts(tally.parts)}"
         if tally.kept:
-            said += f"; {tally.kept:,} rows were there or fall to other processes"
+            said += f", and {tally.kept:,} in parts that were there or fall to other processes"
     if failed:
         said += f"; {failed:,} of {tally.rows:,} could not be read"
     typer.echo(printable(said), err=True)
@@ -116,13 +120,10 @@ def _say_end(tally: Tally, output: str, predictor: Predictor, rows: RowOptions, 
 
 
 def _say_how_to_go_on(tally: Tally, output: str, parts: PartOptions | None) -> None:
-    """Only if this run has made something: otherwise the error itself is all."""
     from gmixer.rows.text import printable
 
-    if not tally.rows:
-        return
     if parts is None:
-        said = f"{output} is not written: {tally.rows:,} rows are lost. A folder keeps what is finished: -o NAME/"
+        said = f"{output} is not written. A folder of parts keeps what is finished: -o NAME/"
     else:
         said = f"{output}: this run has finished {_parts(tally.parts)}. The same command goes on from there."
     typer.echo(printable(said), err=True)
