@@ -29,6 +29,7 @@ from gmixer.sources.image_names import is_called_image
 from gmixer.sources.inputs import Inputs
 from gmixer.sources.local import FileSlice
 from gmixer.sources.remote import RemoteFile, as_image_error, filesystem_of, is_remote, list_remote, matching
+from gmixer.sources.sniff import HEAD_BYTES
 
 _HUB_MARK = "hf:"
 
