@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -91,12 +91,20 @@ class Run:
                 yield _used_up(part.records)
             self.tally.kept = self.tally.listed - taken
 
+        made = set()
         with ExitStack() as locks:
             for table in self._tables(begin(locks), stamp):
                 part, lock = begun.popleft()
                 output.write(part, part.arranged(table))
-                self.tally.parts += 1
                 lock.close()
+                made.add(part.number)
+                self.tally.parts += 1
+                if part.kept is not None:
+                    self.tally.was_there(len(part.kept), Counter(part.kept["error_kind"].drop_null().to_pylist()))
+        turn, processes = parts.share
+        for number in output.numbers():
+            if number not in made and number % processes == turn - 1 and (record := output.finished(number)):
+                self.tally.was_there(record.rows, record.failures)
 
     def _tables(self, parts: Iterable[Iterable[Record]], stamp: Stamp) -> Iterator[pa.Table]:
         def count(rows: pa.RecordBatch) -> None:
