@@ -1,0 +1,68 @@
+"""Stored embeddings, to be read: one Parquet file or a folder of parts, on this machine or on object storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from gmixer.bulk.stamp import KEY, Stamp
+from gmixer.errors import InputError
+
+
+@dataclass(frozen=True)
+class StoredEmbeddings:
+    """place: as typed. dataset: its rows, in the order of the parts."""
+
+    place: str
+    dataset: ds.Dataset
+
+    @cached_property
+    def stamp(self) -> Stamp:
+        """Raises InputError if the files hold none."""
+        return Stamp.from_json((self.dataset.schema.metadata or {}).get(KEY, b""), source=self.place)
+
+    def batches(self, columns: Sequence[str] | None = None, *, readable: bool = False) -> Iterator[pa.RecordBatch]:
+        """All rows, in order. columns: None: all. readable: only rows with a vector."""
+        only = pc.field("error_kind").is_null() if readable else None
+        yield from self.dataset.to_batches(
+            columns=columns, filter=only, batch_size=4_096, batch_readahead=2, fragment_readahead=1
+        )
+
+    def table(self, columns: Sequence[str] | None = None, *, readable: bool = False) -> pa.Table:
+        only = pc.field("error_kind").is_null() if readable else None
+        return self.dataset.to_table(columns=columns, filter=only)
+
+    def vectors(self) -> NDArray[np.float32]:
+        """(N, C) float32: of the rows with a vector, in order."""
+        found = [vectors_of(batch.column("vector")) for batch in self.batches(["vector"], readable=True)]
+        return np.concatenate([np.empty((0, self.stamp.channels), np.float32), *found])
+
+
+def vectors_of(column: pa.Array) -> NDArray[np.float32]:
+    """A column of vectors without nulls → (N, C) float32."""
+    return np.asarray(column.flatten()).reshape(len(column), column.type.list_size).astype(np.float32, copy=False)
+
+
+def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
+    """A Parquet file or a folder of parts, as `gmixer embed` writes it. storage_options: of fsspec.
+
+    Raises InputError if there is none, or if its rows are no stored embeddings.
+    """
+    import fsspec
+
+    filesystem, path = fsspec.core.url_to_fs(place, **(storage_options or {}))
+    try:
+        dataset = ds.dataset(path, filesystem=filesystem, format="parquet")  # leaves out names with _ or . in front
+    except (OSError, pa.ArrowInvalid):
+        raise InputError(f"{place} holds no stored embeddings; wanted the output of gmixer embed -o") from None
+    stored = StoredEmbeddings(place, dataset)
+    stored.stamp  # noqa: B018 - refused here, not at the first row
+    return stored
