@@ -1,0 +1,159 @@
+"""Index: the rows that are most similar to images, to vectors or to rows.
+
+Q queries, C channels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmixer.bulk.stamp import Stamp
+from gmixer.bulk.stored import vectors_of
+from gmixer.checks import whole
+from gmixer.errors import InputError
+from gmixer.images.decode import ImageLike
+from gmixer.options import DEFAULT_READING, Native, WeightsSource
+from gmixer.predictor import Predictor
+from gmixer.search.match import Match
+from gmixer.search.model import open_model_of
+from gmixer.search.table import SHOWN, VECTOR, Approximate, open_table, settings_of, stamp_of, text_of
+
+MOST_APPROXIMATE = 100  # recall is measured for the 10 nearest: who wants more than this gets an exact search
+
+
+def open_index(
+    place: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | None = None,
+    storage_options: Mapping[str, str] | None = None,
+) -> Index:
+    """The index that `gmixer index` wrote, as it is now: open it again to see later changes.
+
+    model: where the weights that made the index are, for queries by image; None: the model that the index names.
+    storage_options: LanceDB's, for an index on object storage.
+
+    Raises InputError where there is none; MissingExtraError.
+    """
+    place = os.fspath(place)
+    table = open_table(place, storage_options)
+    return Index(place, table, stamp_of(place, table), settings_of(table), model)
+
+
+@dataclass(frozen=True)
+class Index:
+    """place: as typed. table: of LanceDB. stamp: what made the vectors. approximate: None: every search is exact."""
+
+    place: str
+    table: Any
+    stamp: Stamp
+    approximate: Approximate | None
+    model: str | os.PathLike[str] | None = None
+
+    @cached_property
+    def rows(self) -> int:
+        return int(self.table.count_rows())
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The model that made the vectors. Raises InputError where it is not on this machine, nor on the Hub."""
+        return open_model_of(self.place, self.stamp, self.model, WeightsSource(fetch=True), DEFAULT_READING, Native())
+
+    def query(
+        self,
+        queries: NDArray[np.floating[Any]] | ImageLike | Sequence[ImageLike],
+        k: int = 10,
+        *,
+        where: str | None = None,
+    ) -> list[Match]:
+        """The k most similar rows, the most similar first; all rows if there are fewer.
+
+        queries: a vector (C,), vectors (Q, C), an image or a list of images, as Predictor.embed takes them. Several are
+        one query: the mean of their directions.
+        where: a condition in SQL on the columns of `table`, such as "label = 'cat' AND width >= 640".
+
+        Raises ImageError for an image that cannot be read. Raises InputError for vectors of another length or without a
+        direction, for a condition that LanceDB refuses, and for a model that is not that of the index.
+        """
+        if isinstance(queries, np.ndarray) and np.issubdtype(queries.dtype, np.floating):
+            vector_QC = np.atleast_2d(queries)
+        else:
+            vector_QC = np.atleast_2d(self.predictor.embed(queries).vectors)
+        return self.nearest(direction_of(vector_QC, self.stamp.channels), k, where=where)
+
+    def nearest(
+        self, direction_C: NDArray[np.float32], k: int, *, where: str | None = None, without: Collection[str] = ()
+    ) -> list[Match]:
+        """As `query`. direction_C: by direction_of. without: paths that are left out, such as the query itself."""
+        whole("k", k, least=1)
+        fitting = self.rows if where is None else self.count(where)
+        limit = min(k + len(without), fitting)
+        if not limit:
+            return []
+        search = self.table.search(direction_C, vector_column_name=VECTOR).distance_type("cosine").limit(limit)
+        if where is not None:
+            search = search.where(where, prefilter=True)
+        if self.is_exact(fitting, k) or self.approximate is None:
+            search = search.bypass_vector_index()
+        else:
+            # After a filter the nearest lists may hold fewer than k rows: the search then looks into more lists.
+            search = search.minimum_nprobes(self.approximate.nprobes).maximum_nprobes(0)
+            search = search.refine_factor(self.approximate.refine)
+        found = search.select([*SHOWN, "_distance"]).to_arrow().to_pylist()
+        rows = [(_cosine(row.pop("_distance")), row) for row in found if row["path"] not in without]
+        rows.sort(key=lambda row: (-row[0], row[1]["path"]))
+        return [Match(rank=i, similarity=cosine, **row) for i, (cosine, row) in enumerate(rows[:k], start=1)]
+
+    def is_exact(self, fitting: int, k: int) -> bool:
+        """Whether a search compares every row. fitting: the rows that the condition leaves."""
+        return self.approximate is None or fitting <= self.approximate.exact_rows or k > MOST_APPROXIMATE
+
+    def count(self, where: str) -> int:
+        """How many rows the condition leaves. Raises InputError for one that LanceDB refuses."""
+        try:
+            return int(self.table.count_rows(where))
+        except (ValueError, RuntimeError, OSError) as error:
+            reason = str(error).removeprefix("Invalid input, ").partition(" Valid fields")[0].partition("\n")[0]
+            columns = ", ".join(name for name in self.table.schema.names if name != VECTOR)
+            raise InputError(
+                f"where is {where!r}, and LanceDB refuses it: {reason[:300].rstrip('. ')}. Wanted a condition in SQL "
+                f"on these columns: {columns}; such as \"label = 'cat'\""
+            ) from None
+
+    def vectors_of(self, paths: Sequence[str]) -> NDArray[np.float32]:
+        """(Q, C): of the rows with these paths. Raises InputError for a path that no row has."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for path in paths:
+            row = self.table.search().where(f"path = {text_of(path)}").select([VECTOR]).limit(1).to_arrow()
+            if not len(row):
+                raise InputError(f"{self.place} has no row {path!r}; wanted the path of a row, as a search shows it")
+            found[path] = vectors_of(row[VECTOR].combine_chunks())[0]
+        return np.stack([found[path] for path in paths])
+
+    def has_row(self, path: str) -> bool:
+        return bool(self.table.count_rows(f"path = {text_of(path)}"))
+
+
+def direction_of(vector_QC: NDArray[np.floating[Any]], channels: int) -> NDArray[np.float32]:
+    """(C,) of length 1: the mean of the directions. Raises InputError for another shape, and where there is none."""
+    if vector_QC.ndim != 2 or not len(vector_QC) or vector_QC.shape[1] != channels:
+        shape = " × ".join(map(str, vector_QC.shape))
+        raise InputError(f"the query has the shape {shape}; wanted vectors of {channels} numbers, as the index holds")
+    wide_QC = vector_QC.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_C = (wide_QC / np.linalg.norm(wide_QC, axis=1, keepdims=True)).mean(axis=0)
+        length = np.linalg.norm(mean_C)
+        direction_C: NDArray[np.float32] = (mean_C / length).astype(np.float32)
+    if not np.isfinite(direction_C).all() or length < 1e-6:
+        raise InputError("the query has no direction: a vector is zero or not finite, or the vectors cancel out")
+    return direction_C
+
+
+def _cosine(distance: float) -> float:
+    return min(max(1 - distance, -1.0), 1.0)
