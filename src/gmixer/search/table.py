@@ -66,7 +66,7 @@ def open_table(place: str, options: Mapping[str, str] | None = None) -> Any:
     Raises InputError where there is none; MissingExtraError.
     """
     database = connect(place, options) if exists(place) else None  # connecting would make the folder
-    table = database and _opened(place, database)
+    table = None if database is None else _opened(place, database)
     if table is None:
         raise InputError(f"{place} is no index; wanted the folder or URL that gmixer index wrote (-o)")
     return table
@@ -111,7 +111,7 @@ def text_of(value: str) -> str:
 
 def _opened(place: str, database: Any) -> Any:
     try:
-        if TABLE not in database.table_names(limit=1_000):
+        if TABLE not in database.list_tables(limit=10_000).tables:
             return None
         return database.open_table(TABLE)
     except (OSError, RuntimeError, ValueError) as error:
