@@ -13,7 +13,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_embeddings import STAMP, made_vectors, write_part
 from numpy.typing import NDArray
 
 from gmixer.bulk.stored import StoredEmbeddings, open_stored
@@ -22,6 +21,7 @@ from gmixer.search import approximate, build
 from gmixer.search.build import Built, build_index
 from gmixer.search.index import open_index
 from gmixer.search.table import open_table
+from made_embeddings import STAMP, made_vectors, write_part
 
 EXACT_ROWS = 1_500  # in the tests with an approximate index
 
@@ -65,9 +65,7 @@ def test_an_approximate_index_finds_what_it_says(tmp_path: Path) -> None:
     vectors = made_vectors(4_000)
     source = write_part(tmp_path / "e.parquet", vectors, label=["cat" if i % 50 == 0 else "dog" for i in range(4_000)])
     trained: list[int] = []
-    built = build_index(
-        [source], str(tmp_path / "index"), exact_rows=EXACT_ROWS, on_training=trained.append
-    )
+    built = build_index([source], str(tmp_path / "index"), exact_rows=EXACT_ROWS, on_training=trained.append)
     assert built.approximate is not None and trained == [4_000]
     assert built.approximate.recall >= approximate.RECALL and built.approximate.lists == 4
     index = open_index(tmp_path / "index")

@@ -103,7 +103,8 @@ def search(
         view.row(match)
     if not as_json:
         left_out = ", without the query itself" if rows else ""
-        typer.secho(f"{len(matches):,} of {fitting:,} rows{left_out}; {how}", err=True, dim=True)
+        said = f"{len(matches):,} of {fitting:,} rows{left_out}; {how}" if fitting else "no row fits the condition"
+        typer.secho(said, err=True, dim=True)
     if html:  # last, so that the matches are shown even if the disk is full
         from gmixer.search.matches_page import Found, write_page
 

@@ -98,7 +98,7 @@ class Index:
             return []
         search = self.table.search(direction_C, vector_column_name=VECTOR).distance_type("cosine").limit(limit)
         if where is not None:
-            search = search.where(where, prefilter=True)
+            search = search.where(_whole(where), prefilter=True)
         if self.is_exact(fitting, k) or self.approximate is None:
             search = search.bypass_vector_index()
         else:
@@ -117,7 +117,7 @@ class Index:
     def count(self, where: str) -> int:
         """How many rows the condition leaves. Raises InputError for one that LanceDB refuses."""
         try:
-            return int(self.table.count_rows(where))
+            return int(self.table.count_rows(_whole(where)))
         except (ValueError, RuntimeError, OSError) as error:
             reason = str(error).removeprefix("Invalid input, ").partition(" Valid fields")[0].partition("\n")[0]
             columns = ", ".join(name for name in self.table.schema.names if name != VECTOR)
@@ -153,6 +153,11 @@ def direction_of(vector_QC: NDArray[np.floating[Any]], channels: int) -> NDArray
     if not np.isfinite(direction_C).all() or length < 1e-6:
         raise InputError("the query has no direction: a vector is zero or not finite, or the vectors cancel out")
     return direction_C
+
+
+def _whole(where: str) -> str:
+    """Without the brackets, LanceDB ignores what follows a condition, as in "label = 'cat'; …"."""
+    return f"({where})"
 
 
 def _cosine(distance: float) -> float:
