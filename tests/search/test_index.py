@@ -19,7 +19,7 @@ from gmixer.bulk.stored import StoredEmbeddings, open_stored
 from gmixer.errors import InputError, MissingExtraError
 from gmixer.search import approximate, build
 from gmixer.search.build import Built, build_index
-from gmixer.search.index import open_index
+from gmixer.search.index import FEW_ROWS, open_index
 from gmixer.search.table import open_table
 from made_embeddings import STAMP, made_vectors, write_part
 
@@ -82,17 +82,19 @@ def test_an_approximate_index_finds_what_it_says(tmp_path: Path) -> None:
         assert [m.path for m in index.query(query, k, where=where)] == [f"{i}.jpg" for i in nearest_of]
 
 
-def test_a_filter_that_leaves_many_rows_far_away_still_gives_k_rows(tmp_path: Path) -> None:
+def test_a_filter_that_leaves_many_rows_far_away_finds_the_nearest_of_them(tmp_path: Path) -> None:
     """They are all in other lists than the nearest ones."""
-    near = np.tile(np.eye(1, 16, dtype=np.float32), (3_000, 1)) + 0.01 * made_vectors(3_000)
-    far = np.tile(-np.eye(1, 16, dtype=np.float32), (2_000, 1)) + 0.01 * made_vectors(2_000)
-    labels = ["near"] * 3_000 + ["far"] * 2_000
-    source = write_part(tmp_path / "e.parquet", np.concatenate([near, far]), label=labels)
+    few, many = 2_000, FEW_ROWS + 1_000
+    vectors = 0.1 * made_vectors(few + many)
+    vectors[:few, 0] += 5
+    vectors[few:, 0] -= 5
+    source = write_part(tmp_path / "e.parquet", vectors, label=["near"] * few + ["far"] * many)
     build_index([source], str(tmp_path / "index"), exact_rows=EXACT_ROWS)
     index = open_index(tmp_path / "index")
-    assert index.approximate and not index.is_exact(2_000, 10)
-    found = index.query(np.eye(1, 16, dtype=np.float32)[0], where="label = 'far'")
-    assert [m.label for m in found] == ["far"] * 10
+    query = np.eye(1, 16, dtype=np.float32)[0]
+    assert not index.is_exact(many) and index.is_exact(few)
+    nearest = few + np.argsort(-brute_force(vectors[few:], query))[:10]
+    assert [m.path for m in index.query(query, where="label = 'far'")] == [f"{i}.jpg" for i in nearest]
 
 
 def test_a_low_recall_is_raised_by_more_work(tmp_path: Path) -> None:
@@ -100,9 +102,9 @@ def test_a_low_recall_is_raised_by_more_work(tmp_path: Path) -> None:
     source = write_part(tmp_path / "e.parquet", np.random.default_rng(0).standard_normal((10_000, 16)))
     build_index([source], str(tmp_path / "index"))
     table = open_table(str(tmp_path / "index"))
-    low = approximate.build(table, exact_rows=EXACT_ROWS, steps=((1, 1), (2, 1)))
+    low = approximate.build(table, steps=((1, 1), (2, 1)))
     assert (low.nprobes, low.refine) == (2, 1) and low.recall < approximate.RECALL
-    enough = approximate.build(table, exact_rows=EXACT_ROWS, steps=((1, 1), (10, 5)))
+    enough = approximate.build(table, steps=((1, 1), (10, 5)))
     assert (enough.nprobes, enough.refine) == (10, 5) and enough.recall >= approximate.RECALL
 
 

@@ -97,7 +97,7 @@ def search(
             show_note(query.path, query.note)
     direction_C = direction_of(np.stack(vectors_QC), index.stamp.channels)
     matches = index.nearest(direction_C, k, where=where, without=rows or ())
-    how = _way(index, fitting, k)
+    how = _way(index, fitting)
     view = open_view(as_json=as_json)
     for match in matches:
         view.row(match)
@@ -122,7 +122,7 @@ def search(
             write_page(found, html)
 
 
-def _way(index: Index, fitting: int, k: int) -> str:
-    if index.approximate is None or index.is_exact(fitting, k):
+def _way(index: Index, fitting: int) -> str:
+    if index.approximate is None or index.is_exact(fitting):
         return "exact search"
     return f"approximate search, recall@10 {index.approximate.recall:.3f}"

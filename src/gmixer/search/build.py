@@ -93,7 +93,7 @@ def build_index(
     found = settings_of(table)
     if rows > exact_rows and (found is None or _is_outdated(table, VECTOR)):
         on_training(rows)
-        found = approximate.build(table, exact_rows=exact_rows)
+        found = approximate.build(table)
     names = ("added", "replaced", "unchanged", "without_vector", "without_direction")
     return Built(rows=rows, **{name: counted[name] for name in names}, approximate=found)
 
