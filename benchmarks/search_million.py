@@ -39,7 +39,7 @@ from gmixer.bulk.stored import open_stored, vectors_of
 
 PART_ROWS = 4_096
 QUERIES = 1_000  # are timed
-JUDGED = 200  # of them, whose neighbours are compared with numpy's
+JUDGED = 200  # of them: their neighbours are compared with numpy's
 NEAREST = 10
 
 

@@ -87,4 +87,5 @@ def _recall(table: Any, queries: Queries, *, nprobes: int, refine: int) -> float
 
 
 def _unit(vector_BC: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vector_BC / np.linalg.norm(vector_BC, axis=1, keepdims=True)
+    unit_BC: NDArray[np.float32] = vector_BC / np.linalg.norm(vector_BC, axis=1, keepdims=True)
+    return unit_BC

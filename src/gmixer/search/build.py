@@ -21,14 +21,14 @@ from gmixer.search.space import check_same_space
 from gmixer.search.table import COLUMNS, EXACT_ROWS, VECTOR, Approximate, open_or_create, settings_of, stamp_of, text_of
 
 CHUNK_ROWS = 32_768  # are written at once: 50 MB of 384 channels
-OUTSIDE_ROWS = 10_000  # a search compares so many more rows in 8 ms; with more, the index is built anew
+OUTSIDE_ROWS = 10_000  # a search compares so many more rows in 8 ms; with more, the index is built again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
     """rows: of the whole index. added, replaced, unchanged: rows of this call.
 
-    without_vector: images that could not be read. without_direction: rows whose vector is zero, or not finite.
+    without_vector: images that could not be read. without_direction: rows with a vector that is zero, or not finite.
     approximate: how the index is searched; None: exactly.
     """
 
@@ -132,7 +132,7 @@ def _write(table: Any, chunk: pa.Table) -> Counter[str]:
 
 
 def _present(table: Any, rows: pa.Table) -> pa.Table:
-    """The rows of the table with the same paths, in the same order. Where there is none, all columns are null."""
+    """The rows of the table with the same paths, in the same order. A path that the table lacks has only nulls."""
     found = table.schema.empty_table()
     if len(rows):
         paths = ",".join(map(text_of, rows["path"].to_pylist()))

@@ -43,7 +43,7 @@ def open_index(
     model: where the weights that made the index are, for queries by image; None: the model that the index names.
     storage_options: LanceDB's, for an index on object storage.
 
-    Raises InputError where there is none; MissingExtraError.
+    Raises InputError if there is no index; MissingExtraError.
     """
     place = os.fspath(place)
     table = open_table(place, storage_options)
@@ -83,12 +83,12 @@ class Index:
         where: a condition in SQL on the columns of `table`, such as "label = 'cat' AND width >= 640".
 
         Raises ImageError for an image that cannot be read. Raises InputError for vectors of another length or without a
-        direction, for a condition that LanceDB refuses, and for a model that is not that of the index.
+        direction, for a condition that LanceDB refuses, and for a model with other weights.
         """
         if isinstance(queries, np.ndarray) and np.issubdtype(queries.dtype, np.floating):
             vector_QC = np.atleast_2d(queries)
         else:
-            vector_QC = np.atleast_2d(self.predictor.embed(queries).vectors)
+            vector_QC = np.atleast_2d(self.predictor.embed(queries).vectors)  # type: ignore[arg-type] # no array of floats
         return self.nearest(direction_of(vector_QC, self.stamp.channels), k, where=where)
 
     def nearest(
@@ -163,7 +163,7 @@ class Index:
 
 
 def direction_of(vector_QC: NDArray[np.floating[Any]], channels: int) -> NDArray[np.float32]:
-    """(C,) of length 1: the mean of the directions. Raises InputError for another shape, and where there is none."""
+    """(C,) of length 1: the mean of the directions. Raises InputError for another shape, and for a mean of zero."""
     if vector_QC.ndim != 2 or not len(vector_QC) or vector_QC.shape[1] != channels:
         shape = " × ".join(map(str, vector_QC.shape))
         raise InputError(f"the query has the shape {shape}; wanted vectors of {channels} numbers, as the index holds")

@@ -53,11 +53,11 @@ class Match:
         from rich.constrain import Constrain
         from rich.text import Text
 
-        below = [(self.label, "cyan"), (self.answer, "dim")]
+        below = [(text, style) for text, style in ((self.label, "cyan"), (self.answer, "dim")) if text]
         about = Text(printable(self.path), "bold")
-        for mark, (text, style) in zip(("\n", "  "), [line for line in below if line[0]], strict=False):
+        for mark, (text, style) in zip(("\n", "  "), below, strict=False):
             about.append(mark).append(printable(text), f"not bold {style}")
-        cells = [
+        cells: list[tuple[RenderableType, int | None]] = [
             (Text(str(self.rank), "dim", justify="right"), 3),
             (Text(f"{self.similarity:.4f}", justify="right"), 7),
             (Bar(1.0, 0.0, max(self.similarity, 0.0), width=BAR_COLUMNS, color="cyan"), BAR_COLUMNS),

@@ -13,7 +13,7 @@ _FREE = ("model", "part_size", "gmixer", "reading.limits", "rows.classes", "rows
 
 
 def check_same_space(place: str, mine: Stamp, other: str, theirs: Stamp, *, way_out: str) -> None:
-    """Raises InputError, with both stamps, where their vectors do not compare. place, other: whose stamps they are."""
+    """Raises InputError, with both stamps, where their vectors do not compare. place, other: their names in errors."""
     if differences := differing(mine, theirs):
         raise InputError(
             f"{place} has vectors of {in_words(mine)}; {other} has vectors of {in_words(theirs)}. "
@@ -22,7 +22,7 @@ def check_same_space(place: str, mine: Stamp, other: str, theirs: Stamp, *, way_
 
 
 def differing(mine: Stamp, theirs: Stamp) -> Sequence[str]:
-    """One phrase for each fact that changes a vector: "precision fp32, not int8". The name of the model is none."""
+    """One phrase for each fact that changes a vector: "precision fp32, not int8"."""
     return [phrase for phrase in mine.differences(theirs) if not _is_free(phrase.split()[0])]
 
 

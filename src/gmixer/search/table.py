@@ -61,7 +61,7 @@ def index_schema(stamp: Stamp) -> pa.Schema:
 def open_table(place: str, options: Mapping[str, str] | None = None) -> Any:
     """The LanceDB table of an index. options: LanceDB's storage options.
 
-    Raises InputError where there is none; MissingExtraError.
+    Raises InputError if there is no index; MissingExtraError.
     """
     database = connect(place, options) if exists(place) else None  # connecting would make the folder
     table = None if database is None else _opened(place, database)
