@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -279,6 +280,30 @@ def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
     with pytest.raises(InputError, match="sources is empty"):
         build_index([], str(tmp_path / "index"))
+
+
+def test_a_damaged_part_is_named_and_the_rows_before_it_stay(tmp_path: Path) -> None:
+    write_part(tmp_path / "out" / "part-000000.parquet", made_vectors(20_000))
+    bad = tmp_path / "out" / "part-000001.parquet"
+    write_part(bad, made_vectors(50), path=[f"b{i}" for i in range(50)])
+    source = open_stored(str(tmp_path / "out"))
+    bad.write_bytes(bad.read_bytes()[:-9] + b"\0" * 9)
+    with pytest.raises(InputError, match=r"out cannot be read: .*run gmixer embed again"):
+        build_index([source], str(tmp_path / "index"))
+    assert open_index(tmp_path / "index").rows >= build.CHUNK_ROWS
+
+
+def test_what_lancedb_says_is_an_input_error(tmp_path: Path) -> None:
+    source = write_part(tmp_path / "e.parquet", made_vectors(3))
+    with pytest.raises(InputError, match=r"foo://x: LanceDB says: No object store .*--index-options"):
+        build_index([source], "foo://x")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))  # as a full disk does
+    try:
+        with pytest.raises(InputError, match="File too large"):
+            build_index([source], str(tmp_path / "index"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_another_lancedb_table_is_no_index(tmp_path: Path) -> None:

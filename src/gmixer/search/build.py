@@ -15,12 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gmixer.bulk.stored import StoredEmbeddings, vectors_of
-from gmixer.errors import InputError
+from gmixer.errors import InputError, words_of
 from gmixer.search import approximate
 from gmixer.search.space import check_same_space
-from gmixer.search.table import COLUMNS, EXACT_ROWS, VECTOR, Approximate, open_or_create, settings_of, stamp_of, text_of
+from gmixer.search.table import (
+    COLUMNS,
+    EXACT_ROWS,
+    VECTOR,
+    Approximate,
+    lance_errors,
+    open_or_create,
+    settings_of,
+    stamp_of,
+    text_of,
+)
 
-CHUNK_ROWS = 32_768  # are written at once: 50 MB of 384 channels
+CHUNK_ROWS = 16_384  # are written at once: 25 MB of 384 channels
 OUTSIDE_ROWS = 10_000  # a search compares so many more rows in 8 ms; with more, the index is built again
 
 
@@ -81,33 +91,42 @@ def build_index(
     )
     counted: Counter[str] = Counter()
     for source in sources:
-        counted["without_vector"] += source.dataset.count_rows(filter=pc.field("error_kind").is_valid())
         for chunk in _chunks(source):
-            counted += _write(table, chunk)
-            on_progress(counted.total() - counted["without_vector"])
-    rows = table.count_rows()
-    if _is_outdated(table, "path"):
-        from lancedb.index import BTree
+            with lance_errors(place):
+                counted += _write(table, chunk)
+            on_progress(counted.total())
+    failed = sum(source.dataset.count_rows(filter=pc.field("error_kind").is_valid()) for source in sources)
+    with lance_errors(place):
+        rows = table.count_rows()
+        if _is_outdated(table, "path"):
+            from lancedb.index import BTree
 
-        table.create_index("path", config=BTree(), replace=True)
-    found = settings_of(table)
-    if rows > exact_rows and (found is None or _is_outdated(table, VECTOR)):
-        on_training(rows)
-        found = approximate.build(table)
-    names = ("added", "replaced", "unchanged", "without_vector", "without_direction")
-    return Built(rows=rows, **{name: counted[name] for name in names}, approximate=found)
+            table.create_index("path", config=BTree(), replace=True)
+        found = settings_of(table)
+        if rows > exact_rows and (found is None or _is_outdated(table, VECTOR)):
+            on_training(rows)
+            found = approximate.build(table)
+    names = ("added", "replaced", "unchanged", "without_direction")
+    return Built(rows=rows, without_vector=failed, **{name: counted[name] for name in names}, approximate=found)
 
 
 def _chunks(source: StoredEmbeddings) -> Iterator[pa.Table]:
-    """The readable rows, in tables of CHUNK_ROWS."""
+    """The readable rows, in tables of CHUNK_ROWS. Raises InputError for a part that is damaged or gone."""
     batches: list[pa.RecordBatch] = []
-    for batch in source.batches(list(COLUMNS), readable=True):
-        batches.append(batch)
-        if sum(map(len, batches)) >= CHUNK_ROWS:
+    stored = source.batches(COLUMNS, readable=True)
+    while True:
+        try:
+            batch = next(stored, None)
+        except (OSError, pa.ArrowInvalid) as error:
+            said = words_of(error, "it holds no rows as gmixer embed writes them")
+            raise InputError(f"{source.place} cannot be read: {said}; run gmixer embed again") from error
+        if batch is not None and len(batch):
+            batches.append(batch)
+        if batches and (batch is None or sum(map(len, batches)) >= CHUNK_ROWS):
             yield pa.Table.from_batches(batches).combine_chunks()
             batches = []
-    if batches and any(map(len, batches)):
-        yield pa.Table.from_batches(batches).combine_chunks()
+        if batch is None:
+            return
 
 
 def _write(table: Any, chunk: pa.Table) -> Counter[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,13 +14,14 @@ import pyarrow as pa
 
 from gmixer.bulk.schema import schema_of
 from gmixer.bulk.stamp import KEY, Stamp
-from gmixer.errors import InputError, require, words_of
+from gmixer.errors import GmixerError, InputError, require
 
 TABLE = "images"  # in the LanceDB database that an index is
 VECTOR = "vector"
 SHOWN = ("path", "label", "top_label", "top_probability", "width", "height", "bytes")
 COLUMNS = ("path", "bytes", "version", "sha256", "width", "height", "label", "top_label", "top_probability", VECTOR)
 EXACT_ROWS = 100_000  # more are searched approximately: 1,000,000 rows of 384 take 1.2 s exactly
+_MOST_LETTERS = 800  # of an error of LanceDB, which may hold a page
 SETTINGS = "gmixer"  # of the search, in the metadata of the column `vector`
 
 
@@ -79,7 +82,8 @@ def open_or_create(place: str, stamp: Stamp, options: Mapping[str, str] | None =
             raise InputError(f"{place} is a folder with other files; wanted a new folder, or an index (-o)")
     database = connect(place, options)
     table = _opened(place, database)
-    return database.create_table(TABLE, schema=index_schema(stamp)) if table is None else table
+    with lance_errors(place):
+        return database.create_table(TABLE, schema=index_schema(stamp)) if table is None else table
 
 
 def connect(place: str, options: Mapping[str, str] | None) -> Any:
@@ -87,10 +91,22 @@ def connect(place: str, options: Mapping[str, str] | None) -> Any:
     os.environ.setdefault("LANCEDB_LOG", "error")  # otherwise it prints warnings, such as that a new table is new
     with require("an index", "search", ["lancedb"]):
         import lancedb
-    try:
+    with lance_errors(place):
         return lancedb.connect(place, storage_options=dict(options or {}))
+
+
+@contextmanager
+def lance_errors(place: str) -> Iterator[None]:
+    """Around calls of LanceDB, which raises several kinds of errors: each becomes an InputError. place: the index."""
+    try:
+        yield
+    except GmixerError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{place} cannot be opened: {words_of(error, 'LanceDB refuses it')}") from None
+        said = str(error).removeprefix("Invalid input, ").partition("\n")[0]
+        said = re.sub(r", [^ ]*\.rs:\d+:\d+$", "", said)  # a line of its source
+        way_out = "" if is_local(place) else "; check the URL and --index-options (storage_options=)"
+        raise InputError(f"{place}: LanceDB says: {said[:_MOST_LETTERS].rstrip('. ')}{way_out}") from error
 
 
 def exists(place: str) -> bool:
@@ -108,9 +124,6 @@ def text_of(value: str) -> str:
 
 
 def _opened(place: str, database: Any) -> Any:
-    try:
-        if TABLE not in database.list_tables(limit=10_000).tables:
-            return None
-        return database.open_table(TABLE)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{place} cannot be opened: {words_of(error, 'LanceDB refuses it')}") from None
+    with lance_errors(place):
+        is_there = TABLE in database.list_tables(limit=10_000).tables
+        return database.open_table(TABLE) if is_there else None
