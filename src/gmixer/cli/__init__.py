@@ -27,9 +27,11 @@ from gmixer.cli import (
     doctor,
     embed,
     flags,
+    index,
     info,
     models,
     pull,
+    search,
     terminal,
     train,
     validate,
@@ -65,6 +67,8 @@ def root(
 
 app.command()(classify.classify)
 app.command()(embed.embed)
+app.command()(index.index)
+app.command()(search.search)
 app.command()(info.info)
 app.command()(models.models)
 app.command()(pull.pull)

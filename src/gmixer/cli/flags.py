@@ -81,7 +81,46 @@ ValFolder = Annotated[
         help="The folder in DATA that holds the validation images, if its name does not say so (docs/datasets.md).",
     ),
 ]
+StorageOptions = Annotated[
+    str | None,
+    typer.Option(
+        "--storage-options",
+        metavar="JSON",
+        help='Options of fsspec for what is read from object storage, such as \'{"endpoint_url": "http://…"}\'.',
+    ),
+]
+IndexOptions = Annotated[
+    str | None,
+    typer.Option(
+        "--index-options",
+        metavar="JSON",
+        help='LanceDB\'s options for an INDEX on object storage, such as \'{"aws_endpoint": "http://…"}\'.',
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
+
+
+def as_object(flag: str, text: str | None) -> dict[str, Any]:
+    """The JSON object of a flag; {} for None. Raises InputError for other text."""
+    if text is None:
+        return {}
+    import json
+
+    from gmixer.errors import InputError
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):  # the text may hold a secret, so the message does not
+        raise InputError(f'{flag} is no JSON object; wanted one, such as \'{{"key": "value"}}\'')
+    return value
+
+
+def as_texts(options: dict[str, Any]) -> dict[str, str]:
+    """With the values as LanceDB takes them: true is "true"."""
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
+
 
 READING = "Reading images"
 WEIGHTS = "Weights"
