@@ -25,6 +25,7 @@ from gmixer.cli import (
     classify,
     convert,
     doctor,
+    duplicates,
     embed,
     flags,
     info,
@@ -74,6 +75,7 @@ app.command()(bench.bench)
 app.command()(train.train)
 app.command()(validate.validate)
 app.command()(agreement.agreement)
+app.command()(duplicates.duplicates)
 
 
 def main() -> None:
