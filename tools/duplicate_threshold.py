@@ -127,8 +127,9 @@ def table(model: str, found: dict[str, NDArray[np.float32]], pairs: Pairs, same_
     n = len(next(iter(found.values())))
     every = np.concatenate(list(found.values()))
     head = ["threshold", *found, "all copies", "false pairs", "of one class", "precision"]
-    lines = [f"{model}: {n} photos, {len(every)} copies; {pairs.count:,} pairs of distinct images, "
-             f"{same_class.count:,} of them of one class", "| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]  # fmt: skip
+    about = f"{model}: {n} photos, {len(every)} copies; {pairs.count:,} pairs of distinct images, "
+    about += f"{same_class.count:,} of them of one class"
+    lines = [about, "| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for i, threshold in enumerate(THRESHOLDS):
         hits, false = int((every >= threshold).sum()), int(pairs.above[i])
         cells = [f"{threshold}", *(f"{(c >= threshold).mean():.1%}" for c in found.values())]

@@ -29,6 +29,7 @@ from gmixer.cli import (
     embed,
     flags,
     info,
+    map,
     models,
     pull,
     terminal,
@@ -76,6 +77,7 @@ app.command()(train.train)
 app.command()(validate.validate)
 app.command()(agreement.agreement)
 app.command()(duplicates.duplicates)
+app.command()(map.map)
 
 
 def main() -> None:

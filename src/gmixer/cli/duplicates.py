@@ -129,6 +129,9 @@ def _show(found: Duplicates) -> None:
     said += f"(cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. Nothing was deleted."
     typer.echo(said, err=True)
     if found.without_vector:
-        typer.echo(f"{found.without_vector:,} rows without a vector were left out", err=True)
+        typer.echo(f"rows without a vector, left out: {found.without_vector:,}", err=True)
     if found.without_direction:
-        typer.echo(f"{found.without_direction:,} vectors are zero or not finite: only exact copies of them", err=True)
+        typer.echo(
+            f"vectors that are zero or not finite, so only exact copies of them were found: {found.without_direction:,}",
+            err=True,
+        )

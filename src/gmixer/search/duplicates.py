@@ -20,7 +20,7 @@ from gmixer.checks import number
 from gmixer.errors import InputError, require
 from gmixer.runtimes import default_threads
 
-# The cosine from which two images count as near copies, by model. Measured by tools/duplicate_threshold.py: docs/search.md.
+# The cosine from which two images count as near copies, by model. tools/duplicate_threshold.py measures it.
 THRESHOLDS = {"gmixer_8_64.distill_in1k": 0.95}
 
 Kind = Literal["keep", "exact", "near"]
@@ -106,13 +106,14 @@ def find_duplicates(
         order_N = rows.best_first()
         first_N = rows.first_of_same(order_N)  # by the place in that order
         places_M = np.flatnonzero(first_N == np.arange(N))  # of distinct files
-        x_MC = rows.unit_vectors(order_N[places_M])
         leader_M, cosine_M = follow(
-            x_MC, threshold, threads=default_threads(), on_progress=lambda done: on_progress(done, len(x_MC))
+            rows.unit_vectors(order_N[places_M]),
+            threshold,
+            threads=default_threads(),
+            on_progress=lambda done: on_progress(done, len(places_M)),
         )
         distinct_N = np.searchsorted(places_M, first_N)
         keep_N, cosine_N = places_M[leader_M[distinct_N]], cosine_M[distinct_N]
-        del x_MC
     return Duplicates(
         model=stored.stamp.model,
         threshold=threshold,
@@ -210,13 +211,13 @@ class _Rows:
         places = places[order]
         table, group, last = self.table.take(order_N[places]), [], -1
         for place, row in zip(places.tolist(), table.to_pylist(), strict=True):
-            keep = int(keep_N[place])
-            if keep != last and group:
+            kept = int(keep_N[place])
+            if kept != last and group:
                 yield group
                 group = []
-            kind: Kind = "keep" if place == keep else "exact" if first_N[place] == keep else "near"
+            kind: Kind = "keep" if place == kept else "exact" if first_N[place] == kept else "near"
             group.append(Copy(kind=kind, similarity=float(cosine_N[place]), **row))
-            last = keep
+            last = kept
         if group:
             yield group
 
