@@ -125,7 +125,10 @@ def _show(found: Duplicates) -> None:
     if len(found.groups) > len(groups):
         view.remark(f"… and {len(found.groups) - len(groups):,} more groups: --html shows them, --csv lists all", "dim")
     exact, near = found.count("exact"), found.count("near")
-    said = f"{found.images:,} images; {len(found.groups):,} groups with {exact:,} exact and {near:,} near copies "
+    groups_word = "group" if len(found.groups) == 1 else "groups"
+    said = (
+        f"{found.images:,} images; {len(found.groups):,} {groups_word} with {exact:,} exact and {near:,} near copies "
+    )
     said += f"(cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. Nothing was deleted."
     typer.echo(said, err=True)
     if found.without_vector:

@@ -19,8 +19,9 @@ const colorings = data.colorings.map((c) => ({ ...c, group: new Int8Array(bytesO
 
 const canvas = byId("map"), context = canvas.getContext("2d"), panel = byId("panel"), card = byId("card"), fold = byId("fold");
 const narrow = matchMedia("(max-width: 700px)"), dark = matchMedia("(prefers-color-scheme: dark)");
-const THUMB = 60, GAP = 8; // pixels of a thumbnail on the map
-const MOST_AROUND = 1500; // more points in view than this, and thumbnails would hide them
+const THUMB = 60, GAP = 8; // pixels of a thumbnail on the map, and between two of them
+const CROWD = 1500; // points in view: thumbnails among more would hide them, so they come with the zoom, farther apart
+const MANY = 3000; // points in view that are faster as single pixels than as pictures of a dot
 let width = 0, height = 0, ratio = 1;
 let view = { x: 0, y: 0, scale: 1 }; // the place at the middle, and pixels per unit
 let home = 1; // the scale that shows the whole map
@@ -108,6 +109,24 @@ function disc(color, r, alpha) { // one dot, drawn once and copied for each poin
   return dot;
 }
 
+let buffer = null; // of the canvas, as 32 bits a pixel
+const bits = (color, share) => { // share: of the color, over the paper
+  const part = (text, at) => parseInt(text.slice(at, at + 2), 16);
+  const [r, g, b] = [1, 3, 5].map((at) => Math.round(share * part(color, at) + (1 - share) * part(theme.paper, at)));
+  return (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+};
+
+function plot(places, color, r) { // dots of device pixels, without soft edges
+  const reach = Math.max(r * ratio, 0.5), offsets = [], w = canvas.width, h = canvas.height, pixels = buffer.pixels;
+  for (let dy = -Math.ceil(reach); dy <= reach; dy++)
+    for (let dx = -Math.ceil(reach); dx <= reach; dx++) if (dx * dx + dy * dy <= reach * reach + 0.3) offsets.push([dx, dy]);
+  for (let k = 0; k < places.length; k += 2) {
+    const column = Math.round(places[k] * ratio), row = Math.round(places[k + 1] * ratio);
+    for (const [dx, dy] of offsets)
+      if (column + dx >= 0 && column + dx < w && row + dy >= 0 && row + dy < h) pixels[(row + dy) * w + column + dx] = color;
+  }
+}
+
 function redraw() {
   if (waiting) return;
   waiting = true;
@@ -130,14 +149,24 @@ function draw() {
     layers.get(layer).push(left, top);
     if (!out) inView.push(i);
   }
-  const side = 2 * (r + 1);
-  for (const layer of [...layers.keys()].sort((a, b) => a - b)) { // what does not stand out lies below
-    const dot = disc(layer === -2 ? theme.other : colorOf(layer), r, layer === -2 ? 0.22 : N > 5000 ? 0.8 : 0.95);
-    const places = layers.get(layer);
-    for (let k = 0; k < places.length; k += 2) context.drawImage(dot, places[k] - side / 2, places[k + 1] - side / 2, side, side);
+  const ordered = [...layers.keys()].sort((a, b) => a - b); // what does not stand out lies below
+  if (inView.length > MANY || (matches && N > MANY)) {
+    if (!buffer || buffer.data.width !== canvas.width || buffer.data.height !== canvas.height) {
+      const data = new ImageData(canvas.width, canvas.height);
+      buffer = { data, pixels: new Uint32Array(data.data.buffer) };
+    }
+    buffer.pixels.fill(bits(theme.paper, 1));
+    for (const layer of ordered) plot(layers.get(layer), bits(layer === -2 ? theme.other : colorOf(layer), layer === -2 ? 0.25 : 0.9), r);
+    context.putImageData(buffer.data, 0, 0);
+  } else {
+    const side = 2 * (r + 1);
+    for (const layer of ordered) {
+      const dot = disc(layer === -2 ? theme.other : colorOf(layer), r, layer === -2 ? 0.25 : 0.95), places = layers.get(layer);
+      for (let k = 0; k < places.length; k += 2) context.drawImage(dot, places[k] - side / 2, places[k + 1] - side / 2, side, side);
+    }
   }
   drawnImages = [];
-  if (withImages && inView.length <= MOST_AROUND) drawImages(inView, group);
+  if (withImages && (inView.length <= CROWD || view.scale > 2.5 * home)) drawImages(inView, group);
   const marked = selected >= 0 ? selected : hovered;
   if (marked >= 0) {
     const left = (X[marked] - x) * scale + width / 2, top = (Y[marked] - y) * scale + height / 2;
@@ -152,13 +181,14 @@ function draw() {
 }
 
 function drawImages(inView, group) {
-  const taken = new Map(), cell = THUMB + GAP; // cells of the screen → the boxes that begin there
+  const gap = inView.length > CROWD / 3 ? THUMB : GAP;
+  const taken = new Map(), cell = THUMB + gap; // cells of the screen → the boxes that begin there
   const fits = (l, t, w, h) => {
     const row = Math.floor(t / cell), column = Math.floor(l / cell);
     for (let a = row - 1; a <= row + 1; a++)
       for (let b = column - 1; b <= column + 1; b++)
         for (const [L, T, W, H] of taken.get(a + "," + b) || [])
-          if (l < L + W + GAP && L < l + w + GAP && t < T + H + GAP && T < t + h + GAP) return false;
+          if (l < L + W + gap && L < l + w + gap && t < T + H + gap && T < t + h + gap) return false;
     const key = row + "," + column;
     if (!taken.has(key)) taken.set(key, []);
     taken.get(key).push([l, t, w, h]);
