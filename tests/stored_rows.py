@@ -52,7 +52,7 @@ def embed_files(
         try:
             pixels = decode(data, name=str(path))
             row |= {"height": pixels.shape[0], "width": pixels.shape[1]}
-            row |= {"vector": predictor.embed(data).vectors, "top_label": predictor.classify(data)[0].label}
+            row |= {"vector": predictor.embed(pixels).vectors, "top_label": path.suffix}
         except ImageError as error:
             row |= {"error_kind": error.kind, "error_message": error.reason}
         if with_hash:

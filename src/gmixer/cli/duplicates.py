@@ -26,7 +26,7 @@ def duplicates(
         float | None,
         typer.Option(
             help="The cosine from which two images count as near copies, above 0, at most 1. Default: 0.95 for the "
-            "embedded model; needed for all others (docs/search.md). 1 finds copies with the same vector."
+            "embedded model; needed for all others (docs/search.md). 1 finds copies with the same vector, up to rounding."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with all groups.")] = False,
@@ -126,15 +126,11 @@ def _show(found: Duplicates) -> None:
         view.remark(f"… and {len(found.groups) - len(groups):,} more groups: --html shows them, --csv lists all", "dim")
     exact, near = found.count("exact"), found.count("near")
     groups_word = "group" if len(found.groups) == 1 else "groups"
-    said = (
-        f"{found.images:,} images; {len(found.groups):,} {groups_word} with {exact:,} exact and {near:,} near copies "
-    )
-    said += f"(cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. Nothing was deleted."
+    said = f"{found.images:,} images; {len(found.groups):,} {groups_word} with {exact:,} exact and {near:,} near copies"
+    said += f" (cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. Nothing was deleted."
     typer.echo(said, err=True)
     if found.without_vector:
         typer.echo(f"rows without a vector, left out: {found.without_vector:,}", err=True)
     if found.without_direction:
-        typer.echo(
-            f"vectors that are zero or not finite, so only exact copies of them were found: {found.without_direction:,}",
-            err=True,
-        )
+        said = f"vectors that are zero or not finite, with exact copies alone: {found.without_direction:,}"
+        typer.echo(said, err=True)

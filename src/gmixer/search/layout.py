@@ -83,7 +83,8 @@ def _to_unit_size(place_M2: NDArray[np.float64]) -> NDArray[np.float64]:
         return place_M2
     low, high = place_M2.min(0), place_M2.max(0)
     longer = float((high - low).max())
-    return (place_M2 - (low + high) / 2) / (longer if longer > 0 else 1)
+    unit: NDArray[np.float64] = (place_M2 - (low + high) / 2) / (longer if longer > 0 else 1)
+    return unit
 
 
 def _spread(place_M2: NDArray[np.float64], which_N: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -94,4 +95,6 @@ def _spread(place_M2: NDArray[np.float64], which_N: NDArray[np.int64]) -> NDArra
     turn_N[order] = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))  # 0, 1, 2 … of equals
     radius_N = 0.15 / max(len(place_M2), 25) ** 0.5 * np.sqrt(turn_N / (turn_N.max(initial=0) + 1))
     angle_N = turn_N * GOLDEN_ANGLE
-    return place_M2[which_N] + radius_N[:, None] * np.stack([np.cos(angle_N), np.sin(angle_N)], axis=1)
+    around_N2 = radius_N[:, None] * np.stack([np.cos(angle_N), np.sin(angle_N)], axis=1)
+    placed: NDArray[np.float64] = place_M2[which_N] + around_N2
+    return placed

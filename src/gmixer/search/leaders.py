@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 BLOCK = 2_048  # vectors: the products of a block take 16 MB in each thread
 DIMENSIONS = 32  # of the projection
 SAMPLE = 20_000  # vectors that its axes are computed from
-ROUNDING = 1e-5  # of float32 sums; a pair so close to the threshold counts as near
+ROUNDING = 1e-6  # of float32 sums; a pair so close to the threshold counts as near
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -70,7 +70,7 @@ def _settle(block: slice, x_NC: Floats, leader_N: Indices, cosine_N: Floats, thr
     x_BC = np.asarray(x_NC[block])
     cosine_BB = np.triu(x_BC @ x_BC.T, 1)
     near_BB = cosine_BB >= threshold - ROUNDING
-    has_near_B = near_BB.any(1)
+    has_near_B = near_BB.any(axis=1).tolist()
     leader_B, best_B = leader_N[block], cosine_N[block]  # views
     for i in range(len(x_BC)):
         if leader_B[i] >= 0:
@@ -88,7 +88,7 @@ def _near(
     if not len(leaders_L):
         return none
     product_LB = left_Ld @ right_Nd[block].T
-    least = np.float32(threshold - 1 - ROUNDING)
+    least = np.float32(threshold - 1 - 10 * ROUNDING)  # these sums round too
     if product_LB.max() < least:
         return none
     maybe_LB = product_LB >= least
