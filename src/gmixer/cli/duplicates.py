@@ -26,7 +26,7 @@ def duplicates(
         float | None,
         typer.Option(
             help="The cosine from which two images count as near copies, above 0, at most 1. Default: 0.95 for the "
-            "embedded model; needed for all others (docs/search.md). 1 finds copies with the same vector, up to rounding."
+            "embedded model; needed for all others (docs/search.md). 1 finds equal vectors, up to rounding."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with all groups.")] = False,

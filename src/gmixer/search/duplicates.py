@@ -92,8 +92,8 @@ def find_duplicates(
 
     The one to keep has the most pixels, then the most bytes, then the shortest path, then the first row. Every other
     image of its group is near that image itself, so groups do not chain. A file is an exact copy if its SHA-256 is the
-    same, or, where no SHA-256 is stored, its size in bytes and its vector, bit for bit. All pairs are compared. The
-    vectors are in a temporary file; memory holds about 0.5 kB for each image.
+    same. Where no SHA-256 is stored, its size in bytes and its vector must be the same, bit for bit. All pairs are
+    compared. The vectors are in a temporary file; memory holds about 0.5 kB for each image.
 
     Raises InputError for a threshold out of range, and for None with a model that has no measured one.
     """
@@ -209,7 +209,8 @@ class _Rows:
             (places, -cosine_N[places], keep_N[places] != places, keep_N[places], -size_N[keep_N[places]])
         )
         places = places[order]
-        table, group, last = self.table.take(order_N[places]), [], -1
+        table, last = self.table.take(order_N[places]), -1
+        group: list[Copy] = []
         for place, row in zip(places.tolist(), table.to_pylist(), strict=True):
             kept = int(keep_N[place])
             if kept != last and group:
@@ -222,4 +223,5 @@ class _Rows:
             yield group
 
     def _numbers(self, column: str) -> NDArray[np.int64]:
-        return self.table[column].fill_null(0).to_numpy().astype(np.int64)
+        numbers: NDArray[np.int64] = self.table[column].fill_null(0).to_numpy().astype(np.int64)
+        return numbers

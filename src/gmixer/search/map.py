@@ -131,6 +131,6 @@ def _clusters(x_NC: NDArray[np.float32], words_N: Sequence[str | None]) -> list[
     order = np.argsort(-np.bincount(cluster_N, minlength=k), kind="stable")  # the largest is number 1
     name_of = {}
     for number, cluster in enumerate(order.tolist(), 1):
-        words = Counter(words_N[i] for i in np.flatnonzero(cluster_N == cluster) if words_N[i])
+        words = Counter(words_N[i] for i in np.flatnonzero(cluster_N == cluster).tolist() if words_N[i])
         name_of[cluster] = f"{number}: {words.most_common(1)[0][0]} …" if words else f"{number}"
     return [name_of[int(cluster)] for cluster in cluster_N]
