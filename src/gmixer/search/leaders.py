@@ -69,14 +69,14 @@ def _settle(block: slice, x_NC: Floats, leader_N: Indices, cosine_N: Floats, thr
     """Decides which vectors of the block are leaders; those before it have been compared with all earlier leaders."""
     x_BC = np.asarray(x_NC[block])
     cosine_BB = np.triu(x_BC @ x_BC.T, 1)
-    near_BB: NDArray[np.bool_] = np.greater_equal(cosine_BB, threshold - ROUNDING)
-    has_near_B = near_BB.any(axis=1).tolist()
+    near_BB = cosine_BB >= threshold - ROUNDING
+    with_near = set(np.nonzero(near_BB)[0].tolist())
     leader_B, best_B = leader_N[block], cosine_N[block]  # views
     for i in range(len(x_BC)):
         if leader_B[i] >= 0:
             continue
         leader_B[i], best_B[i] = block.start + i, 1
-        if has_near_B[i]:
+        if i in with_near:
             _improve(np.flatnonzero(near_BB[i]), block.start + i, cosine_BB[i, near_BB[i]], leader_B, best_B)
 
 
