@@ -70,7 +70,7 @@ def _settle(block: slice, x_NC: Floats, leader_N: Indices, cosine_N: Floats, thr
     x_BC = np.asarray(x_NC[block])
     cosine_BB = np.triu(x_BC @ x_BC.T, 1)
     near_BB = cosine_BB >= threshold - ROUNDING
-    with_near = set(np.nonzero(near_BB)[0].tolist())
+    with_near = set(np.unique(np.nonzero(near_BB)[0]).tolist())
     leader_B, best_B = leader_N[block], cosine_N[block]  # views
     for i in range(len(x_BC)):
         if leader_B[i] >= 0:
