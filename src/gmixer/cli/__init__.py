@@ -25,10 +25,12 @@ from gmixer.cli import (
     classify,
     convert,
     doctor,
+    duplicates,
     embed,
     flags,
     index,
     info,
+    map,
     models,
     pull,
     search,
@@ -78,6 +80,8 @@ app.command()(bench.bench)
 app.command()(train.train)
 app.command()(validate.validate)
 app.command()(agreement.agreement)
+app.command()(duplicates.duplicates)
+app.command()(map.map)
 
 
 def main() -> None:
