@@ -49,7 +49,8 @@ def checkpoint_of(stamp: Stamp, name: str, weights: WeightsSource) -> Checkpoint
     if stamp.rows["normalize"]:
         raise InputError(
             "the stored vectors are normalized to length 1, and the model's own embeddings are not: a linear head on "
-            "them does not fit the model; embed the images again without that, or measure the nearest neighbours: --knn 20"
+            "them does not fit the model; embed the images again without that, or measure the nearest neighbours: "
+            "--knn 20"
         )
     if not name and not names_a_model(stamp.model) and not Repo.parse(stamp.model):
         raise InputError(
