@@ -160,8 +160,8 @@ def test_stored_embeddings_are_known_by_their_content(stored: Path, photos_of_cl
     plain = tmp_path / "plain.parquet"
     pq.write_table(pq.read_table(part).replace_schema_metadata({}), plain)
     known = [str(stored), str(part), "s3://bucket/out"]
-    others = [str(photos_of_classes), str(plain), str(tmp_path), str(tmp_path / "none"), "hf:a/b"]
-    assert [holds_embeddings(place) for place in known + others] == [True] * 3 + [False] * 5
+    others = [str(photos_of_classes), str(plain), str(tmp_path), str(tmp_path / "none"), "hf:a/b", "foo://a/b"]
+    assert [holds_embeddings(place) for place in known + others] == [True] * 3 + [False] * 6
 
 
 # ---- the model

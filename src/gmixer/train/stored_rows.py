@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gmixer.bulk.stored import StoredEmbeddings
 
 HINT = ": embed a folder of class folders, or a list with a column label"
+ON_OBJECT_STORAGE = ("s3://", "gs://", "az://", "hf://")
 COLUMNS = ["path", "vector", "label", "error_kind", "error_message"]
 
 
@@ -66,12 +67,11 @@ class StoredSplit(Split):
 
 
 def holds_embeddings(data: str | os.PathLike[str]) -> bool:
-    """Whether `data` is the output of `gmixer embed`: a folder of parts, a Parquet file with a stamp, or a URL.
-
-    No other data of a run is on object storage.
+    """Whether `data` is the output of `gmixer embed`: a folder of parts, a Parquet file with a stamp, or a place on
+    object storage, where a run has no other data.
     """
     place = os.fspath(data)
-    if "://" in place:
+    if place.startswith(ON_OBJECT_STORAGE):
         return True
     if os.path.isdir(place):
         if os.path.exists(os.path.join(place, "_gmixer", "manifest.json")):
