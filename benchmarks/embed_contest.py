@@ -40,7 +40,7 @@ def local_steps(target: Target, workload: Workload, count: int, rounds: int) -> 
 
 
 def s3_steps(target: Target, workload: Workload, count: int, rounds: int, server: slow_s3.SlowS3) -> list[Step]:
-    """The same from S3, whose server pauses before each answer."""
+    """The same from an S3 that pauses before each answer."""
     folders = _chunks(target.scratch / "s3", count)
     sources = [f"s3://{BUCKET}/{folder.name}/" for folder in folders]
     run = _AgainstModel(workload, sources, target.scratch, count, server)

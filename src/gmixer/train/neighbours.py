@@ -20,7 +20,7 @@ from gmixer.evaluate.outcomes import score_batch
 from gmixer.train.stored_rows import holds_embeddings, open_rows
 
 TEMPERATURE = 0.07  # of a neighbour's vote, exp(cosine / 0.07): Wu et al. 2018 (arXiv 1805.01978), and DINO
-_SIMILARITIES = 2**25  # of a block: 134 MB
+_SIMILARITIES = 2**23  # of a block: 34 MB, and 67 MB for their order
 
 
 @dataclass(frozen=True)
