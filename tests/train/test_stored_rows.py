@@ -79,6 +79,17 @@ def test_the_head_is_that_of_the_images_bit_for_bit(photos_of_classes: Path, sto
     assert "a linear head on stored embeddings of gmixer_8_64.distill_in1k" in page
 
 
+def test_the_order_of_the_parts_changes_nothing(
+    labelled: Labelled, predictor: gmixer.Predictor, tmp_path: Path
+) -> None:
+    """After an update, new images stand in the last part."""
+    heads = []
+    for name, images in (("one", labelled), ("other", [*labelled[11:], *labelled[:11]])):
+        done, _ = trained(write_stored(tmp_path / name, predictor, images, parts=2), tmp_path / f"{name}-run")
+        heads.append(head_of(done.model_folder))
+    assert torch.equal(*heads)
+
+
 def test_no_image_is_read(labelled: Labelled, predictor: gmixer.Predictor, tmp_path: Path) -> None:
     gone = [(Path("s3://bucket/photos") / file.relative_to(file.parents[1]), label) for file, label in labelled]
     path = write_stored(tmp_path / "out.parquet", predictor, labelled)

@@ -32,7 +32,7 @@ COLUMNS = ["path", "vector", "label", "error_kind", "error_message"]
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRows(DatasetBase):
-    """The rows with a vector, in order. keys: their paths, below the folder that holds all of them.
+    """The rows with a vector, in the order of their names. keys: their paths, below the folder that holds all of them.
 
     features_NC: (N, C) float32. unreadable: the rows without a vector, path → reason.
     """
@@ -103,7 +103,7 @@ def open_rows(
 
     Raises InputError: no labels, one class, a vector that is not finite, nothing held out.
     """
-    whole = _read(stored)
+    whole = _in_order(_read(stored))
     splits = _by_folder(whole, val_folder) if val_folder else by_folders(whole, whole.keys, whole.source)
     split = as_split(align_classes(splits, None, num_classes), val_fraction)
     return StoredSplit(_rows_of(split.train), _rows_of(split.val), split.is_drawn, val_folder or "")
@@ -158,6 +158,11 @@ def _read(stored: StoredEmbeddings) -> StoredRows:
         features_NC=features_NC[: len(paths)],
         unreadable=unreadable,
     )
+
+
+def _in_order(rows: StoredRows) -> StoredRows:
+    """By their names, folder by folder, as the images of a folder are: after `embed --update` new rows stand last."""
+    return rows.take(np.array(sorted(range(len(rows)), key=lambda i: rows.keys[i].split("/")), np.int64))
 
 
 def _folder_of_all(paths: Sequence[str]) -> str:
