@@ -31,6 +31,7 @@ PRINTED_BY = {
     **dict.fromkeys(("sources", "images", "isolation", "data"), READ_IMAGES),
     "weights": {"classify", "embed", "validate", "agreement", "train", "info", "bench", "search"},
     **dict.fromkeys(("options", "isa", "runtimes"), WITH_RUNTIME),
+    "bulk": {"embed"},
     "doctor": {"doctor"},
     "train": {"train"},
     "datasets": {"train", "validate"},
@@ -38,7 +39,8 @@ PRINTED_BY = {
     "evaluate": {"validate"},
     "search": {"search"},
 }
-ONLY = {"--all": {"validate"}}  # about a run's own data, which only validate measures
+# Flags about a run's own data, which only validate measures, and about object storage, which only embed reads.
+ONLY = {"--all": {"validate"}, "--storage-options": {"embed"}}
 OF_ANY_COMMAND = {"doctor": {"classify", "embed"}}  # a remedy for the commands that a check is about
 
 # Arguments of gmixer.load that commands have as flags.
