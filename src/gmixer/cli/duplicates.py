@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -78,8 +77,7 @@ def _write_csv(found: Duplicates, path: Path) -> None:
             writer.write([{"group": number} | copy.to_dict() for copy in group])
 
 
-@dataclass(frozen=True, slots=True)
-class _CopyRow:
+class _CopyRow(NamedTuple):
     group: int
     copy: Copy
 
