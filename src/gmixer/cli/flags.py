@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from gmixer.bulk.part_options import PartOptions
+    from gmixer.bulk.row_options import RowOptions
     from gmixer.options import Native, Reading, Torch, WeightsSource
 
 AUTO = "auto"
@@ -84,6 +86,8 @@ Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="
 READING = "Reading images"
 WEIGHTS = "Weights"
 RUNTIME = "Runtime"
+ROWS = "Rows of Parquet"
+PARTS = "Parts of a folder"
 
 
 class Orientation(StrEnum):
@@ -94,6 +98,11 @@ class Orientation(StrEnum):
 class ValueRange(StrEnum):
     full = "full"
     used = "used"
+
+
+class VectorType(StrEnum):
+    float32 = "float32"
+    float16 = "float16"
 
 
 class RuntimeChoice(StrEnum):
@@ -235,9 +244,80 @@ def fold_runtime(
     return runtime_options(runtime.value, device=device, precision=precision, threads=threads)
 
 
+def fold_rows(
+    dtype: Annotated[
+        VectorType,
+        typer.Option(
+            "--dtype", help="The type of the vectors' numbers. float16 takes half the space.", rich_help_panel=ROWS
+        ),
+    ] = VectorType.float32,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Scale each vector to length 1.", rich_help_panel=ROWS)
+    ] = False,
+    classes: Annotated[
+        int,
+        typer.Option(
+            "--classes",
+            min=0,
+            help="How many of the most probable classes a row holds. 0: only the first.",
+            rich_help_panel=ROWS,
+        ),
+    ] = 5,
+    hash_: Annotated[
+        bool, typer.Option("--hash", help="Store the SHA-256 of each file's bytes.", rich_help_panel=ROWS)
+    ] = False,
+) -> RowOptions:
+    from gmixer.bulk.row_options import RowOptions
+
+    return RowOptions(dtype=dtype.value, normalize=normalize, classes=classes, hash=hash_)
+
+
+def fold_parts(
+    part_size: Annotated[
+        int,
+        typer.Option(
+            "--part-size",
+            min=1,
+            help="Images in a part. A part is written whole or not at all.",
+            rich_help_panel=PARTS,
+        ),
+    ] = 4_096,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="The sources have changed: make the parts with changed or removed images again, and add new images.",
+            rich_help_panel=PARTS,
+        ),
+    ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="I/N",
+            help="Make only the I-th of N shares of the parts, such as 1/8. Each of N processes makes one share.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+) -> PartOptions:
+    """Raises InputError for a share that is none."""
+    from gmixer.bulk.part_options import PartOptions
+    from gmixer.errors import InputError
+
+    share = (1, 1)
+    if part is not None:
+        number, mark, count = part.partition("/")
+        if not (mark and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise InputError(f"--part is {part!r}; wanted I/N with I from 1 to N, such as 1/8")
+        share = (int(number), int(count))
+    return PartOptions(part_size=part_size, update=update, share=share)
+
+
 FOLDS: dict[str, Callable[..., Any]] = {  # by a parameter's annotation, as it is written
     "Reading": fold_reading,
     "WeightsSource": fold_weights,
+    "RowOptions": fold_rows,
+    "PartOptions": fold_parts,
     "Native | Torch": fold_runtime,
 }
 

@@ -1,0 +1,158 @@
+"""Where the output is: a folder on this machine, or a prefix on object storage. A file there is whole, or not there.
+
+Names are relative, with "/" between folders.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from gmixer.errors import InputError, words_of
+from gmixer.files import atomic_write
+from gmixer.options import Storage
+
+T = TypeVar("T")
+
+
+class Place(Protocol):
+    """Every method raises OSError, with a sentence and the name of the place, if the file system refuses."""
+
+    name: str  # as typed
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replaces a file that is there."""
+        ...
+
+    def create(self, name: str, data: bytes) -> bool:
+        """False if the file is there already, then it stays. Of several processes, only one gets True."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """None if there is no such file."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """It need not be there."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Of the files and folders in the folder, sorted. Those of files that are being written begin with a dot."""
+        ...
+
+
+class LocalPlace:
+    def __init__(self, name: str) -> None:
+        self.name, self.root = name, Path(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path, shared=True) as unfinished:
+            _write_through(unfinished, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_name(f".{path.name}.{os.urandom(8).hex()}.unfinished")
+        try:
+            _write_through(whole, data)
+            os.link(whole, path)  # fails where the name is taken, unlike a rename
+        except FileExistsError:
+            return False
+        finally:
+            whole.unlink(missing_ok=True)
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(os.listdir(self.root / folder))
+        except FileNotFoundError:
+            return []
+
+
+class RemotePlace:
+    def __init__(self, name: str, filesystem: Any, root: str) -> None:
+        self.name, self._filesystem, self._root = name, filesystem, root.rstrip("/")
+
+    def write(self, name: str, data: bytes) -> None:
+        self._call(lambda path: self._filesystem.pipe_file(path, data), name)
+
+    def create(self, name: str, data: bytes) -> bool:
+        try:
+            self._call(lambda path: self._filesystem.pipe_file(path, data, mode="create"), name)
+        except FileExistsError:
+            return False
+        return True
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            data: bytes = self._call(self._filesystem.cat_file, name)
+        except FileNotFoundError:
+            return None
+        return data
+
+    def remove(self, name: str) -> None:
+        try:
+            self._call(self._filesystem.rm_file, name)
+        except FileNotFoundError:
+            return
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            found = self._call(lambda path: self._filesystem.ls(path, detail=False, refresh=True), folder)
+        except FileNotFoundError:
+            return []
+        names = {path.rstrip("/").rpartition("/")[2] for path in found}
+        return sorted(names - {self._root.rpartition("/")[2]} if not folder else names)
+
+    def _call(self, function: Callable[[str], T], name: str) -> T:
+        """Libraries of object storage raise errors of their own; a missing bucket is a missing file to them."""
+        path = f"{self._root}/{name}" if name else self._root
+        try:
+            return function(path)
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except Exception as error:
+            if is_taken(error):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from error
+            number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
+            raise OSError(number, words_of(error, "the storage refused it"), self.name) from error
+
+
+def is_taken(error: Exception) -> bool:
+    """Whether a file that was to be new is there, in the words of a storage that has no error for it."""
+    return any(word in str(error) for word in ("PreconditionFailed", "conditionNotMet", "BlobAlreadyExists", "412"))
+
+
+def open_place(name: str, storage: Storage) -> Place:
+    """A folder, or `scheme://…`. Raises InputError for a scheme that fsspec does not know; MissingExtraError."""
+    _, mark, _ = name.partition("://")
+    if not mark:
+        return LocalPlace(name)
+    from gmixer.sources.remote import filesystem_of
+
+    filesystem, root = filesystem_of(name, storage)
+    if "/" not in root.strip("/"):
+        raise InputError(f"{name} is a whole bucket; wanted a prefix in it, such as {name.rstrip('/')}/embeddings")
+    return RemotePlace(name, filesystem, root)
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    """To the disk itself: a part whose record is there must be there after a power cut."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

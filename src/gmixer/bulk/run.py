@@ -1,0 +1,198 @@
+"""Sources → stored embeddings: the listing, the reader, the network and the writer, joined.
+
+predictor = gmixer.load("gmixer_24_224")
+gmixer.bulk.embed("photos/", "out/", model=predictor)         # a folder of parts; a second call goes on from there
+gmixer.bulk.embed("photos/", "out.parquet", model=predictor)  # one file
+table = gmixer.bulk.embed("photos/", model=predictor)         # in memory
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import TypeAlias, overload
+
+import pyarrow as pa
+
+from gmixer.bulk.listing import list_records
+from gmixer.bulk.output import OutputFolder
+from gmixer.bulk.parquet_file import open_parquet
+from gmixer.bulk.part_options import PartOptions
+from gmixer.bulk.plan import Part, parts_to_make
+from gmixer.bulk.predict import tables_of
+from gmixer.bulk.record import Record
+from gmixer.bulk.row_options import RowOptions
+from gmixer.bulk.schema import schema_of
+from gmixer.bulk.stamp import Stamp
+from gmixer.bulk.stored import StoredEmbeddings, open_stored
+from gmixer.bulk.tally import Tally
+from gmixer.errors import InputError
+from gmixer.loading import load
+from gmixer.options import Storage
+from gmixer.predictor import Predictor
+
+Sources: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+FILE = ".parquet"
+_ROWS, _PARTS, _STORAGE = RowOptions(), PartOptions(), Storage()
+_PIECE = 4_096  # rows of one file or of a table in memory that are collected before they are written
+
+
+@dataclass(frozen=True)
+class Run:
+    """Makes rows of records with one Predictor, and counts them. on_progress: called after each batch.
+
+    Each of its methods raises InputError if there are no records.
+    """
+
+    predictor: Predictor
+    rows: RowOptions
+    on_progress: Callable[[Tally], None] = lambda tally: None
+    tally: Tally = field(default_factory=Tally)
+
+    def to_table(self, records: Iterable[Record]) -> pa.Table:
+        stamp = Stamp.of(self.predictor, self.rows, None)
+        return pa.concat_tables(self._tables(_pieces(self._counted(records)), stamp))
+
+    def to_file(self, records: Iterable[Record], path: Path) -> None:
+        """One Parquet file, in constant memory. It takes its place when all rows are there."""
+        stamp = Stamp.of(self.predictor, self.rows, None)
+        with open_parquet(path, schema_of(stamp)) as writer:
+            for table in self._tables(_pieces(self._counted(records)), stamp):
+                writer.write_table(table)
+
+    def to_folder(self, records: Iterable[Record], place: str, parts: PartOptions, storage: Storage) -> None:
+        """A folder of parts, on this machine or on object storage. Finished parts are not made again.
+
+        Warns of damaged parts, which are made again. Raises InputError if the folder holds other embeddings, if the
+        sources have changed, or if another process makes one of the parts.
+        """
+        stamp = Stamp.of(self.predictor, self.rows, parts.part_size)
+        output = OutputFolder.open(place, stamp, storage)
+        begun: deque[tuple[Part, ExitStack]] = deque()  # that are read or wait to be written, each with its lock
+
+        def begin(locks: ExitStack) -> Iterator[Iterator[Record]]:
+            taken = 0
+            to_make = parts_to_make(
+                self._counted(records), output, update=parts.update, share=parts.share, on_damage=_warn_of_damage
+            )
+            for part in to_make:
+                lock = locks.enter_context(ExitStack())
+                lock.enter_context(output.lock(part.number))
+                begun.append((part, lock))
+                taken += len(part.records)
+                self.tally.kept = self.tally.listed - taken
+                yield _used_up(part.records)
+            self.tally.kept = self.tally.listed - taken
+
+        with ExitStack() as locks:
+            for table in self._tables(begin(locks), stamp):
+                part, lock = begun.popleft()
+                output.write(part, part.arranged(table))
+                self.tally.parts += 1
+                lock.close()
+
+    def _tables(self, parts: Iterable[Iterable[Record]], stamp: Stamp) -> Iterator[pa.Table]:
+        def count(rows: pa.RecordBatch) -> None:
+            self.tally.add(rows)
+            self.on_progress(self.tally)
+
+        with closing(tables_of(parts, self.predictor, stamp, count)) as tables:
+            yield from tables
+
+    def _counted(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            self.tally.listed += 1
+            yield record
+        if not self.tally.listed:
+            raise InputError("the sources list no image; wanted at least one: check the path or the list")
+
+
+def _used_up(records: list[Record]) -> Iterator[Record]:
+    """Empties the list: each record may hold the bytes of a member of an archive."""
+    records.reverse()
+    while records:
+        yield records.pop()
+
+
+def _warn_of_damage(number: int, why: str) -> None:
+    warnings.warn(f"part {number} is damaged, and is made again: {why}", stacklevel=2)
+
+
+def _pieces(records: Iterable[Record]) -> Iterator[Iterator[Record]]:
+    """Use one up before the next."""
+    rest = iter(records)
+    for first in rest:
+        yield chain([first], islice(rest, _PIECE - 1))
+
+
+@overload
+def embed(
+    sources: Sources = (),
+    out: None = None,
+    *,
+    model: str | Predictor,
+    rows: RowOptions = ...,
+    list_file: str | None = None,
+    storage: Storage = ...,
+    on_progress: Callable[[Tally], None] = ...,
+) -> pa.Table: ...
+@overload
+def embed(
+    sources: Sources,
+    out: str | os.PathLike[str],
+    *,
+    model: str | Predictor,
+    rows: RowOptions = ...,
+    parts: PartOptions = ...,
+    list_file: str | None = None,
+    storage: Storage = ...,
+    on_progress: Callable[[Tally], None] = ...,
+) -> StoredEmbeddings: ...
+def embed(
+    sources: Sources = (),
+    out: str | os.PathLike[str] | None = None,
+    *,
+    model: str | Predictor,
+    rows: RowOptions = _ROWS,
+    parts: PartOptions = _PARTS,
+    list_file: str | None = None,
+    storage: Storage = _STORAGE,
+    on_progress: Callable[[Tally], None] = lambda tally: None,
+) -> pa.Table | StoredEmbeddings:
+    """One row for each image of the sources: the columns of bulk/schema.py. An image that cannot be read is a row too.
+
+    sources: files, folders, archives, URLs and places on object storage, such as `s3://bucket/photos/`.
+    out: None returns an Arrow table. A name that ends in `.parquet` becomes one file. Every other name is a folder of
+        parts, on this machine or on object storage. A part that is finished there is not made again.
+    model: a Predictor, or the name of a model for gmixer.load.
+    parts: of a folder.
+    list_file: a list of sources: .csv, .parquet or .txt.
+    storage: what fsspec needs to reach the sources and out.
+    on_progress: gets the counts after each batch.
+
+    Raises InputError if there is nothing to embed, if out holds other embeddings, or if another process makes a part.
+    """
+    predictor = model if isinstance(model, Predictor) else load(model)
+    paths = [sources] if isinstance(sources, str | os.PathLike) else sources
+    records = list_records(
+        [os.fspath(path) for path in paths],
+        list_file=list_file,
+        reading=predictor.preprocess.reading,
+        storage=storage,
+    )
+    run = Run(predictor, rows, on_progress)
+    if out is None:
+        return run.to_table(records)
+    place = os.fspath(out)
+    if place.endswith(FILE):
+        run.to_file(records, Path(place))
+    else:
+        run.to_folder(records, place, parts, storage)
+    return open_stored(place, storage.options)
