@@ -28,17 +28,18 @@ MODEL = "gmixer_8_64.distill_in1k"
 @dataclass(frozen=True)
 class Outcome:
     """killed_s: after the start; None if the command was faster. finished: parts at the kill. made_twice: of these,
-    and of parts without their record, how many the second run wrote again. same: the bytes of all files.
+    and of parts without their record, how many the second run wrote again. different: files that only one of the two
+    outputs has, or that have other bytes.
     """
 
     killed_s: float | None
     finished: int
     made_twice: int
-    same: bool
+    different: tuple[str, ...]
 
     @property
     def well(self) -> bool:
-        return self.same and self.made_twice <= 1
+        return not self.different and self.made_twice <= 1
 
 
 def draw_photos(folder: Path, count: int) -> None:
@@ -87,7 +88,9 @@ def kill_and_finish(embed: list[str], out: Path, after_s: float, expected: dict[
     times = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*.parquet")}
     finish(embed)
     twice = sum(time_ns != (out / name).stat().st_mtime_ns for name, time_ns in times.items())
-    return Outcome(killed, len(times), twice, files_of(out) == expected)
+    found = files_of(out)
+    different = tuple(name for name in sorted(found | expected) if found.get(name) != expected.get(name))
+    return Outcome(killed, len(times), twice, different)
 
 
 def outcomes(folder: Path, *, moments: int, photos: int, part_size: int, seed: int) -> Iterator[Outcome]:
@@ -118,7 +121,7 @@ def main() -> None:
         for outcome in found:
             well += outcome.well
             moment = "not killed" if outcome.killed_s is None else f"killed after {outcome.killed_s:.2f} s"
-            same = "the same bytes" if outcome.same else "OTHER BYTES"
+            same = f"OTHER BYTES: {', '.join(outcome.different)}" if outcome.different else "the same bytes"
             print(f"{moment}, {outcome.finished} parts there, {outcome.made_twice} made twice, {same}", flush=True)
     print(f"{well} of {given.moments}: the same bytes, and at most one part made twice")
     sys.exit(0 if well == given.moments else 1)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple, NoReturn, TypeVar
 
+from gmixer.bulk.part import HeldBytes
 from gmixer.bulk.record import Record
 from gmixer.errors import ImageError
 from gmixer.options import Reading
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 AHEAD = 32  # files that are fetched at a time, or wait for their use: 1,600 a second at 20 ms a request
 # Such a file is read where it is used, in 0.1 ms. A thread for each would take longer.
-_READ_AT_USE = (LocalFile, FileSlice)
+_READ_AT_USE = (LocalFile, FileSlice, HeldBytes)
 
 
 class ReadableFile(NamedTuple):

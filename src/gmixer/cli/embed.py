@@ -71,9 +71,14 @@ def embed(
 
     from gmixer.cli.opening import best_model, open_model
     from gmixer.errors import InputError
+    from gmixer.sources.remote import is_remote
 
     form = _form(output)
     _check_fit(form, rows, parts, list_file)
+    if form == NPZ and (remote := next(filter(is_remote, paths or ()), None)):
+        raise InputError(
+            f"{remote} is on object storage, which goes into Parquet; wanted -o NAME{PARQUET}, or a folder"
+        )
     if not paths and list_file is None:
         raise InputError("no images are given; wanted files, folders or other places, or --list FILE")
     source, reading = best_model(model, chatty=True), replace(reading, allow_urls=True)

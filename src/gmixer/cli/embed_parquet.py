@@ -58,7 +58,7 @@ def embed_parquet(
             if run.tally.rows or not isinstance(failure, Exception):  # otherwise the error itself is all
                 _say_how_to_go_on(run.tally, output, parts)
             raise failure
-        _say_end(run.tally, output, parts)
+        _say_end(run.tally, output, parts, records.summary())
     return bool(run.tally.failed)
 
 
@@ -97,7 +97,8 @@ def _count(sources: Sources) -> int | None:
     return Listing(sources.paths).count()
 
 
-def _say_end(tally: Tally, output: str, parts: PartOptions | None) -> None:
+def _say_end(tally: Tally, output: str, parts: PartOptions | None, left_out: str) -> None:
+    """left_out: a line on the files that are no images."""
     from gmixer.rows.text import printable
 
     failed = tally.failed.total()
@@ -111,6 +112,8 @@ def _say_end(tally: Tally, output: str, parts: PartOptions | None) -> None:
             said += f", and {tally.kept:,} in parts that were there or fall to other processes"
     if failed:
         said += f"; {failed:,} of {tally.rows:,} could not be read"
+    if left_out:
+        said += f"; {left_out}"
     typer.echo(printable(said), err=True)
     for kind, count in tally.failed.most_common():
         typer.echo(printable(f"  {kind:12} {count:>9,}  such as {tally.examples[kind]}"), err=True)

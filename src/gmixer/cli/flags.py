@@ -17,7 +17,7 @@ import typer
 if TYPE_CHECKING:
     from gmixer.bulk.part_options import PartOptions
     from gmixer.bulk.row_options import RowOptions
-    from gmixer.options import Native, Reading, Torch, WeightsSource
+    from gmixer.options import Native, Reading, Storage, Torch, WeightsSource
 
 AUTO = "auto"
 _debug = False
@@ -88,6 +88,7 @@ WEIGHTS = "Weights"
 RUNTIME = "Runtime"
 ROWS = "Rows of Parquet"
 PARTS = "Parts of a folder"
+STORAGE = "Object storage"
 
 
 class Orientation(StrEnum):
@@ -313,11 +314,39 @@ def fold_parts(
     return PartOptions(part_size=part_size, update=update, share=share)
 
 
+def fold_storage(
+    storage_options: Annotated[
+        str | None,
+        typer.Option(
+            "--storage-options",
+            metavar="JSON",
+            help='How object storage is reached, as fsspec takes it: {"anon": true} for a public bucket, '
+            '{"endpoint_url": "https://…"} for MinIO and R2 (docs/bulk.md).',
+            rich_help_panel=STORAGE,
+        ),
+    ] = None,
+) -> Storage:
+    """Raises InputError for anything but a JSON object. The message has no part of it, because it may hold keys."""
+    import json
+
+    from gmixer.errors import InputError
+    from gmixer.options import Storage
+
+    try:
+        return Storage(options={} if storage_options is None else json.loads(storage_options))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"--storage-options is no JSON: {error.msg} at character {error.pos + 1}; wanted an object such as "
+            "'{\"anon\": true}'"
+        ) from None
+
+
 FOLDS: dict[str, Callable[..., Any]] = {  # by a parameter's annotation, as it is written
     "Reading": fold_reading,
     "WeightsSource": fold_weights,
     "RowOptions": fold_rows,
     "PartOptions": fold_parts,
+    "Storage": fold_storage,
     "Native | Torch": fold_runtime,
 }
 

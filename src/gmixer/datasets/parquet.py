@@ -167,12 +167,12 @@ def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Ro
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
     schema = schemas[files[0]]
     image = columns.find(columns.IMAGE, schema.names) or columns.find(columns.PATH, schema.names)
-    image = image or _only_of_type("Image", schema)
+    image = image or only_of_type("Image", schema)
     if image is None:
         raise InputError(
             f"{files[0]} has the columns {', '.join(schema.names)}; wanted one with the name image or path"
         )
-    label = columns.find(columns.LABEL, schema.names) or _only_of_type("ClassLabel", schema)
+    label = columns.find(columns.LABEL, schema.names) or only_of_type("ClassLabel", schema)
     label = label or columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
     is_path = _is_text(schema.field(image).type)
@@ -262,7 +262,7 @@ def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] |
     """schemas: by file. Raises InputError if the files have different lists of classes."""
     first: tuple[str, list[str]] | None = None
     for file, schema in schemas.items():
-        names = _class_names(schema, label)
+        names = class_names(schema, label)
         if names is not None and first is None:
             first = file, names
         elif first is not None and names not in (None, first[1]):
@@ -270,13 +270,13 @@ def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] |
     return first and first[1]
 
 
-def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
+def class_names(schema: pa.Schema, label: str) -> list[str] | None:
     feature = _features(schema).get(label)
     names = feature.get("names") if isinstance(feature, Mapping) else None
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _only_of_type(kind: str, schema: pa.Schema) -> str | None:
+def only_of_type(kind: str, schema: pa.Schema) -> str | None:
     """The only column that is an "Image" or a "ClassLabel" of Hugging Face `datasets`, under any name."""
     features = {name: of for name, of in _features(schema).items() if name in schema.names and isinstance(of, Mapping)}
     names = [name for name, feature in features.items() if feature.get("_type") == kind]

@@ -79,25 +79,32 @@ class Inputs:
         return self._others, self._archives, self._no_files
 
     def _images(self) -> Iterator[tuple[str, Image]]:
-        """(path as typed, the path again, bytes or an error). Files that are no images are left out."""
-        for path, entries in self._listing:
+        """(path as typed, the path again, bytes or an error)."""
+        for _, entry in self.entries():
+            yield (entry.source, entry) if isinstance(entry, ImageError) else self._image(entry)
+
+    def entries(self) -> Iterator[tuple[str, Entry | ImageError]]:
+        """(path as typed, what is there), in order, one for each image. Files that are no images are left out."""
+        for typed, entries in self._listing:
+            path = (
+                typed if isinstance(typed, str) else os.fspath(typed) if isinstance(typed, os.PathLike) else typed.key
+            )
             found, left_out, unsaid = False, _LeftOut("", ""), list[Entry]()
             for entry in entries:
                 if isinstance(entry, ImageError):
                     found = True
-                    yield entry.source, entry
+                    yield path, entry
                 elif not entry.named and not may_be_image(entry):
                     left_out.add(os.path.basename(entry.key).rpartition(MEMBER_MARK)[2])
                     unsaid.append(entry)
                 else:
                     found = True
-                    yield (entry.key, _no_files("archive", entry.key)) if _is_empty_tar(entry) else self._image(entry)
+                    yield path, _no_files("archive", entry.key) if _is_empty_tar(entry) else entry
                 if found or left_out.count > NAMED:  # otherwise the row of the path names them
                     for other in unsaid:
                         self._leave_out(other)
                     unsaid.clear()
             if not found:  # a named file is always found
-                assert isinstance(path, str)
                 self._in_rows += len(unsaid)
                 yield path, _without_image(path, left_out)
 
