@@ -87,6 +87,22 @@ def test_an_interrupted_run_is_finished_to_the_same_bytes(
     assert tallies[-1] == (finished * 12, COUNT - finished * 12)
 
 
+def test_what_killed_processes_leave_is_removed(
+    pictures: Path, whole: Path, predictor: gmixer.Predictor, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    left = [
+        "_gmixer/.manifest.json.0a.unfinished",
+        "_gmixer/parts/.000001.json.0a.trial",
+        ".part-000002.parquet.0a.trial",
+    ]
+    for name in left:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("{")
+    gmixer.bulk.embed(pictures, out, model=predictor, parts=PartOptions(part_size=12))
+    assert files_of(out) == files_of(whole)
+
+
 def test_shares_make_the_same_folder(pictures: Path, whole: Path, predictor: gmixer.Predictor, tmp_path: Path) -> None:
     for i in (2, 1, 3):
         parts = PartOptions(part_size=12, share=(i, 3))
@@ -132,7 +148,7 @@ def test_an_empty_folder_one_image_and_none_that_is_good(
         (pictures / "00000.jpg", [None]),
         ([pictures / "00009.jpg", "absent.jpg"], ["corrupt", "missing"]),
     ):
-        for out in (None, tmp_path / f"{kinds[-1]}.parquet", tmp_path / f"{kinds[-1]}"):
+        for out in (None, tmp_path / f"{kinds[-1]}.parquet", tmp_path / f"out of {kinds[-1]}"):
             found = gmixer.bulk.embed(sources, out, model=predictor)
             table = found if isinstance(found, pa.Table) else found.table()
             assert table["error_kind"].to_pylist() == kinds, out

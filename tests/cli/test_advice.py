@@ -31,13 +31,15 @@ PRINTED_BY = {
     **dict.fromkeys(("sources", "images", "isolation", "data"), READ_IMAGES),
     "weights": {"classify", "embed", "validate", "agreement", "train", "info", "bench"},
     **dict.fromkeys(("options", "isa", "runtimes"), WITH_RUNTIME),
+    "bulk": {"embed"},
     "doctor": {"doctor"},
     "train": {"train"},
     "datasets": {"train", "validate"},
     "bench": {"bench", "agreement"},
     "evaluate": {"validate"},
 }
-ONLY = {"--all": {"validate"}}  # about a run's own data, which only validate measures
+# Flags about a run's own data, which only validate measures, and about object storage, which only embed reads.
+ONLY = {"--all": {"validate"}, "--storage-options": {"embed"}}
 OF_ANY_COMMAND = {"doctor": {"classify", "embed"}}  # a remedy for the commands that a check is about
 
 # Arguments of gmixer.load that commands have as flags.

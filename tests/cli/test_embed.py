@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -45,7 +46,9 @@ def test_a_folder_of_parts(pictures: Path, tmp_path: Path, predictor: gmixer.Pre
     assert len(table["predictions"][0]) == 2
     before = files_of(out)
     again = call(*command)
-    assert again.stderr == f"{out}: all parts were there, nothing was made\n", again.stderr
+    first, *others = again.stderr.splitlines()
+    assert first == f"{out}: nothing to do, 41 rows were there; 5 of 41 could not be read"
+    assert [line.split() for line in others[:2]] == [["corrupt", "4"], ["missing", "1"]] and again.returncode == 1
     assert files_of(out) == before
 
 
@@ -127,8 +130,9 @@ def test_a_signal_drops_the_part_in_flight_and_says_how_to_go_on(
     assert process.returncode == status
     finished = len(list(out.glob("part-*.parquet")))
     assert 1 <= finished < 10
-    parts = "1 part" if finished == 1 else f"{finished} parts"
-    assert said == f"{out}: this run has finished {parts}. The same command goes on from there.\n"
+    wanted = rf"{out}: this run has finished (\d+) parts?\. The same command goes on from there\.\n"
+    told = re.fullmatch(wanted, said)
+    assert told and finished - 1 <= int(told[1]) <= finished, "the signal may come between a file and its record"
     names = [path.name for path in out.rglob("*") if path.is_file() and "locks" not in path.parts]
     assert not [name for name in names if "unfinished" in name]
     assert call(*words).returncode == 1

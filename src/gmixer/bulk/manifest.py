@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 from gmixer.bulk.stamp import Stamp
 from gmixer.errors import InputError
+
+Data: TypeAlias = bytes  # where a field has this name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +48,11 @@ class PartRecord:
     sha256: str
     bytes: int
 
-    def to_json(self) -> bytes:
+    def to_json(self) -> Data:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> Self | None:
+    def from_json(cls, data: Data) -> Self | None:
         """None if it is no record, such as one that a disk has damaged."""
         try:
             found = cls(**json.loads(data))

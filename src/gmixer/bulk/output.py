@@ -32,8 +32,9 @@ from gmixer.bulk.stamp import Stamp
 from gmixer.errors import InputError, words_of
 from gmixer.options import Storage
 
-MANIFEST = "_gmixer/manifest.json"
-RECORDS = "_gmixer/parts"
+FOLDER = "_gmixer"
+MANIFEST = f"{FOLDER}/manifest.json"
+RECORDS = f"{FOLDER}/parts"
 
 
 def part_name(number: int) -> str:
@@ -135,7 +136,7 @@ class OutputFolder:
         )
         name = part_name(part.number)
         try:
-            self._remove_leftovers(name)
+            self._remove_leftovers(part.number)
             self._place.remove(f"{RECORDS}/{part.number:06}.json")  # of the file that is replaced
             self._place.write(name, data)
             self._place.write(f"{RECORDS}/{part.number:06}.json", record.to_json())
@@ -144,15 +145,22 @@ class OutputFolder:
             raise OSError(error.errno or errno.EIO, said, self.place) from error
         self._numbers.add(part.number)
 
-    def _remove_leftovers(self, name: str) -> None:
-        """Of processes that were killed while they wrote this part. The part's lock is held."""
-        for found in self._place.names("") if self._may_have_leftovers else ():
-            if found.startswith(f".{name}."):
-                self._place.remove(found)
+    def _remove_leftovers(self, number: int) -> None:
+        """Of processes that were killed while they wrote this part or the manifest. The part's lock is held."""
+        starts = f".{part_name(number)}.", f"{RECORDS}/.{number:06}.json.", f"{FOLDER}/.manifest.json."
+        for name in {name for name in self._leftovers if name.startswith(starts)}:
+            self._place.remove(name)
+            self._leftovers.remove(name)
 
     @cached_property
-    def _may_have_leftovers(self) -> bool:
-        return any(name.startswith(".part-") for name in self._place.names(""))
+    def _leftovers(self) -> set[str]:
+        """Of all parts. Some may be files that other processes write now."""
+        names = {
+            "": self._place.names(""),
+            f"{FOLDER}/": self._place.names(FOLDER),
+            f"{RECORDS}/": self._place.names(RECORDS),
+        }
+        return {folder + name for folder in names for name in names[folder] if name.startswith(".")}
 
     @cached_property
     def _numbers(self) -> set[int]:
@@ -161,7 +169,7 @@ class OutputFolder:
 
 
 def _check_empty(place: Place) -> None:
-    others = [name for name in place.names("") if not name.startswith(".") and name != "_gmixer"]
+    others = [name for name in place.names("") if not name.startswith(".") and name != FOLDER]
     if others:
         raise InputError(
             f"{place.name} holds {others[0]} and no embeddings of gmixer; wanted an empty or a new folder, or a name "

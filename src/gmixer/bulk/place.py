@@ -61,7 +61,9 @@ class LocalPlace:
         try:
             _write_through(whole, data)
             os.link(whole, path)  # fails where the name is taken, unlike a rename
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError) as error:
+            if not path.exists():  # else a process with a file of this name has removed ours as left over
+                raise error
             return False
         finally:
             whole.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -23,8 +23,9 @@ import pyarrow as pa
 from gmixer.bulk.listing import list_records
 from gmixer.bulk.output import OutputFolder
 from gmixer.bulk.parquet_file import open_parquet
+from gmixer.bulk.part import Part
 from gmixer.bulk.part_options import PartOptions
-from gmixer.bulk.plan import Part, parts_to_make
+from gmixer.bulk.plan import parts_to_make
 from gmixer.bulk.predict import tables_of
 from gmixer.bulk.record import Record
 from gmixer.bulk.row_options import RowOptions
@@ -91,12 +92,20 @@ class Run:
                 yield _used_up(part.records)
             self.tally.kept = self.tally.listed - taken
 
+        made = set()
         with ExitStack() as locks:
             for table in self._tables(begin(locks), stamp):
                 part, lock = begun.popleft()
                 output.write(part, part.arranged(table))
-                self.tally.parts += 1
                 lock.close()
+                made.add(part.number)
+                self.tally.parts += 1
+                if part.kept is not None:
+                    self.tally.was_there(len(part.kept), Counter(part.kept["error_kind"].drop_null().to_pylist()))
+        turn, processes = parts.share
+        for number in output.numbers():
+            if number not in made and number % processes == turn - 1 and (record := output.finished(number)):
+                self.tally.was_there(record.rows, record.failures)
 
     def _tables(self, parts: Iterable[Iterable[Record]], stamp: Stamp) -> Iterator[pa.Table]:
         def count(rows: pa.RecordBatch) -> None:

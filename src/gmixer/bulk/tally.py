@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ class Tally:
     """listed: entries that the sources have given. rows, parts: made by this run. kept: entries of other parts, which
     were finished before or fall to another process. failed: of the rows of this run, by error_kind. examples: the path
     of the first of each kind.
+
+    At the end, there: rows of this process's own parts that were there before. failed_there: of these, by error_kind.
     """
 
     listed: int = 0
@@ -20,6 +23,8 @@ class Tally:
     kept: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    there: int = 0
+    failed_there: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: Any) -> None:
         """rows: a RecordBatch of schema.py."""
@@ -31,3 +36,7 @@ class Tally:
             if kind is not None:
                 self.failed[kind] += 1
                 self.examples.setdefault(kind, path)
+
+    def was_there(self, rows: int, failed: Mapping[str, int]) -> None:
+        self.there += rows
+        self.failed_there.update(failed)

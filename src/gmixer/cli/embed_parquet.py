@@ -59,7 +59,7 @@ def embed_parquet(
                 _say_how_to_go_on(run.tally, output, parts)
             raise failure
         _say_end(run.tally, output, parts, records.summary())
-    return bool(run.tally.failed)
+    return bool(run.tally.failed or run.tally.failed_there)
 
 
 @contextmanager
@@ -101,22 +101,20 @@ def _say_end(tally: Tally, output: str, parts: PartOptions | None, left_out: str
     """left_out: a line on the files that are no images."""
     from gmixer.rows.text import printable
 
-    failed = tally.failed.total()
-    if parts is not None and not tally.parts:
-        typer.echo(printable(f"{output}: all parts were there, nothing was made"), err=True)
-        return
-    said = f"{output}: {tally.rows:,} row{'s' * (tally.rows != 1)}"
-    if parts is not None:
-        said += f" in {_parts(tally.parts)}"
-        if tally.kept:
-            said += f", and {tally.kept:,} in parts that were there or fall to other processes"
+    failed, rows = tally.failed + tally.failed_there, tally.rows + tally.there
+    if parts is None:
+        said = f"{output}: {_many(rows, 'row')}"
+    elif not tally.parts:
+        said = f"{output}: nothing to do, {_many(rows, 'row')} were there"
+    else:
+        said = f"{output}: {_many(tally.rows, 'row')} in {_many(tally.parts, 'part')}"
+        said += f", and {_many(tally.there, 'row')} that were there" if tally.there else ""
     if failed:
-        said += f"; {failed:,} of {tally.rows:,} could not be read"
-    if left_out:
-        said += f"; {left_out}"
-    typer.echo(printable(said), err=True)
-    for kind, count in tally.failed.most_common():
-        typer.echo(printable(f"  {kind:12} {count:>9,}  such as {tally.examples[kind]}"), err=True)
+        said += f"; {failed.total():,} of {rows:,} could not be read"
+    typer.echo(printable("; ".join(filter(None, [said, left_out]))), err=True)
+    for kind, count in failed.most_common():
+        example = f"  such as {tally.examples[kind]}" if kind in tally.examples else ""
+        typer.echo(printable(f"  {kind:12} {count:>9,}{example}"), err=True)
     if failed:
         files = output if parts is None else f"{output.rstrip('/')}/*.parquet"
         query = f"SELECT path, error_message FROM '{files}' WHERE error_kind IS NOT NULL"
@@ -129,9 +127,9 @@ def _say_how_to_go_on(tally: Tally, output: str, parts: PartOptions | None) -> N
     if parts is None:
         said = f"{output} is not written. A folder of parts keeps what is finished: -o NAME/"
     else:
-        said = f"{output}: this run has finished {_parts(tally.parts)}. The same command goes on from there."
+        said = f"{output}: this run has finished {_many(tally.parts, 'part')}. The same command goes on from there."
     typer.echo(printable(said), err=True)
 
 
-def _parts(count: int) -> str:
-    return f"{count:,} part{'s' * (count != 1)}"
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -50,7 +50,7 @@ class Entry(Protocol):
 
     @property
     def version(self) -> int | str | None:
-        """What changes when the content changes; None where the source has none."""
+        """What changes when the content changes; None where the source has none. A number, or an etag."""
         ...
 
     @property
