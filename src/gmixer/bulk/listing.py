@@ -2,7 +2,7 @@
 
 files, folders, archives and URLs   as `gmixer classify` reads them: docs/inputs.md
 s3://, gs://, az://, hf://          an object, or all below a prefix
-WebDataset shards                   tars that a pattern names, or on object storage: images with the label beside them
+plain tars, WebDataset shards       each image, with the label beside it
 Parquet files                       a column of images or of paths, and perhaps one of labels
 a list                              a .csv, .parquet or .txt file with a path or URL in each row
 """
@@ -11,128 +11,36 @@ from __future__ import annotations
 
 import glob
 import os
-import tarfile
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from gmixer.bulk.list_file import Row, list_rows
 from gmixer.bulk.record import Record
-from gmixer.bulk.table_images import TableImages, is_table, list_rows
+from gmixer.bulk.shard_images import shard_images
+from gmixer.bulk.table_images import table_images
+from gmixer.datasets.image_files import found_at
 from gmixer.datasets.patterns import expanded, series
-from gmixer.datasets.shards import MAX_LABEL_BYTES, sample_labels
-from gmixer.datasets.splits import split_word
+from gmixer.datasets.split_folders import find_splits
+from gmixer.datasets.splits import is_split_word, split_word
 from gmixer.errors import ImageError, InputError
-from gmixer.options import Limits, Reading, Storage
-from gmixer.sources.address import entry_at, is_local, is_url
-from gmixer.sources.archive import Place, places
-from gmixer.sources.entry import MEMBER_MARK, Entry, read
+from gmixer.options import Reading, Storage
+from gmixer.sources.address import entry_at, is_local, is_url, split_member
+from gmixer.sources.archive import is_packed, members
+from gmixer.sources.entry import Entry, may_be_image, read_head
 from gmixer.sources.image_names import is_called_image
-from gmixer.sources.inputs import Inputs
-from gmixer.sources.local import FileSlice
-from gmixer.sources.remote import RemoteFile, as_image_error, filesystem_of, is_remote, list_remote, matching
-from gmixer.sources.sniff import HEAD_BYTES
+from gmixer.sources.inputs import is_empty_tar
+from gmixer.sources.left_out import LeftOut, no_files
+from gmixer.sources.listing import list_files
+from gmixer.sources.local import STDIN, LocalFile, StandardInput
+from gmixer.sources.remote import SCHEMES, RemoteFile, described, is_remote, list_remote, matching, object_at
+from gmixer.sources.sniff import archive_format
 
 _HUB_MARK = "hf:"
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)(?:://|::.*://)", re.IGNORECASE | re.DOTALL)
+_PARQUET = b"PAR1"
 
-
-class Listing:
-    """The records of all sources. It can be walked once."""
-
-    def __init__(self, sources: Sequence[str], list_file: str | None, reading: Reading, storage: Storage) -> None:
-        self._sources, self._list_file, self._reading, self._storage = sources, list_file, reading, storage
-        self._inputs: list[Inputs] = []
-        self._left_out = 0
-
-    def __iter__(self) -> Iterator[Record]:
-        for source in self._sources:
-            yield from self._of_source(source)
-        if self._list_file is not None:
-            for path, label in list_rows(self._list_file, self._storage):
-                yield self._of_path(path, label)
-
-    def summary(self) -> str:
-        """One line on the files that are left out, because they are no images; empty if there are none."""
-        parts = [summary for inputs in self._inputs if (summary := inputs.summary())]
-        if self._left_out:
-            many = "object is no image and is" if self._left_out == 1 else "objects are no images and are"
-            parts.append(f"{self._left_out:,} {many} left out")
-        return "; ".join(parts)
-
-    def _of_source(self, source: str) -> Iterator[Record]:
-        if source.startswith(_HUB_MARK) and "://" not in source and not os.path.lexists(source):
-            name = source.removeprefix(_HUB_MARK)
-            raise InputError(f"{source}: wanted its Parquet files, such as hf://datasets/{name}/data/*.parquet")
-        if is_remote(source):
-            yield from self._of_remote(source)
-        elif not is_local(source) or os.path.lexists(source) or not _is_pattern(source):
-            yield from self._of_local(source)
-        else:
-            paths = expanded(source)
-            if not paths:
-                raise InputError(f"{source} matches no file; wanted the name of a file, or a pattern that matches some")
-            for path in paths:
-                yield from self._of_shard(path) if path.endswith(".tar") else self._of_local(path)
-
-    def _of_local(self, source: str) -> Iterator[Record]:
-        if is_table(source):
-            yield from TableImages(source, self._storage)
-            return
-        inputs = Inputs([source], self._reading)
-        self._inputs.append(inputs)
-        for typed, entry in inputs.entries():
-            if isinstance(entry, ImageError):
-                yield Record(entry.source, None, None, None, entry)
-            else:
-                yield _record(entry, _class_folder(entry.key, typed))
-
-    def _of_shard(self, path: str) -> Iterator[Record]:
-        """A tar of samples: images, and files with the same stem, one of which may be the label."""
-        version = None
-        for sample, label in sample_labels(places(path), lambda place: _in_tar(path, place)):
-            if isinstance(sample, ImageError):
-                yield Record(sample.source, None, None, None, sample)
-                continue
-            key = f"{path}{MEMBER_MARK}{sample.name}"
-            entry = FileSlice(key, path, offset=sample.offset, size=sample.size)
-            version = version or str(entry.version)
-            yield Record(key, sample.size, version, label, entry)
-
-    def _of_remote(self, source: str) -> Iterator[Record]:
-        urls = [source]
-        if _is_pattern(source):
-            urls = [url for one in series(source, source) for url in self._matching(one)]
-        for url in urls:
-            for found in list_remote(url, self._storage):
-                yield from self._of_object(found, url)
-
-    def _matching(self, url: str) -> list[str]:
-        return matching(url, self._storage) if glob.has_magic(url) else [url]
-
-    def _of_object(self, found: RemoteFile | ImageError, typed: str) -> Iterator[Record]:
-        if isinstance(found, ImageError):
-            yield Record(found.source, None, None, None, found)
-        elif found.key.endswith(".tar"):
-            yield from _members(found, self._storage)
-        elif is_table(found.key):
-            yield from TableImages(found.key, self._storage)
-        elif found.named or is_called_image(found.key):
-            yield _record(found, _class_folder(found.key, typed))
-        else:
-            self._left_out += 1  # to look at its first bytes would take a request for each
-
-    def _of_path(self, path: str, label: str | None) -> Record:
-        """path: of a list, where each row is one image."""
-        if is_remote(path):
-            (found,) = _first(list_remote(path, self._storage))
-        elif is_url(path) and not self._reading.allow_urls:
-            found = ImageError("refused", "is a URL, and none is fetched here: pass allow_urls=True", path)
-        else:
-            try:
-                found = entry_at(path, source=path)
-            except ImageError as error:
-                found = error
-        if isinstance(found, ImageError):
-            return Record(path, None, None, label, found)
-        return _record(found, label)
+ClassOf = Callable[[str], str | None]  # of a key
 
 
 def list_records(
@@ -140,72 +48,234 @@ def list_records(
 ) -> Listing:
     """sources: as typed. list_file: a .csv, .parquet or .txt file; each of its rows names one image.
 
-    An entry that occurs twice has two records. Iterating raises InputError for a pattern that matches nothing, and for
-    a table without images or paths; MissingExtraError.
+    An input that occurs twice has two records. Iterating raises InputError for a pattern that matches nothing, for a
+    list or a table that cannot be read, and if object storage does not list a place to its end; MissingExtraError.
     """
     return Listing(sources, list_file, reading, storage)
 
 
-def _record(entry: Entry, label: str | None) -> Record:
-    version = entry.version
-    return Record(entry.key, entry.size, None if version is None else str(version), label, entry)
+class Listing:
+    """The records of all sources. Each walk lists the sources again."""
+
+    def __init__(self, sources: Sequence[str], list_file: str | None, reading: Reading, storage: Storage) -> None:
+        self._sources, self._list_file, self._reading, self._storage = sources, list_file, reading, storage
+        self._left_out = LeftOut()
+
+    def __iter__(self) -> Iterator[Record]:
+        self._left_out = LeftOut()
+        for source in self._sources:
+            if is_remote(source):
+                yield from self._of_remote(source)
+            else:
+                yield from self._of_local(source)
+        if self._list_file is not None:
+            yield from map(self._of_row, list_rows(self._list_file, self._storage))
+
+    def summary(self) -> str:
+        """One line on the files that are left out, because they are no images; empty if there are none."""
+        return "; ".join(self._left_out.parts())
+
+    def _of_local(self, source: str) -> Iterator[Record]:
+        if source == STDIN:  # also if a file has this name: that is ./-
+            yield record_of(StandardInput())
+        elif os.path.isdir(source):
+            yield from self._images(source, "folder", list_files(source), _local_class_of(source))
+        elif os.path.lexists(source) or split_member(source):
+            yield from self._of_file(source)
+        elif source.startswith(_HUB_MARK) and "://" not in source:
+            name = source.removeprefix(_HUB_MARK).partition(":")[0]
+            raise InputError(f"{source}: wanted its Parquet files, such as hf://datasets/{name}/data/*.parquet")
+        elif is_local(source) and _is_pattern(source):
+            paths = expanded(source)
+            if not paths:
+                raise InputError(f"{source} matches no file; wanted the name of a file, or a pattern that matches some")
+            for path in paths:
+                yield from self._of_local(path)
+        else:
+            yield self._of_path(source)
+
+    def _of_file(self, path: str) -> Iterator[Record]:
+        """A file that was named."""
+        file = LocalFile(path, named=True)
+        head = _head(file)
+        packed = archive_format(head)
+        if head.startswith(_PARQUET):
+            yield from table_images(file)
+        elif packed == "tar":
+            yield from shard_images(file, self._left_out)
+        elif packed and is_packed(path, packed):
+            yield from self._images(path, "archive", members(path), lambda key: None)
+        elif is_empty_tar(file):
+            yield Record(path, file.size, str(file.version), None, no_files("archive", path))
+        else:
+            yield self._of_path(path)
+
+    def _images(
+        self, path: str, what: str, entries: Iterable[Entry | ImageError], class_of: ClassOf
+    ) -> Iterator[Record]:
+        """Those of a folder or an archive."""
+        search = self._left_out.search(path, what)
+        for entry in entries:
+            if isinstance(entry, ImageError):
+                search.found()
+                yield Record(entry.source, None, None, None, entry)
+            elif _may_be_image(entry):
+                search.found()
+                yield record_of(entry, class_of(entry.key))
+            else:
+                search.leave_out(entry, entry.key)
+        if error := search.without_image():
+            yield Record(path, None, None, None, error)
+
+    def _of_remote(self, source: str) -> Iterator[Record]:
+        if source.endswith("/") or source.count("/") == 2:
+            yield from self._of_prefix(source)
+            return
+        if (file := _present(source, self._storage)) is not None:
+            yield from self._of_object(file)
+            return
+        if not _is_pattern(source):
+            yield from self._of_prefix(source)
+            return
+        is_empty = True
+        for url in series(source, source):
+            for found in matching(url, self._storage) if glob.has_magic(url) else [url]:
+                is_empty = False
+                yield from self._of_remote(found) if isinstance(found, str) else self._of_object(found)
+        if is_empty:
+            raise InputError(f"{source} matches no object; wanted the name of one, or a pattern that matches some")
+
+    def _of_prefix(self, source: str) -> Iterator[Record]:
+        folder = source if source.endswith("/") else f"{source}/"
+        listed = list_remote(folder, self._storage)
+        first = next(listed, None)
+        if first is None:
+            reason = "no object has this name, and none is below it: check the bucket and the key"
+            yield Record(source, None, None, None, ImageError("missing", reason, source))
+            return
+        yield from self._images(source, "folder", _chained(first, listed), _remote_class_of(folder))
+
+    def _of_object(self, file: RemoteFile) -> Iterator[Record]:
+        """An object that was named."""
+        head = b"" if is_called_image(file.key) else _head(file)
+        packed = archive_format(head)
+        if head.startswith(_PARQUET):
+            yield from table_images(file)
+        elif packed == "tar":
+            yield from shard_images(file, self._left_out)
+        elif packed:
+            reason = f"is packed ({packed}), so no member can be read alone: unpack it to a plain tar"
+            yield Record(file.key, file.size, file.version, None, ImageError("unsupported", reason, file.key))
+        else:
+            yield record_of(file)
+
+    def _of_row(self, row: Row) -> Record:
+        if row.problem is not None:
+            return Record(row.at, None, None, row.label, ImageError("unreadable", row.problem, row.at))
+        if not row.path:
+            return Record(row.at, None, None, row.label, ImageError("empty", "has no path or URL in its row", row.at))
+        assert self._list_file is not None
+        folder = os.path.dirname(self._list_file)
+        if "://" in row.path or is_url(row.path):
+            return self._of_path(row.path, row.label)
+        if not is_remote(self._list_file):
+            return self._of_path(os.path.join(folder, found_at(row.path, folder) or row.path), row.label)
+        if row.path.startswith("/"):
+            reason = "is a path on this machine, in a list on object storage: write paths from the list's folder"
+            return Record(row.path, None, None, row.label, ImageError("refused", reason, row.path))
+        return self._of_path(f"{folder}/{row.path}", row.label)
+
+    def _of_path(self, path: str, label: str | None = None) -> Record:
+        """One image, as named. No request is made: of a URL neither the size nor the version is known before."""
+        try:
+            return record_of(self._entry(path), label)
+        except ImageError as error:
+            return Record(path, None, None, label, error)
+        except InputError as error:
+            return Record(path, None, None, label, ImageError("refused", str(error).removeprefix(f"{path} "), path))
+
+    def _entry(self, path: str) -> Entry:
+        if is_remote(path):
+            return object_at(path, self._storage)
+        if is_url(path):
+            if not self._reading.allow_urls:
+                reason = "is a URL, and none is fetched here: in Python pass allow_urls=True to gmixer.load"
+                raise ImageError("refused", reason, path)
+        elif (found := _SCHEME.match(path)) and not os.path.lexists(path):
+            reason = f"is a URL of the scheme {found[1].lower()}, which gmixer does not read: pass a path, an http or "
+            raise ImageError("refused", f"{reason}https URL, or one of {', '.join(SCHEMES)}", path)
+        return entry_at(path, source=path)
 
 
-def _class_folder(key: str, typed: str) -> str | None:
-    """The first folder below the folder as typed; below the folder of a split, such as train, the next one."""
-    prefix = typed.rstrip("/") + "/"
-    if MEMBER_MARK in key or not key.startswith(prefix):
-        return None
-    folders = key.removeprefix(prefix).split("/")[:-1]
-    if folders and split_word(folders[0]):
-        folders = folders[1:]
-    return folders[0] if folders else None
+def record_of(entry: Entry, label: str | None = None) -> Record:
+    size: int | None
+    version: int | str | None
+    size, version = entry.size_and_version if isinstance(entry, LocalFile) else (entry.size, entry.version)
+    return Record(entry.key, size, None if version is None else str(version), label, entry)
 
 
-def _in_tar(path: str, place: Place) -> bytes:
-    slice_ = FileSlice(place.name, path, offset=place.offset, size=min(place.size, MAX_LABEL_BYTES))
-    return read(slice_, Limits(max_bytes=MAX_LABEL_BYTES))
+def _present(url: str, storage: Storage) -> RemoteFile | None:
+    """The object at a URL; None if there is none. Raises InputError if the storage does not tell."""
+    try:
+        return described(object_at(url, storage))
+    except ImageError as error:
+        if error.kind == "missing":
+            return None
+        raise InputError(str(error)) from None
+
+
+def _may_be_image(entry: Entry) -> bool:
+    """On object storage the name tells: a look at the first bytes would take a request for each object."""
+    if not isinstance(entry, RemoteFile):
+        return may_be_image(entry)
+    return is_called_image(entry.key) or "." not in entry.key[entry.key.rfind("/") :]
+
+
+def _head(file: LocalFile | RemoteFile) -> bytes:
+    """b"" for a file that cannot be read: its record has the error."""
+    try:
+        return read_head(file)
+    except ImageError:
+        return b""
+
+
+def _chained(first: RemoteFile, rest: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
+    yield first
+    yield from rest
 
 
 def _is_pattern(source: str) -> bool:
     return glob.has_magic(source) or series(source, source) != [source]
 
 
-def _members(tar: RemoteFile, storage: Storage) -> Iterator[Record]:
-    """The images of a plain tar on object storage. Their bytes are fetched later, each by a request of its own."""
+def _local_class_of(source: str) -> ClassOf:
+    """The class folder of a file, as gmixer train reads it: below the source or, if it holds splits, below a split.
+
+    None for a file in no such folder, and for one in a split without class folders.
+    """
     try:
-        with as_image_error(tar.key):
-            filesystem, path = filesystem_of(tar.url, storage)
-            with filesystem.open(path, "rb") as file:
-
-                def label_in(place: Place) -> bytes:
-                    file.seek(place.offset)
-                    data: bytes = file.read(min(place.size, MAX_LABEL_BYTES))
-                    return data
-
-                for sample, label in sample_labels(_places(file, tar), label_in):
-                    if isinstance(sample, ImageError):
-                        yield Record(sample.source, None, None, None, sample)
-                        continue
-                    key = f"{tar.key}{MEMBER_MARK}{sample.name}"
-                    entry = RemoteFile(key, tar.url, sample.size, tar.version, storage, start=sample.offset)
-                    yield Record(key, sample.size, tar.version, label, entry)
-    except ImageError as error:
-        yield Record(tar.key, tar.size, tar.version, None, error)
+        splits = find_splits(source)
+    except InputError:
+        return _below(os.path.join(source, ""), lambda folder: False)
+    named = {name for names in splits.of.values() for name in names}
+    return _below(
+        os.path.join(splits.root, ""),
+        lambda folder: folder in named or bool(named and split_word(folder)),
+    )
 
 
-def _places(file: Any, tar: RemoteFile) -> Iterator[Place]:
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined] # otherwise it keeps them all
-                if not member.isreg() or member.name.rpartition("/")[2].startswith("."):
-                    continue
-                file.seek(member.offset_data)
-                yield Place(member.name, member.offset_data, member.size, file.read(min(member.size, HEAD_BYTES)))
-    except tarfile.TarError:
-        raise ImageError("corrupt", "is no complete plain tar; wanted it without compression", tar.key) from None
+def _remote_class_of(folder: str) -> ClassOf:
+    """The first folder; below a folder that is called train, val, test …, the next one."""
+    return _below(folder, is_split_word)
 
 
-def _first(found: Iterable[Any]) -> list[Any]:
-    return [next(iter(found))]
+def _below(root: str, is_split: Callable[[str], bool]) -> ClassOf:
+    def class_of(key: str) -> str | None:
+        if not key.startswith(root):
+            return None
+        folders = key[len(root) :].split("/")[:-1]
+        if folders and is_split(folders[0]):
+            folders = folders[1:]
+        return unicodedata.normalize("NFC", folders[0]) if folders else None
+
+    return class_of

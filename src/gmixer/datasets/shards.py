@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,41 +135,6 @@ class _Index:
         return (*notes, *([self.rule()] if self.dotted else []))
 
 
-def sample_labels(
-    found: Iterable[Place | ImageError], label_of: Callable[[Place], bytes]
-) -> Iterator[tuple[Place | ImageError, str | None]]:
-    """The images of a tar, in order, each with the label of its sample; None without one. Only one sample is in memory.
-
-    Members of a sample are adjacent, and a name ends at its first dot. An image that is called like one is given even
-    if it is damaged. label_of: the bytes of a label's member, at most MAX_LABEL_BYTES.
-    """
-    stem, members = None, list[Place]()
-    for place in found:
-        if isinstance(place, ImageError):
-            yield place, None
-            continue
-        folder, slash, base = place.name.rpartition("/")
-        of_place = f"{folder}{slash}{base.partition('.')[0]}"
-        if of_place != stem:
-            yield from _labelled(members, label_of)
-            stem, members = of_place, []
-        members.append(place)
-    yield from _labelled(members, label_of)
-
-
-def _labelled(members: Sequence[Place], label_of: Callable[[Place], bytes]) -> Iterator[tuple[Place, str | None]]:
-    ends = {place.name.rpartition("/")[2].partition(".")[2].lower(): place for place in members}
-    label = None
-    if place := next((ends[end] for end in LABELS if end in ends), None):
-        end = next(end for end in LABELS if end in ends)
-        with suppress(ImageError, InputError, ValueError, RecursionError):  # then the sample has no label
-            value = _label(end, label_of(place))
-            label = None if value is None else str(value).strip()
-    for end, place in ends.items():
-        if end not in LABELS and (is_image(place.head) or end.rpartition(".")[2] in IMAGES):
-            yield place, label
-
-
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards:
     index = _Index()
     for number, file in enumerate(files):
@@ -219,7 +183,7 @@ def _add(index: _Index, number: int, file: str) -> None:
                 if place.size > len(data):
                     data = os.pread(tar.fileno(), min(place.size, MAX_LABEL_BYTES), place.offset)
                 try:
-                    value = _label(end, data)
+                    value = label_value(end, data)
                 except (InputError, ValueError, RecursionError):  # json has no limit of its own for [[[[…
                     index.strange_label.append(name)
                 else:
@@ -260,7 +224,7 @@ def _grouped(found: Sequence[Place], cut: Callable[[str, str], tuple[str, str, s
     return samples
 
 
-def _label(end: str, data: bytes) -> object:
+def label_value(end: str, data: bytes) -> object:
     """What `label_values.numbered` takes. Raises InputError or ValueError for a value that is no label."""
     text = decoded(data, end)
     if end != "json":

@@ -37,6 +37,12 @@ class LocalFile(NamedTuple):
         status = self._status()
         return status and status.st_mtime_ns
 
+    @property
+    def size_and_version(self) -> tuple[int | None, int | None]:
+        """Both, with one question to the system."""
+        status = self._status()
+        return (None, None) if status is None else (status.st_size, status.st_mtime_ns)
+
     @contextmanager
     def open(self, source: str) -> Iterator[Opened]:
         with open_regular(self.key, source) as file:

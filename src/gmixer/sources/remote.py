@@ -1,202 +1,390 @@
-"""Object storage, through fsspec: s3://, gs://, az:// and hf://. What is there → entries, in an order that stays.
+"""Object storage through fsspec: one object or a part of it, as an Entry, and all objects below a prefix.
 
-http and https are in web.py, which connects to public addresses only.
+Chained schemes such as `zip::s3://`, and every other scheme of fsspec such as `file://`, are refused. http and https
+are in web.py, which connects to public addresses only.
 """
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import Any, ClassVar, NamedTuple, NoReturn, TypeAlias
 
-from gmixer.errors import ImageError, InputError, require, words_of
+from gmixer.errors import GmixerError, ImageError, ImageErrorKind, InputError, require, words_of
 from gmixer.options import Storage
 from gmixer.sources.entry import Opened
+from gmixer.sources.local import LocalFile, open_regular
+from gmixer.sources.sniff import HEAD_BYTES
 
-# The scheme, the package that reads it, and the extra of gmixer that has the package
-_PACKAGES = {
-    "s3": ("s3fs", "cloud"),
-    "gs": ("gcsfs", "cloud"),
-    "gcs": ("gcsfs", "cloud"),
-    "az": ("adlfs", "cloud"),
-    "abfs": ("adlfs", "cloud"),
-    "abfss": ("adlfs", "cloud"),
-    "hf": ("huggingface_hub", None),
+TIMEOUT_S = 60.0  # for one request, with the tries again of the library
+PIECE_BYTES = 8 * 2**20  # of one request: nearly every image is one piece
+BLOCK_BYTES = 2**20  # read ahead in tars: ten photos of 100 kB a request
+PAGE = 1_000  # objects in one answer to a listing: the most of S3
+
+_SCHEME = re.compile(r"([a-z0-9]+)://(.*)", re.DOTALL)
+_MAGIC = re.compile(r"[*?\[]")
+_LIBRARIES = {  # scheme: package, class
+    "s3": ("s3fs", "S3FileSystem"),  # also MinIO, R2 and other servers that speak S3
+    "gs": ("gcsfs", "GCSFileSystem"),
+    "gcs": ("gcsfs", "GCSFileSystem"),
+    "az": ("adlfs", "AzureBlobFileSystem"),
+    "abfs": ("adlfs", "AzureBlobFileSystem"),
+    "hf": ("huggingface_hub", "HfFileSystem"),
 }
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_PAGE = 1_000  # keys, the most that S3 gives at a time
+SCHEMES = tuple(f"{scheme}://" for scheme in _LIBRARIES)
+_DENIED = (401, 403)
+_VERSIONS = ("ETag", "etag", "blob_id", "generation", "LastModified", "last_modified", "mtime")
+_KEYS = """pass its keys in --storage-options, or {"anon": true} for a public bucket"""
+
+_filesystems: dict[tuple[int, str, str], Any] = {}
+_lock = threading.Lock()
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Whether a str begins with one of the schemes of object storage."""
-    found = _SCHEME.match(path) if isinstance(path, str) else None
-    return found is not None and found[1].lower() in _PACKAGES
+    """Whether a str is a URL of object storage."""
+    return isinstance(path, str) and path.startswith(SCHEMES)
 
 
 def filesystem_of(url: str, storage: Storage) -> tuple[Any, str]:
-    """fsspec's file system of a URL, and the path in it. fsspec keeps one for all calls with the same options.
+    """The file system of fsspec, and the path in it: `bucket/key`. There is one for all threads of a process.
 
-    Raises InputError for another scheme, for a chain of schemes such as zip::s3://, and for options that the package
-    does not know; MissingExtraError.
+    Raises InputError for a URL of another scheme or without a bucket, and for options that the library does not take;
+    MissingExtraError.
     """
-    found = _SCHEME.match(url)
-    if found is None or found[1].lower() not in _PACKAGES:
-        raise InputError(
-            f"{url} is no place that gmixer reads; wanted a path, or one of {', '.join(_PACKAGES)} with ://"
-        )
-    scheme = found[1].lower()
-    package, extra = _PACKAGES[scheme]
-    with require(f"{scheme}://", extra, ["fsspec", package]):
-        import fsspec
-
-        __import__(package)
-    try:
-        filesystem = fsspec.filesystem(scheme, **storage.options)
-        return filesystem, filesystem._strip_protocol(url)
-    except ImportError:
-        raise
-    except Exception as error:
-        said = words_of(error, "the options do not fit")
-        raise InputError(f"{url} cannot be reached: {said}; wanted --storage-options for {package}") from error
+    found = _SCHEME.fullmatch(url)
+    scheme, path = found.groups() if found else ("", "")
+    if scheme not in _LIBRARIES:
+        raise InputError(f"{url} is a URL that gmixer does not read; wanted one of {', '.join(SCHEMES)}")
+    if not path.strip("/"):
+        raise InputError(f"{url} names no bucket; wanted one, as in {scheme}://bucket/folder/")
+    package, name = _LIBRARIES[scheme]
+    # fsspec itself would open one for each thread, with connections of its own.
+    known = os.getpid(), scheme, json.dumps(storage.options, sort_keys=True, default=repr)
+    with _lock:
+        if known not in _filesystems:
+            with require(f"reading {scheme}://", "cloud", ("fsspec", package)):
+                opener = getattr(import_module(package), name)
+            try:
+                _filesystems[known] = opener(skip_instance_cache=True, use_listings_cache=False, **storage.options)
+            except Exception as error:  # the library's own, of any type
+                why = words_of(error, "it does not take them")
+                raise InputError(f"{package} refuses the storage options: {why}; wanted what {name} takes") from error
+        return _filesystems[known], path
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """An Entry: one object. start: where its bytes begin, in a member of a tar."""
+    """An Entry: an object, or `size` bytes of it from `offset` on. Threads may share it, and it can be pickled.
+
+    key: the URL; for a part of an object, followed by "::" and the name of the part. path: `bucket/key`.
+    """
 
     key: str
-    url: str
-    size: int
-    version: str | None
+    path: str
     storage: Storage
+    size: int | None = None
+    version: str | None = None
+    offset: int | None = None
     named: bool = False
-    start: int = 0
     read_at_once: ClassVar[bool] = False
 
     @contextmanager
     def open(self, source: str) -> Iterator[Opened]:
-        """One request for all bytes, when the first are read."""
-        data: bytes | None = None
-        at = 0
+        """The size is the one that the listing has stated. An object that has changed since then is "unreadable"."""
+        at, piece = 0, b""
 
         def read(byte_count: int) -> bytes:
-            nonlocal data, at
-            if data is None:
-                data = self._bytes(source)
-            taken = data[at : at + byte_count]
-            at += len(taken)
-            return taken
+            nonlocal at, piece
+            if not piece:
+                # A look at the head takes no more than the head.
+                piece = self.fetch(at, HEAD_BYTES if byte_count <= HEAD_BYTES else PIECE_BYTES, source)
+                at += len(piece)
+            data, piece = piece[:byte_count], piece[byte_count:]
+            return data
 
         yield Opened(self.size, read)
 
-    def _bytes(self, source: str) -> bytes:
-        if not self.size:  # S3 refuses a range of no bytes
+    def fetch(self, at: int, byte_count: int, source: str) -> bytes:
+        """Bytes from `at` on, at most byte_count, fewer only at the end. Raises ImageError, as `open` does."""
+        start = (self.offset or 0) + at
+        if self.size is None:
+            return self._fetch_unsized(start, byte_count, source)
+        if at >= self.size:
             return b""
+        wanted = min(byte_count, self.size - at)
+        # One byte more, where the object should end: it tells whether the object has grown.
+        further = int(self.offset is None and at + wanted == self.size)
         with as_image_error(source):
-            filesystem, path = filesystem_of(self.url, self.storage)
-            data: bytes = filesystem.cat_file(path, start=self.start, end=self.start + self.size)
-            if len(data) < self.size:
-                raise ImageError("corrupt", "is cut short: it has changed since it was listed", source)
-            return data
+            data = self._range(start, start + wanted + further)
+        if len(data) != wanted:
+            reason = "has changed since it was listed: run the command again"
+            raise ImageError("unreadable", reason, source)
+        return data
+
+    def _fetch_unsized(self, start: int, byte_count: int, source: str) -> bytes:
+        with as_image_error(source):
+            try:
+                return self._range(start, start + byte_count)
+            except (FileNotFoundError, PermissionError, TimeoutError):
+                raise
+            except Exception:  # a range at the end of an object is refused
+                if start < (self.info()["size"] or 0):
+                    raise
+                return b""
+
+    def _range(self, start: int, end: int) -> bytes:
+        data: bytes = self.call("cat_file", self.path, start=start, end=end)
+        return data
+
+    def info(self) -> dict[str, Any]:
+        """What the storage says about the object. Raises errors of the library."""
+        found: dict[str, Any] = self.call("info", self.path)
+        return found
+
+    def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """A method of the file system, within TIMEOUT_S where the library allows that. Raises errors of the library."""
+        return call(filesystem_of(self.key, self.storage)[0], method, *arguments, **options)
 
 
-class Found(NamedTuple):
-    """An object in a listing. path: of the file system."""
+@contextmanager
+def open_to_seek(file: LocalFile | RemoteFile) -> Iterator[io.RawIOBase]:
+    """The file for libraries that seek, such as tarfile and pyarrow. Raises ImageError, also for a failure inside."""
+    if isinstance(file, RemoteFile):
+        with RemoteReader(file) as remote:
+            yield remote
+    else:
+        with open_regular(file.key, file.key) as local:
+            yield local
 
-    path: str
-    size: int
+
+class RemoteReader(io.RawIOBase):
+    """An object as a file. A read raises ImageError."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file if file.size is not None else described(file)
+        self._position = 0
+        self._block_at, self._block = 0, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        begin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size or 0}[whence]
+        self._position = begin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        inside = self._position - self._block_at
+        if not 0 <= inside < len(self._block):
+            count = max(len(buffer), BLOCK_BYTES)
+            self._block_at, self._block = self._position, self._file.fetch(self._position, count, self._file.key)
+            inside = 0
+        data = self._block[inside : inside + len(buffer)]
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def described(file: RemoteFile) -> RemoteFile:
+    """The file with its size and version. Raises ImageError "missing" if no object has this name."""
+    with as_image_error(file.key):
+        info = file.info()
+        if info.get("type") == "directory":
+            raise FileNotFoundError
+    return replace(file, size=info["size"], version=_version(info))
+
+
+def file_at(url: str, storage: Storage, *, named: bool = True) -> RemoteFile:
+    """The object at a URL; nothing is asked. Raises InputError as filesystem_of does; MissingExtraError."""
+    return RemoteFile(url, filesystem_of(url, storage)[1], storage, named=named)
+
+
+def object_at(url: str, storage: Storage) -> RemoteFile:
+    """The object at a URL; nothing is asked. Raises InputError as filesystem_of does; MissingExtraError."""
+    return RemoteFile(url, filesystem_of(url, storage)[1], storage, named=True)
+
+
+def list_remote(folder: str, storage: Storage) -> Iterator[RemoteFile]:
+    """All objects below a URL that ends in "/", in the sorted order of their keys.
+
+    Hidden ones (`.name`) and those that stand for a folder (a key that ends in "/") are left out. Memory holds one
+    answer of the storage: PAGE objects; for hf://, one folder per level. Raises InputError if the listing fails: what
+    was listed before is then not all of it.
+    """
+    for rest, found in _below(folder, storage):
+        if not any(part.startswith(".") for part in rest.split("/")):
+            yield found
+
+
+def matching(pattern: str, storage: Storage) -> Iterator[RemoteFile]:
+    """The objects that a URL with `*`, `?` or `[…]` names, in the sorted order of their keys. None of the signs matches
+    a "/", or the dot of a hidden name. Raises InputError as list_remote does.
+    """
+    fixed = _MAGIC.split(pattern, maxsplit=1)[0]
+    parts = pattern[len(fixed) :].split("/")
+    at_start = fixed.endswith("/")
+    for rest, found in _below(fixed, storage):
+        names = rest.split("/")
+        if len(names) == len(parts) and all(
+            fnmatchcase(name, part) and not (name.startswith(".") and part[0] != "." and (i or at_start))
+            for i, (name, part) in enumerate(zip(names, parts, strict=True))
+        ):
+            yield replace(found, named=True)
+
+
+def _below(start: str, storage: Storage) -> Iterator[tuple[str, RemoteFile]]:
+    """The objects whose URL begins so, and what follows."""
+    filesystem, path = filesystem_of(start, storage)
+    bucket, _, prefix = path.partition("/")
+    try:
+        for key, size, version in _objects(filesystem, bucket, prefix):
+            rest = key[len(prefix) :]
+            if rest and not rest.endswith("/"):
+                yield rest, RemoteFile(start + rest, f"{bucket}/{key}", storage, size, version)
+    except FileNotFoundError:  # no such bucket
+        return
+    except GmixerError:
+        raise
+    except Exception as error:
+        raise InputError(f"{start} cannot be listed: it {_reason(error)[1]}") from error
+
+
+class _Found(NamedTuple):
+    key: str
+    size: int | None
     version: str | None
 
 
-def list_remote(url: str, storage: Storage) -> Iterator[RemoteFile | ImageError]:
-    """The object at a URL; or all objects below it, without hidden ones (`.name`). On S3 they come in the
-    order of their keys, elsewhere folder by folder.
-
-    Yields an ImageError, "missing" or "unreadable", if there is none. The keys of one page are in memory; with other
-    storage than S3, those of one folder.
-    """
-    try:
-        with as_image_error(url):
-            filesystem, root = filesystem_of(url, storage)
-            root = root.rstrip("/")
-            info = None if url.endswith("/") else filesystem.info(root)
-            if info is not None and info["type"] == "file":
-                yield RemoteFile(url, url, info["size"], _version(info), storage, named=True)
-                return
-            base, is_empty = url.rstrip("/") + "/", True
-            pages = _s3_objects if _SCHEME.match(url)[1].lower() == "s3" else _objects  # type: ignore[index]
-            for found in pages(filesystem, root + "/"):
-                below = found.path[len(root) + 1 :]
-                if not below or below.endswith("/") or any(part.startswith(".") for part in below.split("/")):
-                    continue
-                is_empty = False
-                yield RemoteFile(base + below, base + below, found.size, found.version, storage)
-            if is_empty:
-                raise ImageError("missing", "holds no objects; wanted a prefix with images below it", url)
-    except ImageError as error:
-        yield error
+_Page: TypeAlias = tuple[Iterable[_Found], Any]  # and the token of the next one, if there is one
 
 
-def matching(pattern: str, storage: Storage) -> list[str]:
-    """The URLs that a pattern with `*`, `?` or `[…]` names, sorted."""
-    filesystem, path = filesystem_of(pattern, storage)
-    scheme = pattern.partition("://")[0]
-    with as_image_error(pattern):
-        return [f"{scheme}://{found}" for found in sorted(filesystem.glob(path))]
+def _objects(filesystem: Any, bucket: str, prefix: str) -> Iterator[_Found]:
+    page_of = _PAGES.get(type(filesystem).__name__)
+    if page_of is None:
+        yield from _walk(filesystem, bucket, prefix)
+        return
+    token = None
+    while True:
+        found, token = page_of(filesystem, bucket, prefix, token)
+        yield from found
+        if not token:
+            return
+
+
+def _s3_page(filesystem: Any, bucket: str, prefix: str, token: Any) -> _Page:
+    more = {"ContinuationToken": token} if token else {}
+    answer = call(filesystem, "call_s3", "list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=PAGE, **more)
+    found = (_Found(item["Key"], item["Size"], _version(item)) for item in answer.get("Contents", ()))
+    return found, answer.get("NextContinuationToken")
+
+
+def _gs_page(filesystem: Any, bucket: str, prefix: str, token: Any) -> _Page:
+    more = {"pageToken": token} if token else {}
+    answer = call(filesystem, "call", "GET", "b/{}/o", bucket, prefix=prefix, maxResults=PAGE, json_out=True, **more)
+    found = (_Found(item["name"], int(item["size"]), _version(item)) for item in answer.get("items", ()))
+    return found, answer.get("nextPageToken")
+
+
+def _az_page(filesystem: Any, bucket: str, prefix: str, token: Any) -> _Page:
+    async def page() -> _Page:
+        async with filesystem.service_client.get_container_client(bucket) as client:
+            blobs = client.list_blobs(name_starts_with=prefix, results_per_page=PAGE)
+            pages = blobs.by_page(continuation_token=token)
+            found = [_Found(blob.name, blob.size, _version(blob)) async for blob in await anext(pages)]
+            return found, pages.continuation_token
+
+    page_found: _Page = _within_time(filesystem.loop, page)
+    return page_found
+
+
+_PAGES: dict[str, Callable[[Any, str, str, Any], _Page]] = {
+    "S3FileSystem": _s3_page,
+    "GCSFileSystem": _gs_page,
+    "AzureBlobFileSystem": _az_page,
+}
+
+
+def _walk(filesystem: Any, bucket: str, prefix: str) -> Iterator[_Found]:
+    """Folder by folder, for a library that has no listing without folders."""
+    folder = f"{bucket}/{prefix}"[: len(bucket) + 1 + prefix.rfind("/") + 1]
+    levels: list[Iterator[tuple[str, Any]]] = [iter([(folder, {"type": "directory"})])]
+    while levels:
+        if (found := next(levels[-1], None)) is None:
+            levels.pop()
+            continue
+        path, info = found
+        key = path[len(bucket) + 1 :]
+        if info["type"] != "directory":
+            if key.startswith(prefix):
+                yield _Found(key, info.get("size"), _version(info))
+            continue
+        if not (key.startswith(prefix) or prefix.startswith(key)):
+            continue
+        children = call(filesystem, "ls", path.rstrip("/"), detail=True)
+        if hasattr(filesystem, "dircache"):
+            filesystem.dircache.clear()  # it would keep all folders
+        slashed = ((child["name"] + "/" * (child["type"] == "directory"), child) for child in children)
+        levels.append(iter(sorted(slashed, key=lambda child: child[0])))
+
+
+def call(filesystem: Any, method: str, *arguments: Any, **options: Any) -> Any:
+    """A method of a file system, within TIMEOUT_S where its library is asynchronous."""
+    if not getattr(filesystem, "async_impl", False):
+        return getattr(filesystem, method)(*arguments, **options)
+    return _within_time(filesystem.loop, lambda: getattr(filesystem, f"_{method}")(*arguments, **options))
+
+
+def _within_time(loop: asyncio.AbstractEventLoop, begin: Callable[[], Any]) -> Any:
+    from fsspec.asyn import sync
+
+    async def run() -> Any:
+        return await asyncio.wait_for(begin(), TIMEOUT_S)
+
+    return sync(loop, run)
 
 
 @contextmanager
 def as_image_error(source: str) -> Iterator[None]:
-    """The errors of a storage's package → ImageError, with the source."""
+    """Every exception of a library → one ImageError."""
     try:
         yield
-    except (ImageError, InputError, ImportError):
+    except ImageError:
         raise
-    except FileNotFoundError:
-        raise ImageError("missing", "no such object: check the bucket and the key", source) from None
-    except PermissionError as error:
-        said = words_of(error, "access is denied")
-        raise ImageError("unreadable", f"cannot be read: {said}; check the keys and the rights", source) from None
-    except TimeoutError:
-        raise ImageError("timeout", "the storage did not answer in time", source) from None
     except Exception as error:
-        if "timeout" in type(error).__name__.lower():
-            raise ImageError("timeout", "the storage did not answer in time", source) from None
-        said = words_of(error, "the storage refused it")
-        raise ImageError("unreadable", f"cannot be read: {said}", source) from None
+        _raise(error, source)
 
 
-def _s3_objects(filesystem: Any, root: str) -> Iterator[Found]:
-    """Page by page: fsspec's own listings hold all keys."""
-    bucket, _, prefix = root.partition("/")
-    after = ""
-    while True:
-        page = filesystem.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=_PAGE)
-        for found in page.get("Contents", ()):
-            yield Found(f"{bucket}/{found['Key']}", found["Size"], found["ETag"].strip('"'))
-            after = found["Key"]
-        if not page.get("IsTruncated"):
-            return
+def _raise(error: Exception, source: str) -> NoReturn:
+    if isinstance(error, FileNotFoundError):
+        raise ImageError("missing", "no object has this name", source) from None
+    raise ImageError(*_reason(error), source) from None
 
 
-def _objects(filesystem: Any, root: str) -> Iterator[Found]:
-    folders = [root.rstrip("/")]
-    while folders:
-        found = sorted(filesystem.ls(folders.pop(), detail=True), key=_in_order)
-        folders += [info["name"] for info in reversed(found) if info["type"] == "directory"]
-        yield from (Found(info["name"], info["size"], _version(info)) for info in found if info["type"] == "file")
+def _reason(error: Exception) -> tuple[ImageErrorKind, str]:
+    if isinstance(error, TimeoutError):
+        return "timeout", f"did not answer within {TIMEOUT_S:g} s: try again"
+    code = getattr(error, "status_code", None) or getattr(error, "code", None)
+    if isinstance(error, PermissionError) or code in _DENIED or type(error).__name__ == "NoCredentialsError":
+        return "unreadable", f"is not open to this user: {_KEYS}"
+    return "unreadable", f"cannot be read: {words_of(error, 'the connection failed')}; check the URL, or try again"
 
 
-def _in_order(info: dict[str, Any]) -> str:
-    return str(info["name"])
-
-
-def _version(info: dict[str, Any]) -> str | None:
-    """An etag or a generation, as the package calls it; else the time of the last change."""
-    for name in ("ETag", "etag", "generation", "blob_id", "content_settings", "LastModified", "last_modified", "mtime"):
-        if isinstance(value := info.get(name), str | int | float) or hasattr(value, "isoformat"):
-            return str(value).strip('"')
-    return None
+def _version(info: Any) -> str | None:
+    """An etag, or what else the storage changes with the content."""
+    value = next((info[name] for name in _VERSIONS if info.get(name) is not None), None)
+    return None if value is None else str(value).strip('"')
