@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -47,6 +48,10 @@ class PartRecord:
     fingerprint: str
     sha256: str
     bytes: int
+
+    def fits(self, data: Data) -> bool:
+        """data: of the Parquet file."""
+        return len(data) == self.bytes and hashlib.sha256(data).hexdigest() == self.sha256
 
     def to_json(self) -> Data:
         return json.dumps(asdict(self), sort_keys=True).encode()
