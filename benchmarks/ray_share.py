@@ -46,7 +46,7 @@ def rate(out: Path, part_size: int) -> float:
 def plain(photos: Path, out: Path, target: Target, part_size: int) -> None:
     words = [sys.executable, "-c", SHARE, str(photos), str(out), target.source, target.variant or "", str(part_size)]
     processes = [subprocess.Popen([*words, str(turn)]) for turn in (1, 2)]
-    if any([process.wait() for process in processes]):
+    if sum(process.wait() != 0 for process in processes):
         raise SystemExit("a plain process has failed")
 
 
