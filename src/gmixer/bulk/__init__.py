@@ -12,7 +12,8 @@ Its three pieces, each usable alone:
 record.py        Record: one input, before it is read
 listing.py       list_records: sources → Records
 row_options.py   RowOptions: what a row holds, as the user chooses it
-part_options.py  PartOptions: how the output is divided, and which parts to make
+part_options.py  PartOptions: how the output is divided, and which parts to make; Ray: where
+on_ray.py        the parts, made by the actors of a Ray cluster
 stamp.py         Stamp: what computed the vectors; only vectors of one stamp compare
 schema.py        the Arrow schema of a row
 tally.py         Tally: what a run has done so far
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gmixer.bulk.listing import list_records as list_records
     from gmixer.bulk.parquet_file import parquet_bytes as parquet_bytes
     from gmixer.bulk.part_options import PartOptions as PartOptions
+    from gmixer.bulk.part_options import Ray as Ray
     from gmixer.bulk.predict import rows_of as rows_of
     from gmixer.bulk.reader import read_ahead as read_ahead
     from gmixer.bulk.record import Record as Record
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "PartOptions": "part_options",
+    "Ray": "part_options",
     "Record": "record",
     "RowOptions": "row_options",
     "StoredEmbeddings": "stored",

@@ -22,9 +22,13 @@ FOLDER = "_gmixer/locks"
 LEASE_S = 120.0  # guessed: a process that ends by force holds its part this long, on object storage
 
 
+class PartTaken(InputError):
+    """Another process makes the part."""
+
+
 @contextmanager
 def part_lock(place: Place, number: int, *, lease_s: float = LEASE_S) -> Iterator[None]:
-    """Raises InputError if another process has the part."""
+    """Raises PartTaken if another process has the part."""
     held = _flock(place, number) if isinstance(place, LocalPlace) else _lease(place, number, lease_s)
     with held:
         yield
@@ -124,12 +128,12 @@ def _expires(content: bytes) -> float:
         return 0.0
 
 
-def _taken(place: Place, number: int, content: bytes) -> InputError:
+def _taken(place: Place, number: int, content: bytes) -> PartTaken:
     who = "another process"
     with suppress(ValueError, TypeError, KeyError):
         found = json.loads(content)
         who = f"process {found['pid']} on {found['host']}"
-    return InputError(
+    return PartTaken(
         f"part {number} of {place.name} is being made by {who}; wait for that process, or share the parts: "
         "--part 1/2 here and --part 2/2 there"
     )

@@ -89,7 +89,7 @@ class OutputFolder:
             self._place.write(MANIFEST, self._manifest.to_json())
 
     def lock(self, number: int) -> AbstractContextManager[None]:
-        """Raises InputError if another process makes the part."""
+        """Raises PartTaken if another process makes the part."""
         return part_lock(self._place, number)
 
     def numbers(self) -> list[int]:

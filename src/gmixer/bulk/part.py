@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -62,6 +63,13 @@ class HeldBytes:
             return data
 
         return nullcontext(Opened(len(self.data), take))
+
+
+def used_up(records: list[Record]) -> Iterator[Record]:
+    """Empties the list: each record may hold the bytes of a member of an archive."""
+    records.reverse()
+    while records:
+        yield records.pop()
 
 
 def held(record: Record, limits: Limits) -> Record:

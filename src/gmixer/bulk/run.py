@@ -23,8 +23,8 @@ import pyarrow as pa
 from gmixer.bulk.listing import list_records
 from gmixer.bulk.output import OutputFolder
 from gmixer.bulk.parquet_file import open_parquet
-from gmixer.bulk.part import Part
-from gmixer.bulk.part_options import PartOptions
+from gmixer.bulk.part import Part, used_up
+from gmixer.bulk.part_options import PartOptions, Ray
 from gmixer.bulk.plan import parts_to_make
 from gmixer.bulk.predict import tables_of
 from gmixer.bulk.record import Record
@@ -76,36 +76,56 @@ class Run:
         """
         stamp = Stamp.of(self.predictor, self.rows, parts.part_size)
         output = OutputFolder.open(place, stamp, storage)
-        begun: deque[tuple[Part, ExitStack]] = deque()  # that are read or wait to be written, each with its lock
-
-        def begin(locks: ExitStack) -> Iterator[Iterator[Record]]:
-            taken = 0
-            to_make = parts_to_make(
-                self._counted(records), output, update=parts.update, share=parts.share, on_damage=_warn_of_damage
-            )
-            for part in to_make:
-                lock = locks.enter_context(ExitStack())
-                lock.enter_context(output.lock(part.number))
-                begun.append((part, lock))
-                taken += len(part.records)
-                self.tally.kept = self.tally.listed - taken
-                yield _used_up(part.records)
-            self.tally.kept = self.tally.listed - taken
-
-        made = set()
-        with ExitStack() as locks:
-            for table in self._tables(begin(locks), stamp):
-                part, lock = begun.popleft()
-                output.write(part, part.arranged(table))
-                lock.close()
-                made.add(part.number)
-                self.tally.parts += 1
-                if part.kept is not None:
-                    self.tally.was_there(len(part.kept), Counter(part.kept["error_kind"].drop_null().to_pylist()))
+        to_make = self._to_make(records, output, parts)
+        if parts.on is None:
+            made = set(self._made_here(to_make, output))
+        else:
+            made = set(self._made_on_ray(to_make, output, storage, parts.on))
         turn, processes = parts.share
         for number in output.numbers():
             if number not in made and number % processes == turn - 1 and (record := output.finished(number)):
                 self.tally.was_there(record.rows, record.failures)
+
+    def _to_make(self, records: Iterable[Record], output: OutputFolder, parts: PartOptions) -> Iterator[Part]:
+        taken = 0
+        for part in parts_to_make(
+            self._counted(records), output, update=parts.update, share=parts.share, on_damage=_warn_of_damage
+        ):
+            taken += len(part.records)
+            self.tally.kept = self.tally.listed - taken
+            yield part
+        self.tally.kept = self.tally.listed - taken
+
+    def _made_here(self, parts: Iterable[Part], output: OutputFolder) -> Iterator[int]:
+        """The number of each part, when it is written."""
+        begun: deque[tuple[Part, ExitStack]] = deque()  # that are read or wait to be written, each with its lock
+
+        def begin(locks: ExitStack) -> Iterator[Iterator[Record]]:
+            for part in parts:
+                lock = locks.enter_context(ExitStack())
+                lock.enter_context(output.lock(part.number))
+                begun.append((part, lock))
+                yield used_up(part.records)
+
+        with ExitStack() as locks:
+            for table in self._tables(begin(locks), output.stamp):
+                part, lock = begun.popleft()
+                output.write(part, part.arranged(table))
+                lock.close()
+                self.tally.parts += 1
+                if part.kept is not None:
+                    self.tally.was_there(len(part.kept), Counter(part.kept["error_kind"].drop_null().to_pylist()))
+                yield part.number
+
+    def _made_on_ray(self, parts: Iterator[Part], output: OutputFolder, storage: Storage, ray: Ray) -> Iterator[int]:
+        from gmixer.bulk.on_ray import Job, made_on_ray
+
+        job = Job.of(self.predictor, output, storage, threads=ray.threads)
+        with closing(made_on_ray(parts, job, ray)) as made:
+            for number, tally in made:
+                self.tally.include(tally)
+                self.on_progress(self.tally)
+                yield number
 
     def _tables(self, parts: Iterable[Iterable[Record]], stamp: Stamp) -> Iterator[pa.Table]:
         def count(rows: pa.RecordBatch) -> None:
@@ -121,13 +141,6 @@ class Run:
             yield record
         if not self.tally.listed:
             raise InputError("the sources list no image; wanted at least one: check the path or the list")
-
-
-def _used_up(records: list[Record]) -> Iterator[Record]:
-    """Empties the list: each record may hold the bytes of a member of an archive."""
-    records.reverse()
-    while records:
-        yield records.pop()
 
 
 def _warn_of_damage(number: int, why: str) -> None:

@@ -37,6 +37,14 @@ class Tally:
                 self.failed[kind] += 1
                 self.examples.setdefault(kind, path)
 
+    def include(self, other: Tally) -> None:
+        """The counts of a part that another process has made."""
+        self.rows += other.rows
+        self.parts += other.parts
+        self.failed.update(other.failed)
+        self.examples = other.examples | self.examples
+        self.was_there(other.there, other.failed_there)
+
     def was_there(self, rows: int, failed: Mapping[str, int]) -> None:
         self.there += rows
         self.failed_there.update(failed)

@@ -81,6 +81,8 @@ def embed(
         )
     if not paths and list_file is None:
         raise InputError("no images are given; wanted files, folders or other places, or --list FILE")
+    if parts.on is not None:
+        parts = replace(parts, on=replace(parts.on, threads=getattr(runtime, "threads", None) or 1))
     source, reading = best_model(model, chatty=True), replace(reading, allow_urls=True)
     predictor = open_model(source, weights, reading, runtime, image_size)
     if form == NPZ:

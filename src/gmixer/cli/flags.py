@@ -339,9 +339,29 @@ def fold_parts(
             rich_help_panel=PARTS,
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="ray",
+            help="Make the parts on a Ray cluster (needs pip install 'gmixer\\[ray]'): ray takes the cluster of "
+            "$RAY_ADDRESS or this machine, ray://HOST:PORT another one.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(
+            "--actors",
+            min=1,
+            help="Only with --on ray: how many processes, each with --threads processors (1). Default: as many as the "
+            "cluster takes.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
 ) -> PartOptions:
-    """Raises InputError for a share that is none."""
-    from gmixer.bulk.part_options import PartOptions
+    """Raises InputError for a share that is none, and for a cluster that is none."""
+    from gmixer.bulk.part_options import PartOptions, Ray
     from gmixer.errors import InputError
 
     share = (1, 1)
@@ -350,7 +370,14 @@ def fold_parts(
         if not (mark and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
             raise InputError(f"--part is {part!r}; wanted I/N with I from 1 to N, such as 1/8")
         share = (int(number), int(count))
-    return PartOptions(part_size=part_size, update=update, share=share)
+    if on is None:
+        if actors is not None:
+            raise InputError("--actors is given without --on; wanted --on ray, or no --actors")
+        return PartOptions(part_size=part_size, update=update, share=share)
+    if on != "ray" and not on.startswith("ray://"):
+        raise InputError(f"--on is {on!r}; wanted ray, or ray://HOST:PORT")
+    ray = Ray(address=None if on == "ray" else on, actors=actors)
+    return PartOptions(part_size=part_size, update=update, share=share, on=ray)
 
 
 def fold_storage(
