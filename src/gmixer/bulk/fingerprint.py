@@ -15,7 +15,7 @@ Facts: TypeAlias = tuple[str, int | None, str | None, str | None]  # key, size, 
 
 def facts_of(record: Record) -> Facts:
     """What tells that an entry has changed, as its row has it. The label too: it stands in the row."""
-    return valid_text(record.key), record.size, valid_text(record.version), valid_text(record.label)
+    return valid_text(record.key) or "", record.size, valid_text(record.version), valid_text(record.label)
 
 
 def fingerprint(entries: Iterable[Facts]) -> str:

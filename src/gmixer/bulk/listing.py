@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import glob
 import os
-import tarfile
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
 
 from gmixer.bulk.record import Record
 from gmixer.bulk.table_images import TableImages, is_table, list_rows
@@ -22,16 +22,26 @@ from gmixer.datasets.shards import MAX_LABEL_BYTES, sample_labels
 from gmixer.datasets.splits import split_word
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Limits, Reading, Storage
+from gmixer.prefetch import prefetch
 from gmixer.sources.address import entry_at, is_local, is_url
-from gmixer.sources.archive import Place, places
+from gmixer.sources.archive import Place, places, places_in
 from gmixer.sources.entry import MEMBER_MARK, Entry, read
 from gmixer.sources.image_names import is_called_image
 from gmixer.sources.inputs import Inputs
 from gmixer.sources.local import FileSlice
-from gmixer.sources.remote import RemoteFile, as_image_error, filesystem_of, is_remote, list_remote, matching
-from gmixer.sources.sniff import HEAD_BYTES
+from gmixer.sources.remote import (
+    RemoteFile,
+    RemoteStream,
+    exists,
+    is_remote,
+    list_remote,
+    matching,
+    not_listed,
+    remote_file,
+)
 
 _HUB_MARK = "hf:"
+_LIST_THREADS = 32  # a row of a list that names an object takes a request: 1,600 a second at 20 ms
 
 
 class Listing:
@@ -46,8 +56,9 @@ class Listing:
         for source in self._sources:
             yield from self._of_source(source)
         if self._list_file is not None:
-            for path, label in list_rows(self._list_file, self._storage):
-                yield self._of_path(path, label)
+            rows = list_rows(self._list_file, self._storage)
+            with closing(prefetch(self._of_row, rows, threads=_LIST_THREADS, ahead=2 * _LIST_THREADS)) as records:
+                yield from records
 
     def summary(self) -> str:
         """One line on the files that are left out, because they are no images; empty if there are none."""
@@ -74,7 +85,7 @@ class Listing:
 
     def _of_local(self, source: str) -> Iterator[Record]:
         if is_table(source):
-            yield from TableImages(source, self._storage)
+            yield from TableImages(source, self._reading, self._storage)
             return
         inputs = Inputs([source], self._reading)
         self._inputs.append(inputs)
@@ -98,8 +109,10 @@ class Listing:
 
     def _of_remote(self, source: str) -> Iterator[Record]:
         urls = [source]
-        if _is_pattern(source):
+        if _is_pattern(source) and not exists(source, self._storage):
             urls = [url for one in series(source, source) for url in self._matching(one)]
+            if not urls:
+                raise InputError(f"{source} matches no object; wanted a key, or a pattern that matches some")
         for url in urls:
             for found in list_remote(url, self._storage):
                 yield from self._of_object(found, url)
@@ -111,28 +124,23 @@ class Listing:
         if isinstance(found, ImageError):
             yield Record(found.source, None, None, None, found)
         elif found.key.endswith(".tar"):
-            yield from _members(found, self._storage)
+            yield from _members(found)
         elif is_table(found.key):
-            yield from TableImages(found.key, self._storage)
+            yield from TableImages(found.key, self._reading, self._storage)
         elif found.named or is_called_image(found.key):
             yield _record(found, _class_folder(found.key, typed))
         else:
             self._left_out += 1  # to look at its first bytes would take a request for each
 
-    def _of_path(self, path: str, label: str | None) -> Record:
-        """path: of a list, where each row is one image."""
-        if is_remote(path):
-            (found,) = _first(list_remote(path, self._storage))
-        elif is_url(path) and not self._reading.allow_urls:
-            found = ImageError("refused", "is a URL, and none is fetched here: pass allow_urls=True", path)
-        else:
-            try:
-                found = entry_at(path, source=path)
-            except ImageError as error:
-                found = error
-        if isinstance(found, ImageError):
-            return Record(path, None, None, label, found)
-        return _record(found, label)
+    def _of_row(self, row: tuple[str, str | None]) -> Record:
+        """row: path and label in a list, where each row is one image."""
+        path, label = row
+        try:
+            if is_url(path) and not self._reading.allow_urls:
+                raise ImageError("refused", "is a URL, and none is fetched here: pass allow_urls=True", path)
+            return _record(remote_file(path, self._storage) if is_remote(path) else _entry(path), label)
+        except ImageError as error:
+            return Record(path, None, None, label, error)
 
 
 def list_records(
@@ -154,7 +162,7 @@ def _record(entry: Entry, label: str | None) -> Record:
 def _class_folder(key: str, typed: str) -> str | None:
     """The first folder below the folder as typed; below the folder of a split, such as train, the next one."""
     prefix = typed.rstrip("/") + "/"
-    if MEMBER_MARK in key or not key.startswith(prefix):
+    if not key.startswith(prefix):
         return None
     folders = key.removeprefix(prefix).split("/")[:-1]
     if folders and split_word(folders[0]):
@@ -171,41 +179,30 @@ def _is_pattern(source: str) -> bool:
     return glob.has_magic(source) or series(source, source) != [source]
 
 
-def _members(tar: RemoteFile, storage: Storage) -> Iterator[Record]:
+def _members(tar: RemoteFile) -> Iterator[Record]:
     """The images of a plain tar on object storage. Their bytes are fetched later, each by a request of its own."""
     try:
-        with as_image_error(tar.key):
-            filesystem, path = filesystem_of(tar.url, storage)
-            with filesystem.open(path, "rb") as file:
-
-                def label_in(place: Place) -> bytes:
-                    file.seek(place.offset)
-                    data: bytes = file.read(min(place.size, MAX_LABEL_BYTES))
-                    return data
-
-                for sample, label in sample_labels(_places(file, tar), label_in):
-                    if isinstance(sample, ImageError):
-                        yield Record(sample.source, None, None, None, sample)
-                        continue
-                    key = f"{tar.key}{MEMBER_MARK}{sample.name}"
-                    entry = RemoteFile(key, tar.url, sample.size, tar.version, storage, start=sample.offset)
-                    yield Record(key, sample.size, tar.version, label, entry)
-    except ImageError as error:
-        yield Record(tar.key, tar.size, tar.version, None, error)
-
-
-def _places(file: Any, tar: RemoteFile) -> Iterator[Place]:
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined] # otherwise it keeps them all
-                if not member.isreg() or member.name.rpartition("/")[2].startswith("."):
+        with RemoteStream(tar) as stream:
+            found = places_in(stream, tar.key)
+            for sample, label in sample_labels(found, partial(_in_stream, stream)):
+                if isinstance(sample, ImageError):
+                    yield Record(sample.source, None, None, None, sample)
                     continue
-                file.seek(member.offset_data)
-                yield Place(member.name, member.offset_data, member.size, file.read(min(member.size, HEAD_BYTES)))
-    except tarfile.TarError:
-        raise ImageError("corrupt", "is no complete plain tar; wanted it without compression", tar.key) from None
+                key = f"{tar.key}{MEMBER_MARK}{sample.name}"
+                entry = RemoteFile(key, tar.url, sample.size, tar.version, tar.storage, start=sample.offset)
+                yield Record(key, sample.size, tar.version, label, entry)
+    except ImageError as error:
+        raise not_listed(error) from None
 
 
-def _first(found: Iterable[Any]) -> list[Any]:
-    return [next(iter(found))]
+def _in_stream(stream: RemoteStream, place: Place) -> bytes:
+    """Reads on: the walk itself seeks before it reads."""
+    stream.seek(place.offset)
+    return stream.read(min(place.size, MAX_LABEL_BYTES)) or b""
+
+
+def _entry(path: str) -> Entry:
+    """Of a row of a list. Raises ImageError for a URL of another scheme, and where no file is."""
+    if not path:
+        raise ImageError("missing", "has no path in its row", path)
+    return entry_at(path, source=path)

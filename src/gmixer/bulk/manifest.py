@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -46,11 +47,11 @@ class PartRecord:
     sha256: str
     bytes: int
 
-    def to_json(self) -> bytes:
+    def to_json(self) -> builtins.bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> Self | None:
+    def from_json(cls, data: builtins.bytes) -> Self | None:
         """None if it is no record, such as one that a disk has damaged."""
         try:
             found = cls(**json.loads(data))

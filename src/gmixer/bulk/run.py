@@ -23,8 +23,9 @@ import pyarrow as pa
 from gmixer.bulk.listing import list_records
 from gmixer.bulk.output import OutputFolder
 from gmixer.bulk.parquet_file import open_parquet
+from gmixer.bulk.part import Part
 from gmixer.bulk.part_options import PartOptions
-from gmixer.bulk.plan import Part, parts_to_make
+from gmixer.bulk.plan import parts_to_make
 from gmixer.bulk.predict import tables_of
 from gmixer.bulk.record import Record
 from gmixer.bulk.row_options import RowOptions

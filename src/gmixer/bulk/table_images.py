@@ -6,7 +6,7 @@ import io
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,9 +20,9 @@ from gmixer.datasets.csv_table import table_in
 from gmixer.datasets.parquet import class_names, only_of_type
 from gmixer.errors import ImageError, InputError, words_of
 from gmixer.options import Reading, Storage
-from gmixer.sources.entry import Opened, read_head
+from gmixer.sources.entry import Opened, read, read_head
 from gmixer.sources.local import LocalFile, reason_of
-from gmixer.sources.remote import as_image_error, filesystem_of, is_remote
+from gmixer.sources.remote import as_image_error, filesystem_of, is_remote, remote_file
 from gmixer.sources.text_file import read_text
 
 _LABEL_ROWS = 65_536  # of a column of labels, read at a time
@@ -46,8 +46,8 @@ class TableImages:
     The key of a row is `file.parquet[7]`: a path in the row may occur twice.
     """
 
-    def __init__(self, file: str, storage: Storage) -> None:
-        self._file, self._storage = file, storage
+    def __init__(self, file: str, reading: Reading, storage: Storage) -> None:
+        self._file, self._reading, self._storage = file, reading, storage
 
     def __iter__(self) -> Iterator[Record]:
         """Raises InputError for a damaged file, and for one without a column of images."""
@@ -77,7 +77,7 @@ class TableImages:
                 labels = table.read_row_group(group, columns=[label], use_threads=False)[label].to_pylist()
             for row, value in enumerate(labels):
                 key = f"{self._file}[{number}]"
-                cell = TableCell(key, self._file, image, group, row, self._storage, version)
+                cell = TableCell(key, self._file, image, group, row, self._reading, self._storage, version)
                 yield Record(key, None, version, _label(value, names), cell)
                 number += 1
 
@@ -91,6 +91,7 @@ class TableCell:
     column: str
     group: int
     row: int
+    reading: Reading
     storage: Storage
     version: str | None
     size: ClassVar[None] = None
@@ -103,12 +104,21 @@ class TableCell:
 
     def _bytes(self, source: str) -> bytes:
         try:
-            value = _groups.column(self.file, self.column, self.group, self.storage)[self.row].as_py()
+            value = _groups.value(self)
         except _ERRORS as error:
             said = words_of(error, "the file is damaged")
             raise ImageError("corrupt", f"cannot be unpacked: {said}", source) from None
         folder = os.path.dirname(self.file)
-        return columns.bytes_of(value, name=source, folder=folder, reading=Reading())
+        if is_remote(folder) and (path := _path_in(value)):
+            return self._object(path if is_remote(path) else f"{folder}/{path}", source)
+        return columns.bytes_of(value, name=source, folder=folder, reading=self.reading)
+
+    def _object(self, url: str, source: str) -> bytes:
+        """A table on object storage names no file of this machine."""
+        try:
+            return read(remote_file(url, self.storage), self.reading.limits)
+        except ImageError as error:
+            raise ImageError(error.kind, f"names {url}, which {error.reason}", source) from None
 
 
 class _Groups:
@@ -116,18 +126,20 @@ class _Groups:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str, int], pa.ChunkedArray] = OrderedDict()
+        self._held: OrderedDict[tuple[object, ...], pa.ChunkedArray] = OrderedDict()
 
-    def column(self, file: str, column: str, group: int, storage: Storage) -> pa.ChunkedArray:
+    def value(self, cell: TableCell) -> Any:
+        """Raises OSError, or an exception of Arrow."""
+        group = cell.file, cell.version, cell.column, cell.group
         with self._lock:
-            held = self._held.pop((file, column, group), None)
+            held = self._held.pop(group, None)
             if held is None:
-                with _opened(file, storage) as table:
-                    held = table.read_row_group(group, columns=[column], use_threads=False).column(0)
-            self._held[file, column, group] = held
+                with _opened(cell.file, cell.storage) as table:
+                    held = table.read_row_group(cell.group, columns=[cell.column], use_threads=False).column(0)
+            self._held[group] = held
             while len(self._held) > _MAX_GROUPS:
                 self._held.popitem(last=False)
-            return held
+        return held[cell.row].as_py()
 
 
 _groups = _Groups()
@@ -149,10 +161,14 @@ def _opened(file: str, storage: Storage) -> Iterator[pq.ParquetFile]:
 def _version(file: str, storage: Storage) -> str | None:
     if not is_remote(file):
         return str(LocalFile(file).version)
-    from gmixer.sources.remote import list_remote
+    return remote_file(file, storage).version
 
-    found = next(iter(list_remote(file, storage)))
-    return None if isinstance(found, ImageError) else found.version
+
+def _path_in(value: Any) -> str | None:
+    """The path in a cell that holds no bytes."""
+    if isinstance(value, Mapping):
+        return None if value.get("bytes") is not None else value.get("path")
+    return value if isinstance(value, str) else None
 
 
 def _label(value: Any, names: list[str] | None) -> str | None:

@@ -144,31 +144,38 @@ def sample_labels(
     Members of a sample are adjacent, and a name ends at its first dot. An image that is called like one is given even
     if it is damaged. label_of: the bytes of a label's member, at most MAX_LABEL_BYTES.
     """
-    stem, members = None, list[Place]()
+    stem, members = None, list[Place | ImageError]()
     for place in found:
-        if isinstance(place, ImageError):
-            yield place, None
-            continue
-        folder, slash, base = place.name.rpartition("/")
-        of_place = f"{folder}{slash}{base.partition('.')[0]}"
-        if of_place != stem:
+        if isinstance(place, Place) and (of_place := _stem(place.name)) != stem:
             yield from _labelled(members, label_of)
             stem, members = of_place, []
         members.append(place)
     yield from _labelled(members, label_of)
 
 
-def _labelled(members: Sequence[Place], label_of: Callable[[Place], bytes]) -> Iterator[tuple[Place, str | None]]:
-    ends = {place.name.rpartition("/")[2].partition(".")[2].lower(): place for place in members}
+def _stem(name: str) -> str:
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}{base.partition('.')[0]}"
+
+
+def _labelled(
+    members: Sequence[Place | ImageError], label_of: Callable[[Place], bytes]
+) -> Iterator[tuple[Place | ImageError, str | None]]:
+    ends = {_end(place): place for place in members if isinstance(place, Place)}
     label = None
-    if place := next((ends[end] for end in LABELS if end in ends), None):
-        end = next(end for end in LABELS if end in ends)
-        with suppress(ImageError, InputError, ValueError, RecursionError):  # then the sample has no label
-            value = _label(end, label_of(place))
+    if end := next((end for end in LABELS if end in ends), None):
+        with suppress(InputError, ValueError, RecursionError):  # then the sample has no label
+            value = _label(end, label_of(ends[end]))
             label = None if value is None else str(value).strip()
-    for end, place in ends.items():
-        if end not in LABELS and (is_image(place.head) or end.rpartition(".")[2] in IMAGES):
-            yield place, label
+    for member in members:
+        if isinstance(member, ImageError):
+            yield member, None
+        elif _end(member) not in LABELS and (is_image(member.head) or _end(member).rpartition(".")[2] in IMAGES):
+            yield member, label
+
+
+def _end(place: Place) -> str:
+    return place.name.rpartition("/")[2].partition(".")[2].lower()
 
 
 def _opened(files: Sequence[str], source: str, notes: tuple[str, ...]) -> Shards:

@@ -49,6 +49,7 @@ _REPEATED: _Problem = "refused", "occurs in the archive more than once: give eac
 _ENCRYPTED: _Problem = "refused", "is encrypted: unpack the archive with its password first"
 _OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive again"
 _SPARSE: _Problem = "unsupported", "is stored without its holes: pack the tar without --sparse"
+_PACKED: _Problem = "unsupported", "is packed, so no member can be read alone: unpack it to a tar"
 _FOR_PROGRAMMERS = re.compile(r"\bb['\"]|Error -?\d|magic number|extra field|Invalid argument")  # bytes; zlib's numbers
 _RARE: _Problem = (
     "unsupported",
@@ -214,21 +215,41 @@ def places(path: str) -> Iterator[Place | ImageError]:
     """
     try:
         with _opened(path) as archive:
-            if not isinstance(archive, _Tar) or not archive.is_plain:
-                raise ImageError("unsupported", "is packed, so no member can be read alone: unpack it to a tar", path)
-            for header in archive.headers():
-                if header.is_folder or _is_hidden(header.name):
-                    continue
-                if problem := header.problem or (_SPARSE if header.offset is None else None):
-                    yield ImageError(*problem, _join(path, header.name))
-                    continue
-                assert header.offset is not None
-                head = _head_of(path, header)[0]
-                if len(head) < min(header.size, HEAD_BYTES):
-                    raise ImageError("corrupt", "is cut short", _join(path, header.name))
-                yield Place(header.name, header.offset, header.size, head)
+            yield from _places(archive, path)
     except ImageError as error:
         yield error
+
+
+def places_in(file: io.RawIOBase, source: str) -> Iterator[Place | ImageError]:
+    """The same, for a tar that lies elsewhere. An ImageError of the file's own is raised."""
+    try:
+        with _as_corrupt(source):
+            packed = archive_format(file.read(HEAD_BYTES) or b"")
+            if packed is None:
+                raise ImageError("corrupt", "is called .tar, and is no archive: check the file", source)
+            if packed != "tar":
+                raise ImageError(*_PACKED, source)
+            yield from _places(_Tar(file, packed, source), source)
+    except ImageError as error:
+        if error.kind in ("unreadable", "timeout", "missing"):
+            raise
+        yield error
+
+
+def _places(archive: _Tar | _Zip, path: str) -> Iterator[Place | ImageError]:
+    if not isinstance(archive, _Tar) or not archive.is_plain:
+        raise ImageError(*_PACKED, path)
+    for header in archive.headers():
+        if header.is_folder or _is_hidden(header.name):
+            continue
+        if problem := header.problem or (_SPARSE if header.offset is None else None):
+            yield ImageError(*problem, _join(path, header.name))
+            continue
+        assert header.offset is not None
+        head = _head_of(path, header)[0]
+        if len(head) < min(header.size, HEAD_BYTES):
+            raise ImageError("corrupt", "is cut short", _join(path, header.name))
+        yield Place(header.name, header.offset, header.size, head)
 
 
 @dataclass(slots=True)
@@ -249,7 +270,7 @@ class _Header:
 
 
 class _Tar:
-    def __init__(self, file: io.FileIO, packed: ArchiveFormat, path: str) -> None:
+    def __init__(self, file: io.RawIOBase, packed: ArchiveFormat, path: str) -> None:
         self._file = file
         self._packed = packed
         self._path = path
@@ -331,7 +352,7 @@ def _opened(path: str) -> Iterator[_Tar | _Zip]:
         yield _Zip(file, path) if packed == "zip" else _Tar(file, packed, path)
 
 
-def _unpacker(file: io.FileIO, packed: ArchiveFormat) -> io.BufferedIOBase:
+def _unpacker(file: io.RawIOBase, packed: ArchiveFormat) -> io.BufferedIOBase:
     """What the file unpacks to, from its current position."""
     match packed:
         case "gzip":
@@ -345,13 +366,13 @@ def _unpacker(file: io.FileIO, packed: ArchiveFormat) -> io.BufferedIOBase:
         case _:
             import lzma
 
-            return lzma.LZMAFile(file)
+            return lzma.LZMAFile(file)  # type: ignore[arg-type]
 
 
 class _Plain(io.RawIOBase):
     """A file that stays open when this is closed."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.RawIOBase) -> None:
         self._file = file
 
     def readable(self) -> bool:
@@ -373,7 +394,7 @@ class _Plain(io.RawIOBase):
 class _Forward(io.RawIOBase):
     """What a compressed file unpacks to; never backwards, since that would unpack all of it again."""
 
-    def __init__(self, unpacker: io.BufferedIOBase, file: io.FileIO, path: str) -> None:
+    def __init__(self, unpacker: io.BufferedIOBase, file: io.RawIOBase, path: str) -> None:
         self._unpacker = unpacker
         self._file = file
         self._path = path

@@ -5,6 +5,7 @@ http and https are in web.py, which connects to public addresses only.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ _PACKAGES = {
 }
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _PAGE = 1_000  # keys, the most that S3 gives at a time
+_BLOCK_BYTES = 2**22  # of a request, where an object is read in order. Guessed: 40 ms at 100 MB/s
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -97,9 +99,11 @@ class RemoteFile:
             return b""
         with as_image_error(source):
             filesystem, path = filesystem_of(self.url, self.storage)
-            data: bytes = filesystem.cat_file(path, start=self.start, end=self.start + self.size)
-            if len(data) < self.size:
-                raise ImageError("corrupt", "is cut short: it has changed since it was listed", source)
+            is_whole = self.key == self.url
+            end = self.start + self.size + is_whole  # a byte more shows that an object has grown
+            data: bytes = filesystem.cat_file(path, start=self.start, end=end)
+            if len(data) != self.size:
+                raise ImageError("corrupt", "has another size than when it was listed: run the command again", source)
             return data
 
 
@@ -111,12 +115,23 @@ class Found(NamedTuple):
     version: str | None
 
 
+def remote_file(url: str, storage: Storage) -> RemoteFile:
+    """The object at a URL. Raises ImageError, also for a prefix with objects below it."""
+    with as_image_error(url):
+        filesystem, path = filesystem_of(url, storage)
+        info = None if url.endswith("/") else filesystem.info(path)
+        if info is None or info["type"] != "file":
+            raise ImageError("unreadable", "is a prefix, not an object: name the images below it", url)
+        return RemoteFile(url, url, info["size"], _version(info), storage, named=True)
+
+
 def list_remote(url: str, storage: Storage) -> Iterator[RemoteFile | ImageError]:
     """The object at a URL; or all objects below it, without hidden ones (`.name`). On S3 they come in the
     order of their keys, elsewhere folder by folder.
 
-    Yields an ImageError, "missing" or "unreadable", if there is none. The keys of one page are in memory; with other
-    storage than S3, those of one folder.
+    Yields an ImageError, "missing" or "empty", if there is none. Raises InputError for a listing that fails or ends
+    early: half of a listing must not pass for the whole. The keys of one page are in memory; with other storage than
+    S3, those of one folder.
     """
     try:
         with as_image_error(url):
@@ -135,17 +150,68 @@ def list_remote(url: str, storage: Storage) -> Iterator[RemoteFile | ImageError]
                 is_empty = False
                 yield RemoteFile(base + below, base + below, found.size, found.version, storage)
             if is_empty:
-                raise ImageError("missing", "holds no objects; wanted a prefix with images below it", url)
+                raise ImageError("empty", "holds no objects; wanted a prefix with images below it", url)
     except ImageError as error:
+        if error.kind not in ("missing", "empty"):
+            raise not_listed(error) from None
         yield error
+
+
+def not_listed(error: ImageError) -> InputError:
+    return InputError(f"{error}; the listing is not complete, so nothing is made of it: run the command again")
 
 
 def matching(pattern: str, storage: Storage) -> list[str]:
     """The URLs that a pattern with `*`, `?` or `[…]` names, sorted."""
     filesystem, path = filesystem_of(pattern, storage)
     scheme = pattern.partition("://")[0]
-    with as_image_error(pattern):
-        return [f"{scheme}://{found}" for found in sorted(filesystem.glob(path))]
+    try:
+        with as_image_error(pattern):
+            filesystem.invalidate_cache()  # of an earlier run in this process
+            return [f"{scheme}://{found}" for found in sorted(filesystem.glob(path))]
+    except ImageError as error:
+        raise not_listed(error) from None
+
+
+def exists(url: str, storage: Storage) -> bool:
+    """Whether there is an object at the URL, or one below it."""
+    try:
+        filesystem, path = filesystem_of(url, storage)
+        with as_image_error(url):
+            return bool(filesystem.exists(path.rstrip("/")))
+    except ImageError as error:
+        raise not_listed(error) from None
+
+
+class RemoteStream(io.RawIOBase):
+    """The bytes of an object, in order and in blocks. Raises ImageError."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._source = file.url
+        with as_image_error(file.url):
+            filesystem, path = filesystem_of(file.url, file.storage)
+            self._file = filesystem.open(path, "rb", block_size=_BLOCK_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with as_image_error(self._source):
+            return int(self._file.readinto(buffer) or 0)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 @contextmanager
