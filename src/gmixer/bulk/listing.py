@@ -172,7 +172,10 @@ def _class_folder(key: str, typed: str) -> str | None:
 
 def _in_tar(path: str, place: Place) -> bytes:
     slice_ = FileSlice(place.name, path, offset=place.offset, size=min(place.size, MAX_LABEL_BYTES))
-    return read(slice_, Limits(max_bytes=MAX_LABEL_BYTES))
+    try:
+        return read(slice_, Limits(max_bytes=MAX_LABEL_BYTES))
+    except ImageError:  # the tar is cut short
+        return b""
 
 
 def _is_pattern(source: str) -> bool:
@@ -198,7 +201,11 @@ def _members(tar: RemoteFile) -> Iterator[Record]:
 def _in_stream(stream: RemoteStream, place: Place) -> bytes:
     """Reads on: the walk itself seeks before it reads."""
     stream.seek(place.offset)
-    return stream.read(min(place.size, MAX_LABEL_BYTES)) or b""
+    size = min(place.size, MAX_LABEL_BYTES)
+    data = b""
+    while len(data) < size and (more := stream.read(size - len(data))):
+        data += more
+    return data if len(data) == size else b""
 
 
 def _entry(path: str) -> Entry:

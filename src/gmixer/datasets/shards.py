@@ -142,7 +142,7 @@ def sample_labels(
     """The images of a tar, in order, each with the label of its sample; None without one. Only one sample is in memory.
 
     Members of a sample are adjacent, and a name ends at its first dot. An image that is called like one is given even
-    if it is damaged. label_of: the bytes of a label's member, at most MAX_LABEL_BYTES.
+    if it is damaged. label_of: the bytes of a label's member, at most MAX_LABEL_BYTES; b"" if they cannot be read.
     """
     stem, members = None, list[Place | ImageError]()
     for place in found:
@@ -166,7 +166,7 @@ def _labelled(
     if end := next((end for end in LABELS if end in ends), None):
         with suppress(InputError, ValueError, RecursionError):  # then the sample has no label
             value = _label(end, label_of(ends[end]))
-            label = None if value is None else str(value).strip()
+            label = None if value is None else str(value).strip() or None
     for member in members:
         if isinstance(member, ImageError):
             yield member, None
