@@ -33,7 +33,7 @@ class MadeS3:
     def info(self, path: str) -> Mapping[str, Any]:
         return {"type": "directory"}
 
-    def call_s3(self, method: str, *, StartAfter: str, MaxKeys: int, **wanted: Any) -> Mapping[str, Any]:  # noqa: N803
+    def call_s3(self, method: str, *, StartAfter: str, MaxKeys: int, **wanted: Any) -> Mapping[str, Any]:
         first = int(StartAfter[-16:-4]) + 1 if StartAfter else 0
         last = min(first + MaxKeys, self._keys)
         page = [
@@ -50,7 +50,7 @@ def main() -> None:
     asked = parser.parse_args()
     stamp = Stamp.of(gmixer.load("gmixer_8_64.distill_in1k"), RowOptions(), asked.part_size)
     filesystem = MadeS3(asked.keys)
-    remote.filesystem_of = lambda url, storage: (filesystem, url.removeprefix("s3://"))  # type: ignore[assignment]
+    remote.filesystem_of = lambda url, storage: (filesystem, url.removeprefix("s3://"))
     with tempfile.TemporaryDirectory() as folder:
         output = OutputFolder.open(folder, stamp, Storage())
         records = list_records(["s3://bucket/photos"], reading=Reading(), storage=Storage())

@@ -158,7 +158,10 @@ def list_remote(url: str, storage: Storage) -> Iterator[RemoteFile | ImageError]
 
 
 def not_listed(error: ImageError) -> InputError:
-    return InputError(f"{error}; the listing is not complete, so nothing is made of it: run the command again")
+    return InputError(
+        f"{error}; the listing is not complete, so nothing is made of it: check "
+        "--storage-options, or run the command again"
+    )
 
 
 def matching(pattern: str, storage: Storage) -> list[str]:
