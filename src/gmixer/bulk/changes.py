@@ -57,12 +57,17 @@ def changed_parts(
     An entry that the listing names several times stands as often in the parts. A size, a version or a label that is not
     known counts as unchanged.
 
-    Raises InputError for the first change if `update` is False.
+    Raises InputError for the first change or damaged part if `update` is False.
     """
     with _database() as db:
         present, damaged = [], []
         for number in output.numbers():
             if why := output.damage(number):
+                if not update:
+                    raise InputError(
+                        f"part {number} of {output.place} is damaged: {why}; after an update, only the part says "
+                        "which images it held: pass --update (update=True) to embed those that no other part holds"
+                    )
                 on_damage(number, why)  # its entries are new ones then, and fill its number first
                 damaged.append(_Damaged(number, output.finished(number)))
             else:

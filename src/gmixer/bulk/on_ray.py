@@ -203,7 +203,7 @@ def made_on_ray(parts: Iterator[Part], job: Job, options: Ray) -> Generator[tupl
     No more parts are in flight than there are actors. The first error of an actor ends the run: the parts in flight
     are dropped, and the finished ones stay. Close the generator to leave early.
 
-    Raises what making a part here raises; EngineError for a part with which several actors have died; MissingExtraError.
+    Raises what making a part here raises; EngineError if several actors have died with one part; MissingExtraError.
     """
     first = next(parts, None)
     if first is not None:  # otherwise no cluster is needed
@@ -309,8 +309,8 @@ class _Crew:
         if self._failed_starts == FAILED_STARTS:
             last = str(error).strip().splitlines()[-1]
             raise EngineError(
-                f"{FAILED_STARTS} actors of Ray ended before they did anything; wanted machines with the same packages as "
-                f"the driver: install gmixer there ({last})"
+                f"{FAILED_STARTS} actors of Ray ended before they did anything; wanted machines with the same packages "
+                f"as the driver: install gmixer there ({last})"
             ) from error
 
     def _grow(self) -> None:
@@ -377,10 +377,11 @@ def _cluster(options: Ray) -> Iterator[Any]:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        if options.address is None:
-            ray.init(include_dashboard=False, **quiet)
-        else:
-            ray.init(options.address, **quiet)
+        with warnings.catch_warnings(action="ignore"):
+            if options.address is None:
+                ray.init(include_dashboard=False, **quiet)
+            else:
+                ray.init(options.address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
             f"no Ray cluster answers at {options.address or 'this machine'}: wanted the address of a running one, or "

@@ -140,9 +140,12 @@ def is_taken(error: Exception) -> bool:
 
 
 def open_place(name: str, storage: Storage) -> Place:
-    """A folder, or `scheme://…`. Raises InputError for a scheme that fsspec does not know; MissingExtraError."""
+    """A folder, or `scheme://…`. Raises InputError for a scheme that fsspec does not know, and where a file is in the
+    way; MissingExtraError.
+    """
     _, mark, _ = name.partition("://")
     if not mark:
+        _check_folder(name)
         return LocalPlace(name)
     from gmixer.sources.remote import filesystem_of
 
@@ -150,6 +153,15 @@ def open_place(name: str, storage: Storage) -> Place:
     if "/" not in root.strip("/"):
         raise InputError(f"{name} is a whole bucket; wanted a prefix in it, such as {name.rstrip('/')}/embeddings")
     return RemotePlace(name, filesystem, root)
+
+
+def _check_folder(name: str) -> None:
+    path = os.path.abspath(name)
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if not os.path.isdir(path):
+        what = "a link to a folder that does not exist" if os.path.islink(path) else "no folder"
+        raise InputError(f"{path} is {what}; wanted a new folder, or one that gmixer embed made")
 
 
 def _write_through(path: Path, data: bytes) -> None:

@@ -105,7 +105,7 @@ def _say_end(tally: Tally, output: str, parts: PartOptions | None, left_out: str
     if parts is None:
         said = f"{output}: {_many(rows, 'row')}"
     elif not tally.parts:
-        said = f"{output}: nothing to do, {_many(rows, 'row')} were there"
+        said = f"{output}: nothing to do, {_many(rows, 'row')} {'was' if rows == 1 else 'were'} there"
     else:
         said = f"{output}: {_many(tally.rows, 'row')} in {_many(tally.parts, 'part')}"
         said += f", and {_many(tally.there, 'row')} that were there" if tally.there else ""

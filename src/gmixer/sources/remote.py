@@ -100,14 +100,14 @@ class RemoteFile:
     @contextmanager
     def open(self, source: str) -> Iterator[Opened]:
         """The size is the one that the listing has stated. An object that has changed since then is "unreadable"."""
-        at, piece = 0, b""
+        at, piece, is_end = 0, b"", False
 
         def read(byte_count: int) -> bytes:
-            nonlocal at, piece
-            if not piece:
-                # A look at the head takes no more than the head.
-                piece = self.fetch(at, HEAD_BYTES if byte_count <= HEAD_BYTES else PIECE_BYTES, source)
-                at += len(piece)
+            nonlocal at, piece, is_end
+            if not piece and not is_end:
+                wanted = HEAD_BYTES if byte_count <= HEAD_BYTES else PIECE_BYTES  # to look at the head takes no more
+                piece = self.fetch(at, wanted, source)
+                at, is_end = at + len(piece), len(piece) < wanted
             data, piece = piece[:byte_count], piece[byte_count:]
             return data
 
@@ -252,7 +252,7 @@ def _below(start: str, storage: Storage) -> Iterator[tuple[str, RemoteFile]]:
     filesystem, path = filesystem_of(start, storage)
     bucket, _, prefix = path.partition("/")
     try:
-        for key, size, version in _objects(filesystem, bucket, prefix):
+        for key, size, version in _objects(filesystem, start.partition(":")[0], bucket, prefix):
             rest = key[len(prefix) :]
             if rest and not rest.endswith("/"):
                 yield rest, RemoteFile(start + rest, f"{bucket}/{key}", storage, size, version)
@@ -273,8 +273,8 @@ class _Found(NamedTuple):
 _Page: TypeAlias = tuple[Iterable[_Found], Any]  # and the token of the next one, if there is one
 
 
-def _objects(filesystem: Any, bucket: str, prefix: str) -> Iterator[_Found]:
-    page_of = _PAGES.get(type(filesystem).__name__)
+def _objects(filesystem: Any, scheme: str, bucket: str, prefix: str) -> Iterator[_Found]:
+    page_of = _PAGES.get(scheme)
     if page_of is None:
         yield from _walk(filesystem, bucket, prefix)
         return
@@ -313,9 +313,11 @@ def _az_page(filesystem: Any, bucket: str, prefix: str, token: Any) -> _Page:
 
 
 _PAGES: dict[str, Callable[[Any, str, str, Any], _Page]] = {
-    "S3FileSystem": _s3_page,
-    "GCSFileSystem": _gs_page,
-    "AzureBlobFileSystem": _az_page,
+    "s3": _s3_page,
+    "gs": _gs_page,
+    "gcs": _gs_page,
+    "az": _az_page,
+    "abfs": _az_page,
 }
 
 
