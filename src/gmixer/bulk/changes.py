@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import pickle
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import count
+from itertools import count, islice
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -44,6 +44,34 @@ class _Damaged(NamedTuple):
     record: PartRecord | None
 
 
+class _Slices:
+    """Whether the finished parts are slices of the listing still, fact by fact: then the other parts are too.
+
+    present: number → fingerprint.
+    """
+
+    def __init__(self, present: Mapping[int, str], part_size: int) -> None:
+        self._left, self._part_size = dict(present), part_size
+        self._differ = False
+
+    def watched(self, records: Iterable[Record]) -> Iterator[Record]:
+        listing = iter(records)
+        for number in count():
+            found = []
+            for record in islice(listing, self._part_size):
+                found.append(facts_of(record))
+                yield record
+            if not found:
+                return
+            before = self._left.pop(number, None)
+            self._differ |= before is not None and before != fingerprint(found)
+
+    @property
+    def are_as_before(self) -> bool:
+        """After the last record."""
+        return not self._differ and not self._left
+
+
 def changed_parts(
     records: Iterable[Record],
     output: OutputFolder,
@@ -57,21 +85,17 @@ def changed_parts(
     An entry that the listing names several times stands as often in the parts. A size, a version or a label that is not
     known counts as unchanged.
 
-    Raises InputError for the first change or damaged part if `update` is False.
+    Raises InputError for the first change if `update` is False.
     """
     with _database() as db:
-        present, damaged = [], []
+        present: dict[int, str] = {}  # number → fingerprint
+        damaged: list[_Damaged] = []
         for number in output.numbers():
             if why := output.damage(number):
-                if not update:
-                    raise InputError(
-                        f"part {number} of {output.place} is damaged: {why}; after an update, only the part says "
-                        "which images it held: pass --update (update=True) to embed those that no other part holds"
-                    )
                 on_damage(number, why)  # its entries are new ones then, and fill its number first
                 damaged.append(_Damaged(number, output.finished(number)))
-            else:
-                present.append(number)
+            elif record := output.finished(number):
+                present[number] = record.fingerprint
                 _add_stored(db, number, output)
         if not update:
             _compare(db, records, output, update=False, damaged=damaged)
@@ -84,12 +108,13 @@ def changed_parts(
                 if part.number % processes == turn - 1:
                     yield part
             return
-        is_exact = _compare(db, records, output, update=True)
+        slices = _Slices(present, output.stamp.part_size or 1)
+        _compare(db, slices.watched(records) if output.is_sliced else records, output, update=True)
         db.execute("CREATE INDEX by_part ON stored (part, row)")
         touched = [
             part for (part,) in db.execute("SELECT DISTINCT part FROM stored WHERE state != ? ORDER BY part", (SAME,))
         ]
-        if touched or not is_exact or db.execute("SELECT 1 FROM fresh LIMIT 1").fetchone():
+        if touched or not slices.are_as_before:
             output.stop_slicing()
         for number in touched:
             yield _rewritten(db, number, output)
@@ -102,7 +127,7 @@ def _database() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect("", isolation_level=None, check_same_thread=False)) as db:
         db.execute("PRAGMA journal_mode = OFF")
         db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA cache_size = -65536")  # KiB
+        db.execute("PRAGMA cache_size = -32768")  # KiB
         db.executescript(_TABLES)
         db.execute("BEGIN")
         try:
@@ -131,14 +156,13 @@ def _compare(
     *,
     update: bool,
     damaged: Sequence[_Damaged] = (),
-) -> bool:
+) -> None:
     """Each entry of the listing takes the first row of its key that no entry has taken yet.
 
     damaged: parts that may hold the rows of entries without one, which then are no change.
-    Returns whether every fact was known.
     """
     limits = Limits(**output.stamp.reading["limits"])
-    is_exact, fresh, lost = True, 0, sum(part.record.rows for part in damaged if part.record)
+    fresh, lost = 0, sum(part.record.rows for part in damaged if part.record)
     for place, record in enumerate(records):
         key, *listed = facts_of(record)
         found = db.execute(
@@ -155,7 +179,6 @@ def _compare(
         part, row, *stored, failed = found
         at = key, REMOVED, part, row
         same = all(new is None or old == new for old, new in zip(stored, listed, strict=True))
-        is_exact = is_exact and stored == listed
         if same and not (failed and update):
             db.execute("UPDATE stored SET state = ? WHERE key = ? AND state = ? AND part = ? AND row = ?", (SAME, *at))
         elif not update:
@@ -166,7 +189,6 @@ def _compare(
                 "UPDATE stored SET state = ?, record = ? WHERE key = ? AND state = ? AND part = ? AND row = ?",
                 (CHANGED, blob, *at),
             )
-    return is_exact
 
 
 def _made_again(db: sqlite3.Connection, damaged: Iterable[_Damaged], output: OutputFolder) -> Iterator[Part]:

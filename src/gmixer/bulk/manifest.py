@@ -63,4 +63,6 @@ class PartRecord:
             found = cls(**json.loads(data))
         except (ValueError, TypeError):
             return None
-        return found if isinstance(found.bytes, int) and isinstance(found.rows, int) else None
+        counts = (found.rows, found.bytes, *(found.failures.values() if isinstance(found.failures, dict) else [None]))
+        is_whole = all(isinstance(count, int) for count in counts)
+        return found if is_whole and isinstance(found.fingerprint, str) and isinstance(found.sha256, str) else None
