@@ -178,8 +178,8 @@ class OutputFolder:
             if before is not None:
                 self._place.remove(_next_name(number))
         except OSError as error:
-            said = f"part {number} cannot be written: {words_of(error, 'the system refused it')}; finished parts stay"
-            raise OSError(error.errno or errno.EIO, f"{said}: run the same again", self.place) from error
+            said = f"part {number} cannot be written: {words_of(error, 'the system refused it')}"
+            raise OSError(error.errno or errno.EIO, said, self.place) from error
         self._numbers |= {number}
 
     def _remove_rest(self) -> None:
