@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -274,7 +276,7 @@ def test_an_update_stands_alone(where: tuple[str, Storage]) -> None:
 def test_locks_of_dead_runs_are_removed(where: tuple[str, Storage]) -> None:
     out, storage = where
     place = open_place(out, storage)
-    place.write(f"{FOLDER}/run-0a.0", b'{"host": "h", "pid": 1, "expires": 5}')
+    place.write(f"{FOLDER}/run-0a{'.0' if '://' in out else ''}", b'{"host": "h", "pid": 1, "expires": 5}')
     embed(out, "abcd", storage=storage)
     assert place.names(FOLDER) == []
 
@@ -308,3 +310,49 @@ def test_processes_that_share_an_output_make_what_one_makes(tmp_path: Path) -> N
     read = [key for turn in (2, 3, 1) for key in embed(str(three), listing, share=(turn, 3))]
     assert sorted(read) == list(listing)
     assert files(one) == files(three)
+
+
+KILLED = """
+import os, signal, sys
+from gmixer.bulk.output import OutputFolder
+from gmixer.bulk.plan import parts_to_make
+from test_interrupted import STAMP, Storage, entries, rows_of
+out, update = OutputFolder.open(sys.argv[1], STAMP, Storage()), sys.argv[2] == "True"
+with out.run(update=update):
+    for part in parts_to_make(entries(sys.argv[3]), out, update=update):
+        with out.lock(part.number):
+            out.write(part, part.arranged(rows_of(part.records)))
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_no_lock_of_a_process_stays_that_was_killed_after_the_record(update: bool, tmp_path: Path) -> None:
+    """The part is finished, so that no run takes its lock again."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for out in (whole, killed) if update else ():
+        embed(str(out), "abcd")
+    embed(str(whole), "abcdefgh", update=update)
+    tests = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent), *sys.path])
+    environment = os.environ | {"PYTHONPATH": tests}
+    child = subprocess.run([sys.executable, "-c", KILLED, killed, str(update), "abcdefgh"], env=environment)
+    assert child.returncode == -signal.SIGKILL
+    assert len([name for name in files(killed) if "locks" in name]) == 2
+    embed(str(killed), "abcdefgh", update=update)
+    assert files(killed) == files(whole)
+
+
+def test_a_file_that_the_system_refuses_to_grow_costs_the_part(tmp_path: Path) -> None:
+    """A real refusal in the middle of a write: a limit on the size of files, as a quota is."""
+    out = str(tmp_path)
+    embed(out, "abc")
+    before, limits = files(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"part 1 cannot be written: File too large"):
+            embed(out, "abcdef")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    now = {name: data for name, data in files(tmp_path).items() if "locks" not in name}
+    assert now == before
+    assert embed(out, "abcdef") == list("def")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.bulk.locks import FOLDER, part_lock
-from gmixer.bulk.place import Place, open_place
+from gmixer.bulk.locks import FOLDER, part_lock, remove_dead_locks, run_lock
+from gmixer.bulk.place import Place, RemotePlace, open_place
 from gmixer.errors import InputError
 from gmixer.options import Storage
 from s3 import S3
@@ -191,3 +191,44 @@ def test_many_who_wait_for_a_part_get_it_one_after_the_other(tmp_path: Path) -> 
     for thread in threads:
         thread.join()
     assert (most, done) == (1, 80)
+
+
+def test_an_upload_whose_answer_was_lost_is_no_other_process(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library asks again, and the server says that the file is there."""
+    create = RemotePlace.create
+    monkeypatch.setattr(RemotePlace, "create", lambda *given: create(*given) and create(*given))
+    with part_lock(open_place(s3.url("out"), Storage(options=s3.options)), 3):
+        assert s3.keys() == [f"out/{FOLDER}/000003.0"]
+    assert s3.keys() == []
+
+
+def test_only_dead_locks_that_nobody_takes_again_are_removed(
+    place: Place, hold: Callable[[Place, float], subprocess.Popen[str]]
+) -> None:
+    end = ".0" if "://" in place.name else ""
+    for name in ("run-0a", "update", "000001", "000002"):
+        place.write(f"{FOLDER}/{name}{end}", b'{"host": "h", "pid": 1, "expires": 5}')
+    hold(place, 100.0)
+    with run_lock(place, update=False):
+        before = place.names(FOLDER)
+        remove_dead_locks(place, {1, 3})
+        left = place.names(FOLDER)
+    assert {*before} - {*left} == {f"{name}{end}" for name in ("run-0a", "update", "000001")}
+    assert [name for name in left if not name.startswith("run-")] == [f"000002{end}", f"000003{end}"]
+
+
+def test_a_lock_that_is_held_for_a_moment_is_waited_for(place: Place) -> None:
+    """A run that ends takes a dead lock for a moment, to remove it."""
+    inside = threading.Event()
+
+    def take() -> None:
+        with part_lock(place, 3):
+            inside.set()
+            time.sleep(0.15)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    inside.wait(20)
+    with part_lock(place, 3):
+        thread.join()
+    assert place.names(FOLDER) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gmixer.bulk.place import Place, open_place
+from gmixer.bulk.place import Place, RemotePlace, open_place
 from gmixer.errors import InputError
 from gmixer.options import Storage
 from s3 import S3
@@ -64,6 +64,53 @@ def test_only_one_creates_a_file(opened: Open) -> None:
     (first,) = created
     assert opened().read("a/b") == str(first).encode()
     assert opened().names("a") == ["b"]
+
+
+def refusing(code: str, *, condition: str | None = None, text: str = "it was refused") -> OSError:
+    """As s3fs tells an answer of S3."""
+    from botocore.exceptions import ClientError
+    from s3fs.errors import translate_boto_error
+
+    said = {"Code": code, "Message": text} | ({"Condition": condition} if condition else {})
+    error: OSError = translate_boto_error(ClientError({"Error": said}, "PutObject"))
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refusing("PreconditionFailed", condition="If-None-Match"), refusing("PreconditionFailed"), refusing("412")],
+)
+def test_every_s3_may_say_that_a_file_is_there(error: OSError) -> None:
+    """s3fs looks for the condition, which only some servers name."""
+    assert not RemotePlace("s3://b/out", Answers([error]), "b/out").create("a", b"1")
+
+
+def test_a_request_that_another_one_disturbed_is_made_again() -> None:
+    disturbed = refusing("ConditionalRequestConflict")
+    assert RemotePlace("s3://b/out", Answers([disturbed, disturbed, None]), "b/out").create("a", b"1")
+    with pytest.raises(OSError, match="ConditionalRequestConflict"):
+        RemotePlace("s3://b/out", Answers([disturbed] * 9), "b/out").create("a", b"1")
+
+
+def test_a_refused_write_is_no_file_that_is_there() -> None:
+    """Whatever numbers its text holds."""
+    for call in (RemotePlace.create, RemotePlace.write):
+        place = RemotePlace("s3://b/out", Answers([refusing("AccessDenied", text="request 0412F")]), "b/out")
+        with pytest.raises(OSError, match="0412F") as caught:
+            call(place, "a", b"1")
+        assert not isinstance(caught.value, FileExistsError)
+
+
+class Answers:
+    """A file system of fsspec that answers this to one upload after the other."""
+
+    def __init__(self, answers: list[OSError | None]) -> None:
+        self.answers = iter(answers)
+
+    def pipe_file(self, path: str, data: bytes, mode: str = "overwrite") -> None:
+        answer = next(self.answers)
+        if answer is not None:
+            raise answer
 
 
 def test_a_new_file_is_seen_by_who_listed_before(opened: Open) -> None:

@@ -11,8 +11,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Container, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from gmixer.bulk.owner import is_dead, this_process
@@ -21,6 +21,7 @@ from gmixer.errors import InputError
 
 FOLDER = "_gmixer/locks"
 LEASE_S = 120.0  # guessed: a process of another machine that ends by force holds its part this long, on object storage
+PATIENCE_S = 0.5  # a run that ends takes the lock of a dead process for a moment, to remove it
 UPDATE = "update"
 RUN = "run-"  # of a run that is no update; a random name follows
 
@@ -63,16 +64,41 @@ def run_lock(place: Place, *, update: bool, lease_s: float = LEASE_S) -> Iterato
                 if content is not None:
                     raise taken(content)
         yield
-        for name in place.names(FOLDER):
-            if name.startswith(RUN) and _holder(place, name) is None:
-                place.remove(f"{FOLDER}/{name}")  # of a killed run; nobody takes this name again
 
 
+def remove_dead_locks(place: Place, finished: Container[int]) -> None:
+    """Those that killed processes left: of runs, of updates and of finished parts, which nobody takes again."""
+    for file in place.names(FOLDER):
+        name = file.partition(".")[0]  # 000003.0, of a lease, belongs to 000003
+        is_left = name.startswith(RUN) or name == UPDATE or (name.isdecimal() and int(name) in finished)
+        if is_left and _holder(place, file) is None:
+            with suppress(PartTaken), _hold(place, name, lambda _: PartTaken(), LEASE_S, patience_s=0):
+                pass  # whoever lets go of a lock leaves no file
+
+
+@contextmanager
 def _hold(
-    place: Place, name: str, taken: Callable[[bytes], InputError], lease_s: float
-) -> AbstractContextManager[None]:
+    place: Place,
+    name: str,
+    taken: Callable[[bytes], InputError],
+    lease_s: float,
+    *,
+    patience_s: float = PATIENCE_S,
+) -> Iterator[None]:
     """taken: the error, from what the holder wrote."""
-    return _flock(place, name, taken) if isinstance(place, LocalPlace) else _lease(place, name, taken, lease_s)
+    end = time.monotonic() + patience_s
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(
+                    _flock(place, name, taken) if isinstance(place, LocalPlace) else _lease(place, name, taken, lease_s)
+                )
+                break
+            except InputError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.05)
+        yield
 
 
 @contextmanager
@@ -148,8 +174,9 @@ def _lease(place: Place, name: str, taken: Callable[[bytes], InputError], lease_
             raise taken(content)
         turn = _turn(names[-1]) + 1
     own = f"{FOLDER}/{name}.{turn}"
-    if not place.create(own, _me(lease_s)):
-        raise taken(place.read(own) or b"")
+    lease = _me(lease_s)
+    if not place.create(own, lease) and (other := place.read(own) or b"") != lease:
+        raise taken(other)  # equal: the answer to our own request was lost, and the library asked again
     ended = threading.Event()
 
     def renew() -> None:

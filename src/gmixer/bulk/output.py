@@ -19,14 +19,14 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmixer.bulk.locks import PartTaken, part_lock, run_lock
+from gmixer.bulk.locks import PartTaken, part_lock, remove_dead_locks, run_lock
 from gmixer.bulk.manifest import Manifest, PartRecord
 from gmixer.bulk.parquet_file import parquet_bytes
 from gmixer.bulk.part import Part
@@ -42,6 +42,12 @@ RECORDS = f"{FOLDER}/parts"
 
 def part_name(number: int) -> str:
     return f"part-{number:06}.parquet"
+
+
+def part_numbers(records: Iterable[str]) -> set[int]:
+    """Of the parts that have these files as their records."""
+    found = (re.fullmatch(r"(\d{6,})\.json", name) for name in records)
+    return {int(match[1]) for match in found if match}
 
 
 def _record_name(number: int) -> str:
@@ -199,6 +205,7 @@ class OutputFolder:
                     found = [name for name in found if name != part_name(number)]
                 for name in found:
                     self._place.remove(name)
+        remove_dead_locks(self._place, finished)
 
     def _files(self) -> dict[str, list[str]]:
         """By folder, with "/" at the end."""
@@ -209,8 +216,7 @@ class OutputFolder:
         return None if data is None else PartRecord.from_json(data)
 
     def _listed_numbers(self) -> set[int]:
-        found = (re.fullmatch(r"(\d{6,})\.json", name) for name in self._place.names(RECORDS))
-        return {int(match[1]) for match in found if match}
+        return part_numbers(self._place.names(RECORDS))
 
     @cached_property
     def _numbers(self) -> set[int]:

@@ -16,6 +16,7 @@ from gmixer.files import atomic_write
 from gmixer.options import Storage
 
 T = TypeVar("T")
+_TRIES = 3
 
 
 class Place(Protocol):
@@ -93,11 +94,21 @@ class RemotePlace:
         self._call(lambda path: self._filesystem.pipe_file(path, data), name)
 
     def create(self, name: str, data: bytes) -> bool:
-        try:
-            self._call(lambda path: self._filesystem.pipe_file(path, data, mode="create"), name)
-        except FileExistsError:
-            return False
-        return True
+        for _ in range(_TRIES):
+            try:
+                self._call(lambda path: self._filesystem.pipe_file(path, data, mode="create"), name)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                code = _code_of_s3(error)
+                if code in ("PreconditionFailed", "412"):  # s3fs looks for a field that only some servers send
+                    return False
+                if code != "ConditionalRequestConflict":  # with another request; S3 asks for a new try
+                    raise
+                refused = error
+            else:
+                return True
+        raise refused
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -128,15 +139,19 @@ class RemotePlace:
         except (FileNotFoundError, FileExistsError):
             raise
         except Exception as error:
-            if is_taken(error):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from error
             number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
             raise OSError(number, words_of(error, "the storage refused it"), self.name) from error
 
 
-def is_taken(error: Exception) -> bool:
-    """Whether a file that was to be new is there, in the words of a storage that has no error for it."""
-    return any(word in str(error) for word in ("PreconditionFailed", "conditionNotMet", "BlobAlreadyExists", "412"))
+def _code_of_s3(error: BaseException | None) -> str | None:
+    """What the server calls the error that is behind this one; None if it does not come from S3."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            code: str | None = response.get("Error", {}).get("Code")
+            return code
+        error = error.__cause__
+    return None
 
 
 def open_place(name: str, storage: Storage) -> Place:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
+from gmixer.bulk.output import MANIFEST, RECORDS, part_name, part_numbers
 from gmixer.bulk.stamp import KEY, Stamp
 from gmixer.errors import InputError
 
@@ -56,15 +57,40 @@ def vectors_of(column: pa.Array) -> NDArray[np.float32]:
 def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
     """A Parquet file or a folder of parts, as `gmixer embed` writes it. storage_options: of fsspec.
 
-    Raises InputError if there is none, or if its rows are no stored embeddings.
+    Of a folder that a run still writes, the finished parts are read. A part without its record is not finished.
+
+    Raises InputError if there is none, if a finished part is missing, or if its rows are no stored embeddings.
     """
     import fsspec
 
     filesystem, path = fsspec.core.url_to_fs(place, **(storage_options or {}))
     try:
-        dataset = ds.dataset(path, filesystem=filesystem, format="parquet")  # leaves out names with _ or . in front
+        parts = _finished_parts(place, filesystem, path)
+        # A folder without a manifest is read whole, but for names with _ or . in front.
+        dataset = ds.dataset(path if parts is None else parts, filesystem=filesystem, format="parquet")
     except (OSError, pa.ArrowInvalid):
         raise InputError(f"{place} holds no stored embeddings; wanted the output of gmixer embed -o") from None
     stored = StoredEmbeddings(place, dataset)
     stored.stamp  # noqa: B018 - refused here, not at the first row
     return stored
+
+
+def _finished_parts(place: str, filesystem: Any, path: str) -> list[str] | None:
+    """The files of all parts with a record, in order; None if the path is no folder with a manifest."""
+    folder = path.rstrip("/")
+    if not filesystem.isfile(f"{folder}/{MANIFEST}"):
+        return None
+    try:
+        records = filesystem.ls(f"{folder}/{RECORDS}", detail=False, refresh=True)
+    except FileNotFoundError:
+        records = []
+    numbers = part_numbers(record.rpartition("/")[2] for record in records)
+    files = {file.rpartition("/")[2] for file in filesystem.ls(folder, detail=False, refresh=True)}
+    if not numbers:
+        raise InputError(f"{place} has no finished part yet; run the same gmixer embed again, or wait for its end")
+    if missing := [number for number in sorted(numbers) if part_name(number) not in files]:
+        raise InputError(
+            f"part {missing[0]} of {place} is missing: {part_name(missing[0])}; run the same gmixer embed again, which "
+            "makes it again"
+        )
+    return [f"{folder}/{part_name(number)}" for number in sorted(numbers)]
