@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self, TypeAlias
+from typing import Self
 
 from gmixer.bulk.stamp import Stamp
 from gmixer.errors import InputError
-
-Data: TypeAlias = bytes  # where a field has this name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,14 +47,16 @@ class PartRecord:
     sha256: str
     bytes: int
 
-    def to_json(self) -> Data:
+    def to_json(self) -> builtins.bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
-    def from_json(cls, data: Data) -> Self | None:
+    def from_json(cls, data: builtins.bytes) -> Self | None:
         """None if it is no record, such as one that a disk has damaged."""
         try:
             found = cls(**json.loads(data))
         except (ValueError, TypeError):
             return None
-        return found if isinstance(found.bytes, int) and isinstance(found.rows, int) else None
+        counts = (found.rows, found.bytes, *(found.failures.values() if isinstance(found.failures, dict) else [None]))
+        is_whole = all(isinstance(count, int) for count in counts)
+        return found if is_whole and isinstance(found.fingerprint, str) and isinstance(found.sha256, str) else None
