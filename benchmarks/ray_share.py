@@ -1,6 +1,6 @@
 """Two actors of Ray against two plain processes, side by side on this machine, each of one thread.
 
-    python -m benchmarks.ray_share --photos 256 --rounds 5
+    python -m benchmarks.ray_share --photos 512 --rounds 3
 
 The two processes of gmixer.bulk.embed share the parts as --part 1/2 and 2/2. Both ways alternate, and both are timed
 from the second part that is written to the last, so without the start of processes and the load of the model.
@@ -51,16 +51,14 @@ def plain(photos: Path, out: Path, target: Target, part_size: int) -> None:
 
 
 def on_ray(photos: Path, out: Path, target: Target, part_size: int) -> None:
-    subprocess.run(
-        [sys.executable, "-c", ON_RAY, str(photos), str(out), target.source, target.variant or "", str(part_size)],
-        check=True,
-    )
+    words = [sys.executable, "-c", ON_RAY, str(photos), str(out), target.source, target.variant or "", str(part_size)]
+    subprocess.run(words, check=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=320)
-    parser.add_argument("--part-size", type=int, default=32)
+    parser.add_argument("--photos", type=int, default=512)
+    parser.add_argument("--part-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="gmixer_24_224", help="a bare variant has drawn weights")
     given = parser.parse_args()

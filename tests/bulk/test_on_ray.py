@@ -187,7 +187,7 @@ def test_a_part_that_ends_every_actor_ends_the_run(
 
     ray.init(cluster.address, runtime_env={"worker_process_setup_hook": die}, logging_level="ERROR")
     try:
-        with pytest.raises(EngineError, match="has ended 3 actors of Ray.*--isolate"):
+        with pytest.raises(EngineError, match=r"has ended 3 actors of Ray.*--isolate"):
             gmixer.bulk.embed(pictures, tmp_path / "out", model=predictor, parts=on(cluster))
     finally:
         ray.shutdown()

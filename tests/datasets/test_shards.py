@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from gmixer.datasets import UNKNOWN, open_images, open_split
-from gmixer.datasets.shards import sample_labels
 from gmixer.errors import ImageError, InputError
-from gmixer.sources.archive import Place
 from labelled import Members, image, samples, shard
 
 
@@ -249,34 +247,3 @@ def test_labels_in_the_encodings_of_windows(encoding: str, tmp_path: Path) -> No
     images = open_images(shard(tmp_path / "a.tar", members))
     assert images.classes == ("Dörrobst", "犬") and images.labels.tolist() == [0, 1]
     assert images.name(1).endswith("a.tar::a/1.png")
-
-
-def place(name: str, head: bytes = b"\xff\xd8\xff") -> Place:
-    return Place(name, 0, len(head), head)
-
-
-def test_labels_of_samples_in_the_order_of_the_tar() -> None:
-    data = {"a/1.cls": b"7\n", "2.json": b'{"label": "dog"}', "3.txt": b" ", "4.json": b"[["}
-    data |= {"5.cls": b"", "6.cls": b"\xff\xfe\xff"}
-    found = [
-        place("a/1.jpg"), place("a/1.cls", b"7"), place("2.json", b"{"), place("2.seg.png"), place("2.png"),
-        place("3.jpg"), place("3.txt", b" "), place("4.jpg"), place("4.json", b"["), place("5.jpg"),
-        place("5.cls", b""), place("6.cls", b"x"), place("6.jpg"), place("7.jpg", b"no image"), place("7.md", b"#"), place("8.bin"),
-    ]  # fmt: skip
-    given = [(p.name, label) for p, label in sample_labels(found, lambda p: data[p.name]) if isinstance(p, Place)]
-    assert given == [
-        ("a/1.jpg", "7"), ("2.seg.png", "dog"), ("2.png", "dog"), ("3.jpg", None), ("4.jpg", None), ("5.jpg", None),
-        ("6.jpg", None), ("7.jpg", None), ("8.bin", None),
-    ]  # fmt: skip
-
-
-def test_an_error_in_a_sample_costs_no_label_and_comes_in_its_turn() -> None:
-    link = ImageError("refused", "is a link", "a.tar::1.png")
-    found = [place("1.jpg"), link, place("1.cls", b"7"), place("2.jpg"), link]
-    given = list(sample_labels(found, lambda p: b"7"))
-    assert given == [(found[0], "7"), (link, None), (found[3], None), (link, None)]
-
-
-def test_a_name_that_occurs_twice_in_a_sample_is_given_twice() -> None:
-    found = [place("1.jpg"), place("1.jpg", b"\xff\xd8\xff again"), place("1.cls", b"7")]
-    assert list(sample_labels(found, lambda p: b"7")) == [(found[0], "7"), (found[1], "7")]

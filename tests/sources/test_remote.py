@@ -330,7 +330,7 @@ def test_no_other_scheme_is_opened(url: str) -> None:
         filesystem_of(url, Storage())
 
 
-@pytest.mark.parametrize("url", ["s3://", "s3:///", "hf://"])
+@pytest.mark.parametrize("url", ["s3://", "s3:///", "hf://", "gs:///a.jpg"])
 def test_a_url_needs_a_bucket(url: str) -> None:
     with pytest.raises(InputError, match="no bucket"):
         filesystem_of(url, Storage())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self, TypeAlias
+from typing import Self
 
 from gmixer.bulk.stamp import Stamp
 from gmixer.errors import InputError
-
-Data: TypeAlias = bytes  # where a field has this name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +48,15 @@ class PartRecord:
     sha256: str
     bytes: int
 
-    def fits(self, data: Data) -> bool:
+    def fits(self, data: builtins.bytes) -> bool:
         """data: of the Parquet file."""
         return len(data) == self.bytes and hashlib.sha256(data).hexdigest() == self.sha256
 
-    def to_json(self) -> Data:
+    def to_json(self) -> builtins.bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
-    def from_json(cls, data: Data) -> Self | None:
+    def from_json(cls, data: builtins.bytes) -> Self | None:
         """None if it is no record, such as one that a disk has damaged."""
         try:
             found = cls(**json.loads(data))

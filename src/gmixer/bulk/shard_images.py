@@ -20,6 +20,7 @@ from gmixer.sources.local import FileSlice, LocalFile
 from gmixer.sources.remote import RemoteFile, open_to_seek
 from gmixer.sources.sniff import is_image
 
+_BREAKS_OFF = ("timeout", "unreadable")  # the rest of the tar may be good: it is never taken for all of it
 _MOST_MEMBERS = 1_000  # of a sample in memory; more with one name up to the first dot are no sample
 
 
@@ -28,11 +29,14 @@ def shard_images(tar: LocalFile | RemoteFile, left_out: LeftOut) -> Iterator[Rec
 
     Members of a sample stand next to each other: their names are the same up to the first dot. An image takes the label
     of the member with its own name up to the last dot; else that of its sample. A damaged tar ends with an error.
+    Raises InputError if the tar cannot be read to its end.
     """
     search = left_out.search(tar.key, "archive")
-    version = None if tar.version is None else str(tar.version)
+    version = None if (found := tar.version) is None else str(found)
     for sample in _samples(tar):
         if isinstance(sample, ImageError):
+            if sample.source == tar.key and sample.kind in _BREAKS_OFF:
+                raise InputError(f"{sample}; the listing of this tar is not complete: run the command again")
             search.found()
             yield Record(sample.source, None, None, None, sample)
             continue

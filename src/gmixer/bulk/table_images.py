@@ -21,7 +21,7 @@ from gmixer.datasets.parquet import class_names, only_of_type
 from gmixer.errors import ImageError, InputError, words_of
 from gmixer.sources.entry import Opened
 from gmixer.sources.local import LocalFile
-from gmixer.sources.remote import RemoteFile, object_at, open_to_seek
+from gmixer.sources.remote import RemoteFile, is_remote, object_at, open_to_seek
 
 _MAX_GROUPS = 2  # row groups in memory: rows are read in order, and a few ahead
 _ERRORS = (OSError, ValueError, NotImplementedError)  # Arrow's own errors are of these classes
@@ -42,14 +42,14 @@ def table_images(file: LocalFile | RemoteFile) -> Iterator[Record]:
             )
         label = columns.find(columns.LABEL, schema.names) or only_of_type("ClassLabel", schema)
         names = class_names(schema, label) if label else None
-        version = None if file.version is None else str(file.version)
+        version = None if (found := file.version) is None else str(found)
         number = 0
         for group in range(table.num_row_groups):
             values = [None] * table.metadata.row_group(group).num_rows
             if label:
                 values = table.read_row_group(group, columns=[label], use_threads=False)[label].to_pylist()
             for row, value in enumerate(values):
-                cell = TableCell(f"{file.key}[{number}]", file, image, group, row)
+                cell = TableCell(f"{file.key}[{number}]", file, version, image, group, row)
                 yield Record(cell.key, None, version, label_text(value, names), cell)
                 number += 1
 
@@ -60,16 +60,13 @@ class TableCell:
 
     key: str
     file: LocalFile | RemoteFile
+    version: str | None
     column: str
     group: int
     row: int
     size: ClassVar[None] = None
     named: ClassVar[bool] = True
     read_at_once: ClassVar[bool] = False
-
-    @property
-    def version(self) -> int | str | None:
-        return self.file.version
 
     def open(self, source: str) -> AbstractContextManager[Opened]:
         """A path in the row starts from the folder of the file. Raises ImageError, "empty" for a row without either."""
@@ -87,7 +84,7 @@ class TableCell:
 
     def _value(self, source: str) -> object:
         try:
-            return _groups.column(self.file, self.column, self.group)[self.row].as_py()
+            return _groups.column(self)[self.row].as_py()
         except (InputError, *_ERRORS) as error:
             said = words_of(error, "the file is damaged")
             raise ImageError("corrupt", f"cannot be unpacked: {said}", source) from None
@@ -95,7 +92,7 @@ class TableCell:
     def _beside(self, path: str) -> LocalFile | RemoteFile:
         folder = self.file.key.rpartition("/")[0]
         if isinstance(self.file, RemoteFile):
-            return object_at(f"{folder}/{path}", self.file.storage)
+            return object_at(path if is_remote(path) else f"{folder}/{path}", self.file.storage)
         return LocalFile(os.path.join(folder, path))
 
 
@@ -104,15 +101,17 @@ class _Groups:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str, int], pa.ChunkedArray] = OrderedDict()
+        self._held: OrderedDict[tuple[object, ...], pa.ChunkedArray] = OrderedDict()
 
-    def column(self, file: LocalFile | RemoteFile, column: str, group: int) -> pa.ChunkedArray:
+    def column(self, cell: TableCell) -> pa.ChunkedArray:
+        """The column of the cell, in its row group."""
+        at = cell.file.key, cell.version, cell.column, cell.group
         with self._lock:
-            held = self._held.pop((file.key, column, group), None)
+            held = self._held.pop(at, None)
             if held is None:
-                with opened_table(file) as table:
-                    held = table.read_row_group(group, columns=[column], use_threads=False).column(0)
-            self._held[file.key, column, group] = held
+                with opened_table(cell.file) as table:
+                    held = table.read_row_group(cell.group, columns=[cell.column], use_threads=False).column(0)
+            self._held[at] = held
             while len(self._held) > _MAX_GROUPS:
                 self._held.popitem(last=False)
             return held

@@ -64,7 +64,7 @@ def filesystem_of(url: str, storage: Storage) -> tuple[Any, str]:
     scheme, path = found.groups() if found else ("", "")
     if scheme not in _LIBRARIES:
         raise InputError(f"{url} is a URL that gmixer does not read; wanted one of {', '.join(SCHEMES)}")
-    if not path.strip("/"):
+    if not path.partition("/")[0]:  # the library would ask the storage for a bucket without a name
         raise InputError(f"{url} names no bucket; wanted one, as in {scheme}://bucket/folder/")
     package, name = _LIBRARIES[scheme]
     # fsspec itself would open one for each thread, with connections of its own.
@@ -134,12 +134,10 @@ class RemoteFile:
         with as_image_error(source):
             try:
                 return self._range(start, start + byte_count)
-            except (FileNotFoundError, PermissionError, TimeoutError):
+            except Exception as error:
+                if _is_behind_the_end(error):
+                    return b""
                 raise
-            except Exception:  # a range at the end of an object is refused
-                if start < (self.info()["size"] or 0):
-                    raise
-                return b""
 
     def _range(self, start: int, end: int) -> bytes:
         data: bytes = self.call("cat_file", self.path, start=start, end=end)
@@ -384,6 +382,11 @@ def _reason(error: Exception) -> tuple[ImageErrorKind, str]:
     if isinstance(error, PermissionError) or code in _DENIED or type(error).__name__ == "NoCredentialsError":
         return "unreadable", f"is not open to this user: {_KEYS}"
     return "unreadable", f"cannot be read: {words_of(error, 'the connection failed')}; check the URL, or try again"
+
+
+def _is_behind_the_end(error: Exception) -> bool:
+    """Whether a range was refused, because the object ends before it."""
+    return 416 in (getattr(error, "status_code", None), getattr(error, "code", None)) or "range" in str(error).lower()
 
 
 def _version(info: Any) -> str | None:

@@ -41,7 +41,8 @@ def lines_in(file: io.RawIOBase, name: str) -> Iterator[str]:
         raise InputError(f"{name} is no text; wanted one in UTF-8 or UTF-16")
     text = io.TextIOWrapper(buffered, _encoding(head), newline="")
     try:
-        yield from text
+        for line in text:  # noqa: UP028 # `yield from` would close the file of a caller who stops early
+            yield line
     except UnicodeDecodeError as error:
         raise InputError(
             f"{name} is not {error.encoding.upper()} all through: {error.object[error.start]:#04x} is in it; wanted "
