@@ -105,16 +105,6 @@ def test_a_damaged_part_is_made_of_new_entries() -> None:
     assert named == [1] and out.parts == whole
 
 
-def test_after_an_update_a_damaged_part_is_named_before_its_entries_look_new() -> None:
-    out = output()
-    run(out, many("abcdefgh"))
-    run(out, many("abcdefg"))
-    out.damaged = {1}
-    with pytest.raises(InputError, match=r"part 1 of out is damaged: a byte is wrong; .*pass --update") as caught:
-        run(out, many("abcdefg"), update=False)
-    assert "is new" not in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("listing", "what"),
     [(many("abcdx"), "x is new"), (many("abc"), "d is no longer listed"), (many("abcd", d=1), "d has changed")],

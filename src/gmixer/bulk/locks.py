@@ -1,7 +1,7 @@
-"""One process at a time makes a part.
+"""One process at a time makes a part; and no process makes parts beside an update.
 
-A lock saves work and no more: two processes that make the same part write the same bytes. So a lease that ends early,
-because the clocks of two machines differ, does no harm.
+A lock of a part saves work and no more: two processes that make the same part write the same bytes. So a lease that
+ends early, because the clocks of two machines differ, does no harm there.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from gmixer.bulk.owner import is_dead, this_process
 from gmixer.bulk.place import LocalPlace, Place
 from gmixer.errors import InputError
 
 FOLDER = "_gmixer/locks"
-LEASE_S = 120.0  # guessed: a process that ends by force holds its part this long, on object storage
+LEASE_S = 120.0  # guessed: a process of another machine that ends by force holds its part this long, on object storage
+UPDATE = "update"
+RUN = "run-"  # of a run that is no update; a random name follows
 
 
 class PartTaken(InputError):
@@ -29,17 +32,58 @@ class PartTaken(InputError):
 @contextmanager
 def part_lock(place: Place, number: int, *, lease_s: float = LEASE_S) -> Iterator[None]:
     """Raises PartTaken if another process has the part."""
-    held = _flock(place, number) if isinstance(place, LocalPlace) else _lease(place, number, lease_s)
-    with held:
+
+    def taken(content: bytes) -> PartTaken:
+        return PartTaken(
+            f"part {number} of {place.name} is being made by {_who(content)}; wait for that process, or share the "
+            "parts: --part 1/2 here and --part 2/2 there"
+        )
+
+    with _hold(place, f"{number:06}", taken, lease_s):
         yield
 
 
 @contextmanager
-def _flock(place: LocalPlace, number: int) -> Iterator[None]:
-    """A lock of the operating system, which ends with the process however that ends. The file is deleted at the end."""
+def run_lock(place: Place, *, update: bool, lease_s: float = LEASE_S) -> Iterator[None]:
+    """Runs may stand beside each other. An update stands alone: it moves entries between parts.
+
+    Raises InputError for an update beside a run, and for a run beside an update.
+    """
+
+    def taken(content: bytes) -> InputError:
+        if update:
+            return InputError(f"{_who(content)} writes to {place.name}; an update must be alone: wait for its end")
+        return InputError(f"{_who(content)} updates {place.name}; wait for its end")
+
+    # Each side takes its own lock first and looks for the other's then, so that at least one of two sees the other.
+    with _hold(place, UPDATE if update else RUN + os.urandom(8).hex(), taken, lease_s):
+        for name in place.names(FOLDER):
+            if name.startswith(RUN if update else UPDATE):
+                content = _holder(place, name)
+                if content is not None:
+                    raise taken(content)
+        yield
+        for name in place.names(FOLDER):
+            if name.startswith(RUN) and _holder(place, name) is None:
+                place.remove(f"{FOLDER}/{name}")  # of a killed run; nobody takes this name again
+
+
+def _hold(
+    place: Place, name: str, taken: Callable[[bytes], InputError], lease_s: float
+) -> AbstractContextManager[None]:
+    """taken: the error, from what the holder wrote."""
+    return _flock(place, name, taken) if isinstance(place, LocalPlace) else _lease(place, name, taken, lease_s)
+
+
+@contextmanager
+def _flock(place: LocalPlace, name: str, taken: Callable[[bytes], InputError]) -> Iterator[None]:
+    """A lock of the operating system, which ends with the process however that ends. The file is deleted at the end.
+
+    Linux has it on NFS too, unless that is mounted with local_lock.
+    """
     import fcntl
 
-    path = place.root / FOLDER / f"{number:06}"
+    path = place.root / FOLDER / name
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         file = open(path, "a+b")  # noqa: SIM115 - closed at the end of the lock
@@ -49,7 +93,7 @@ def _flock(place: LocalPlace, number: int) -> Iterator[None]:
             file.seek(0)
             holder = file.read()
             file.close()
-            raise _taken(place, number, holder) from None
+            raise taken(holder) from None
         except OSError as error:
             file.close()
             raise OSError(error.errno, f"{error.strerror}: no lock is possible there", place.name) from error
@@ -73,22 +117,39 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return False
 
 
+def _holder(place: Place, name: str) -> bytes | None:
+    """What the holder of a lock wrote; None if it is dead, or holds the lock no more. name: of the lock's file."""
+    content = place.read(f"{FOLDER}/{name}")
+    if not isinstance(place, LocalPlace):
+        return content if content is not None and _is_valid(content) else None
+    import fcntl
+
+    try:
+        with open(place.root / FOLDER / name, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return content or b""
+    return None
+
+
 @contextmanager
-def _lease(place: Place, number: int, lease_s: float) -> Iterator[None]:
+def _lease(place: Place, name: str, taken: Callable[[bytes], InputError], lease_s: float) -> Iterator[None]:
     """A file that only one process can create, with the time at which it expires. The holder renews it.
 
     Whoever finds the last file expired creates the next one, `000003.1` after `000003.0`: only one process can.
     """
-    names = _leases(place, number)
+    names = sorted((found for found in place.names(FOLDER) if found.startswith(f"{name}.")), key=_turn)
     turn = 0
     if names:
         content = place.read(f"{FOLDER}/{names[-1]}")
-        if content is not None and _expires(content) > time.time():
-            raise _taken(place, number, content)
+        if content is not None and _is_valid(content):
+            raise taken(content)
         turn = _turn(names[-1]) + 1
-    own = f"{FOLDER}/{number:06}.{turn}"
+    own = f"{FOLDER}/{name}.{turn}"
     if not place.create(own, _me(lease_s)):
-        raise _taken(place, number, place.read(own) or b"")
+        raise taken(place.read(own) or b"")
     ended = threading.Event()
 
     def renew() -> None:
@@ -103,13 +164,9 @@ def _lease(place: Place, number: int, lease_s: float) -> Iterator[None]:
     finally:
         ended.set()
         renewal.join()
-        for name in {*names, own.rpartition("/")[2]}:
+        for found in {*names, own.rpartition("/")[2]}:
             with suppress(OSError):  # it expires
-                place.remove(f"{FOLDER}/{name}")
-
-
-def _leases(place: Place, number: int) -> list[str]:
-    return sorted((name for name in place.names(FOLDER) if name.startswith(f"{number:06}.")), key=_turn)
+                place.remove(f"{FOLDER}/{found}")
 
 
 def _turn(name: str) -> int:
@@ -118,22 +175,26 @@ def _turn(name: str) -> int:
 
 
 def _me(lease_s: float) -> bytes:
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "expires": time.time() + lease_s}).encode()
+    """lease_s: 0 for a lock that needs no lease."""
+    lease = {"expires": time.time() + lease_s} if lease_s else {}
+    return json.dumps({"host": socket.gethostname(), **this_process(), **lease}).encode()
 
 
-def _expires(content: bytes) -> float:
+def _is_valid(content: bytes) -> bool:
+    """Whether a lease holds: not one that has expired, that is damaged, or whose owner is known to be dead."""
     try:
-        return float(json.loads(content)["expires"])
+        found = json.loads(content)
+        return float(found["expires"]) > time.time() and not is_dead(found)
     except (ValueError, TypeError, KeyError):
-        return 0.0
+        return False
 
 
-def _taken(place: Place, number: int, content: bytes) -> PartTaken:
-    who = "another process"
+def _who(content: bytes) -> str:
     with suppress(ValueError, TypeError, KeyError):
         found = json.loads(content)
         who = f"process {found['pid']} on {found['host']}"
-    return PartTaken(
-        f"part {number} of {place.name} is being made by {who}; wait for that process, or share the parts: "
-        "--part 1/2 here and --part 2/2 there"
-    )
+        if "expires" in found:
+            left_s = max(0, round(found["expires"] - time.time()))
+            return f"{who} (if that process is dead, its lease ends in {left_s} s)"
+        return who
+    return "another process"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -46,6 +47,10 @@ class PartRecord:
     fingerprint: str
     sha256: str
     bytes: int
+
+    def fits(self, data: builtins.bytes) -> bool:
+        """data: of the Parquet file."""
+        return len(data) == self.bytes and hashlib.sha256(data).hexdigest() == self.sha256
 
     def to_json(self) -> builtins.bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()

@@ -3,7 +3,10 @@
 OUT/part-000000.parquet      the rows of part 0
 OUT/_gmixer/manifest.json    the stamp
 OUT/_gmixer/parts/000000.json  the record of part 0; written after its file, so a part with a record is finished
+OUT/_gmixer/parts/.000000.json.next  the record of the file that is about to replace part 0
 OUT/_gmixer/locks/           which parts are being made
+
+A part that is replaced is whole at any time: its file fits the old record, or the next one.
 
 Nothing here depends on the time, the machine or the number of processes, but for the locks.
 """
@@ -16,14 +19,14 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmixer.bulk.locks import part_lock
+from gmixer.bulk.locks import PartTaken, part_lock, run_lock
 from gmixer.bulk.manifest import Manifest, PartRecord
 from gmixer.bulk.parquet_file import parquet_bytes
 from gmixer.bulk.part import Part
@@ -39,6 +42,14 @@ RECORDS = f"{FOLDER}/parts"
 
 def part_name(number: int) -> str:
     return f"part-{number:06}.parquet"
+
+
+def _record_name(number: int) -> str:
+    return f"{RECORDS}/{number:06}.json"
+
+
+def _next_name(number: int) -> str:
+    return f"{RECORDS}/.{number:06}.json.next"
 
 
 class OutputFolder:
@@ -88,6 +99,22 @@ class OutputFolder:
             self._manifest = Manifest(stamp=self.stamp, is_sliced=False)
             self._place.write(MANIFEST, self._manifest.to_json())
 
+    @contextmanager
+    def run(self, *, update: bool) -> Iterator[None]:
+        """Around the plan of a run and all its writes, in the process that plans. An update stands alone.
+
+        At its end, the block removes what killed processes have left.
+
+        Raises InputError for an update beside another run, and for a run beside an update.
+        """
+        with run_lock(self._place, update=update):
+            found = self._place.read(MANIFEST)  # again: an update may have ended meanwhile
+            if found is not None:
+                self._manifest = Manifest.from_json(found, source=f"{self.place.rstrip('/')}/{MANIFEST}")
+            self._numbers = self._listed_numbers()
+            yield
+            self._remove_rest()
+
     def lock(self, number: int) -> AbstractContextManager[None]:
         """Raises PartTaken if another process makes the part."""
         return part_lock(self._place, number)
@@ -98,23 +125,24 @@ class OutputFolder:
 
     def finished(self, number: int) -> PartRecord | None:
         """The record of a finished part."""
-        if number not in self._numbers:
-            return None
-        data = self._place.read(f"{RECORDS}/{number:06}.json")
-        return None if data is None else PartRecord.from_json(data)
+        return self._record(_record_name(number)) if number in self._numbers else None
 
     def damage(self, number: int) -> str | None:
         """Why the file of a finished part is not what its record states; None if it is. Reads the whole file."""
         record, data = self.finished(number), self._place.read(part_name(number))
+        if record is not None and data is not None and record.fits(data):
+            return None
+        following = self._record(_next_name(number))
+        if following is not None and data is not None and following.fits(data):  # killed before the record was written
+            self._place.write(_record_name(number), following.to_json())
+            return None
         if record is None:
             return "its record is damaged"
         if data is None:
             return "its file is missing"
         if len(data) != record.bytes:
             return f"its file holds {len(data):,} bytes, not {record.bytes:,}"
-        if hashlib.sha256(data).hexdigest() != record.sha256:
-            return "its file has other bytes than were written"
-        return None
+        return "its file has other bytes than were written"
 
     def read(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a finished part."""
@@ -124,7 +152,10 @@ class OutputFolder:
         return pq.read_table(io.BytesIO(data), columns=columns and list(columns))
 
     def write(self, part: Part, table: pa.Table) -> None:
-        """The file of a part, then its record. Raises OSError, which names the part, and leaves no half of it."""
+        """The file of a part, then its record. The same file is not written again.
+
+        Raises OSError, which names the part, and leaves no half of it. A part that was to be replaced stays then.
+        """
         data = parquet_bytes(table)
         failures = Counter(kind for kind in table["error_kind"].to_pylist() if kind is not None)
         record = PartRecord(
@@ -134,38 +165,56 @@ class OutputFolder:
             sha256=hashlib.sha256(data).hexdigest(),
             bytes=len(data),
         )
-        name = part_name(part.number)
+        number = part.number
         try:
-            self._remove_leftovers(part.number)
-            self._place.remove(f"{RECORDS}/{part.number:06}.json")  # of the file that is replaced
-            self._place.write(name, data)
-            self._place.write(f"{RECORDS}/{part.number:06}.json", record.to_json())
+            before = self._place.read(_record_name(number))
+            self._numbers |= {number} if before is not None else set()
+            if before == record.to_json() and self.damage(number) is None:
+                return
+            if before is not None:
+                self._place.write(_next_name(number), record.to_json())
+            self._place.write(part_name(number), data)
+            self._place.write(_record_name(number), record.to_json())
+            if before is not None:
+                self._place.remove(_next_name(number))
         except OSError as error:
-            said = f"part {part.number} cannot be written: {words_of(error, 'the system refused it')}"
+            said = f"part {number} cannot be written: {words_of(error, 'the system refused it')}"
             raise OSError(error.errno or errno.EIO, said, self.place) from error
-        self._numbers.add(part.number)
+        self._numbers |= {number}
 
-    def _remove_leftovers(self, number: int) -> None:
-        """Of processes that were killed while they wrote this part or the manifest. The part's lock is held."""
-        starts = f".{part_name(number)}.", f"{RECORDS}/.{number:06}.json.", f"{FOLDER}/.manifest.json."
-        for name in {name for name in self._leftovers if name.startswith(starts)}:
-            self._place.remove(name)
-            self._leftovers.remove(name)
+    def _remove_rest(self) -> None:
+        """What killed processes left: unfinished files, and parts without a record. A locked part is left alone."""
+        files, finished = self._files(), self._listed_numbers()
+        left: dict[int, list[str]] = {}
+        for folder, names in files.items():
+            for name in names:
+                match = re.fullmatch(r"\.*(?:part-)?(\d{6,})\..*", name)
+                if match and (name.startswith(".") or int(match[1]) not in finished):
+                    left.setdefault(int(match[1]), []).append(folder + name)
+                elif name.startswith(".manifest.json."):
+                    self._place.remove(folder + name)
+        for number, found in left.items():
+            with suppress(PartTaken), self.lock(number):
+                if self._place.read(_record_name(number)) is not None:
+                    found = [name for name in found if name != part_name(number)]
+                for name in found:
+                    self._place.remove(name)
 
-    @cached_property
-    def _leftovers(self) -> set[str]:
-        """Of all parts. Some may be files that other processes write now."""
-        names = {
-            "": self._place.names(""),
-            f"{FOLDER}/": self._place.names(FOLDER),
-            f"{RECORDS}/": self._place.names(RECORDS),
-        }
-        return {folder + name for folder in names for name in names[folder] if name.startswith(".")}
+    def _files(self) -> dict[str, list[str]]:
+        """By folder, with "/" at the end."""
+        return {folder: self._place.names(folder.rstrip("/")) for folder in ("", f"{FOLDER}/", f"{RECORDS}/")}
+
+    def _record(self, name: str) -> PartRecord | None:
+        data = self._place.read(name)
+        return None if data is None else PartRecord.from_json(data)
+
+    def _listed_numbers(self) -> set[int]:
+        found = (re.fullmatch(r"(\d{6,})\.json", name) for name in self._place.names(RECORDS))
+        return {int(match[1]) for match in found if match}
 
     @cached_property
     def _numbers(self) -> set[int]:
-        found = (re.fullmatch(r"(\d{6,})\.json", name) for name in self._place.names(RECORDS))
-        return {int(match[1]) for match in found if match}
+        return self._listed_numbers()
 
 
 def _check_empty(place: Place) -> None:

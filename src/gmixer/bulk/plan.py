@@ -43,7 +43,7 @@ def parts_to_make(
     if output.is_sliced and not (update and output.numbers()):
         yield from _slices(records, output, share, on_damage)
     else:
-        yield from changed_parts(records, output, update=update, on_damage=on_damage)
+        yield from changed_parts(records, output, update=update, share=share, on_damage=on_damage)
 
 
 def _slices(

@@ -70,7 +70,11 @@ def tables_of(
 
 
 class _File(NamedTuple):
-    """A record before the network runs, decoded or failed. byte_count, sha256: None where it could not be read."""
+    """A record before the network runs, decoded or failed.
+
+    byte_count: as the listing states it, since an update compares it with the next listing; else of the bytes that were
+    read. byte_count, sha256: None where it could not be read.
+    """
 
     record: Record
     byte_count: int | None
@@ -121,7 +125,7 @@ def _prepared(file: ReadableFile | None, *, predictor: Predictor, hashed: bool) 
         prepared = predictor.preprocess.with_note(data, name=record.key)
     except ImageError as error:
         prepared = error
-    return _File(record, len(data), sha256, prepared)
+    return _File(record, len(data) if record.size is None else record.size, sha256, prepared)
 
 
 def _row(file: _File, output: ImageOutput | ImageError, predictor: Predictor, options: RowOptions) -> dict[str, Any]:

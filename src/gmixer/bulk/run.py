@@ -76,11 +76,12 @@ class Run:
         """
         stamp = Stamp.of(self.predictor, self.rows, parts.part_size)
         output = OutputFolder.open(place, stamp, storage)
-        to_make = self._to_make(records, output, parts)
-        if parts.on is None:
-            made = set(self._made_here(to_make, output))
-        else:
-            made = set(self._made_on_ray(to_make, output, storage, parts.on))
+        with output.run(update=parts.update):
+            to_make = self._to_make(records, output, parts)
+            if parts.on is None:
+                made = set(self._made_here(to_make, output))
+            else:
+                made = set(self._made_on_ray(to_make, output, storage, parts.on))
         turn, processes = parts.share
         for number in output.numbers():
             if number not in made and number % processes == turn - 1 and (record := output.finished(number)):

@@ -17,9 +17,10 @@ PREDICTION = pa.struct(
 def schema_of(stamp: Stamp) -> pa.Schema:
     """The columns, with the stamp in the schema's metadata.
 
-    path: the key of the entry. bytes: the size of the file. version: an etag or a time of change, as the source has it.
-    sha256: of the file's bytes, hexadecimal. width, height: in pixels, as decoded. vector: C numbers. label: the class
-    that the source states. error_kind, error_message: of ImageError. Null stands for all that a row does not have.
+    path: the key of the entry. bytes: the size of the file, as the source states it, else as read. version: an etag or
+    a time of change, as the source has it. sha256: of the file's bytes, hexadecimal. width, height: in pixels, as
+    decoded. vector: C numbers. label: the class that the source states. error_kind, error_message: of ImageError. Null
+    stands for all that a row does not have.
     """
     number = pa.float16() if stamp.rows["dtype"] == "float16" else pa.float32()
     columns = [
