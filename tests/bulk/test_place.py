@@ -104,8 +104,8 @@ def test_errors_of_object_storage_are_errors_of_the_system(s3: S3) -> None:
     ("name", "what"),
     [
         ("s3://bucket", "is a whole bucket; wanted a prefix in it, such as s3://bucket/embeddings"),
-        ("ftp://host/a", "gmixer does not read"),
-        ("file:///tmp/a", "gmixer does not read"),
+        ("ftp://host/a", "ftp://host/a is a URL that gmixer does not read; wanted one of s3://"),
+        ("file:///tmp/a", "file:///tmp/a is a URL that gmixer does not read; wanted one of s3://"),
     ],
 )
 def test_places_that_are_none(name: str, what: str) -> None:
