@@ -241,6 +241,31 @@ def test_a_damaged_shard_gives_what_is_before_the_damage(tmp_path: Path, s3: S3)
         assert kind_of(last) == "corrupt" and last.key == f"{place}::2.jpg"
 
 
+def test_errors_and_names_that_occur_twice_cost_no_label(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name, data in (
+            ("1.jpg", JPEG),
+            ("link.jpg", None),
+            ("1.jpg", JPEG + b"2"),
+            ("1.cls", b"7"),
+            ("2.jpg", JPEG),
+        ):
+            info = tarfile.TarInfo(name)
+            if data is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "1.jpg"
+            else:
+                info.size = len(data)
+            tar.addfile(info, None if data is None else io.BytesIO(data))
+    records = records_of(tmp_path / "t.tar")
+    assert [(record.label, kind_of(record)) for record in records] == [
+        ("7", None),
+        (None, "refused"),
+        ("7", None),
+        (None, None),
+    ]
+    assert bytes_of(records[2]) == JPEG + b"2"
+
+
 def test_a_shard_whose_server_fails_is_not_taken_for_a_short_one(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     url = s3.put("t.tar", tar_of([(f"{i}.jpg", JPEG * 100) for i in range(4)]))
     monkeypatch.setattr(remote, "BLOCK_BYTES", 2**14)

@@ -210,7 +210,11 @@ def test_a_refused_upload_costs_the_part_and_says_so(s3: S3, monkeypatch: pytest
 
 def test_nothing_of_a_killed_process_stays(tmp_path: Path) -> None:
     output = OutputFolder.open(str(tmp_path), STAMP, Storage())
-    left = ["_gmixer/parts/.000001.json.0a.unfinished", ".part-000001.parquet.0a.unfinished"]
+    left = [
+        "_gmixer/parts/..000001.json.next.0a.unfinished",
+        ".part-000001.parquet.0a.unfinished",
+        "_gmixer/.manifest.json.0a.unfinished",
+    ]
     others = [".part-000002.parquet.0a.unfinished", "_gmixer/parts/.000002.json.0a.unfinished"]
     for name in (*left, *others):
         (tmp_path / name).parent.mkdir(exist_ok=True)

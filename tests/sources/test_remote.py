@@ -396,6 +396,59 @@ def test_google_is_listed_page_by_page_and_read(monkeypatch: pytest.MonkeyPatch)
     server.shutdown()
 
 
+class Azure(BaseHTTPRequestHandler):
+    """The XML API of Azure's blobs, as far as listing and reading need it."""
+
+    objects: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        path, query = unquote(urlsplit(self.path).path), parse_qs(urlsplit(self.path).query)
+        if query.get("comp") == ["list"]:
+            names = sorted(name for name in self.objects if name.startswith(query["prefix"][0]))
+            begin = int(query.get("marker", ["0"])[0])
+            end = begin + int(query["maxresults"][0])
+            blobs = "".join(
+                f"<Blob><Name>{name}</Name><Properties><Content-Length>{len(self.objects[name])}</Content-Length>"
+                "<Etag>e</Etag><BlobType>BlockBlob</BlobType></Properties></Blob>"
+                for name in names[begin:end]
+            )
+            marker = f"<NextMarker>{end if end < len(names) else ''}</NextMarker>"
+            answer = f"<?xml version='1.0'?><EnumerationResults><Blobs>{blobs}</Blobs>{marker}</EnumerationResults>"
+            self._send(200, answer.encode(), {"Content-Type": "application/xml"})
+            return
+        whole = self.objects[path.removeprefix("/account/container/")]
+        first, last = (self.headers["x-ms-range"] or "bytes=0-").removeprefix("bytes=").split("-")
+        data = whole[int(first) : int(last or 10**9) + 1]
+        span = f"bytes {first}-{int(first) + len(data) - 1}/{len(whole)}"
+        self._send(206, data, {"Content-Range": span, "ETag": "e", "x-ms-blob-type": "BlockBlob"})
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(data))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_azure_is_listed_page_by_page_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAGE", 2)
+    Azure.objects = {f"p/{name}": name.encode() for name in ("b/1.jpg", "a.jpg", "ü é.jpg", "c.jpg", ".hidden")}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Azure)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_address[1]}/account"
+    account = f"DefaultEndpointsProtocol=http;AccountName=account;AccountKey=a2V5;BlobEndpoint={endpoint};"
+    storage = Storage(options={"connection_string": account})
+    found = list(list_remote("az://container/p/", storage))
+    names = [file.key.removeprefix("az://container/p/") for file in found]
+    assert names == ["a.jpg", "b/1.jpg", "c.jpg", "ü é.jpg"]
+    assert [read(file, LIMITS).decode() for file in found] == names
+    assert found[0].version == "e"
+    server.shutdown()
+
+
 class HfFileSystem:
     """As the library's: folders, and a cache that keeps each of them."""
 

@@ -49,7 +49,7 @@ def list_records(
     """sources: as typed. list_file: a .csv, .parquet or .txt file; each of its rows names one image.
 
     An input that occurs twice has two records. Iterating raises InputError for a pattern that matches nothing, for a
-    list or a table that cannot be read, and if object storage does not list a place to its end; MissingExtraError.
+    list or a table that cannot be read, and for a listing that breaks off; MissingExtraError.
     """
     return Listing(sources, list_file, reading, storage)
 
@@ -215,7 +215,7 @@ def record_of(entry: Entry, label: str | None = None) -> Record:
 
 
 def _present(url: str, storage: Storage) -> RemoteFile | None:
-    """The object at a URL; None if there is none. Raises InputError if the storage does not tell."""
+    """The object at a URL; None without one. Raises InputError if the storage does not tell."""
     try:
         return described(object_at(url, storage))
     except ImageError as error:

@@ -194,7 +194,7 @@ class OutputFolder:
         left: dict[int, list[str]] = {}
         for folder, names in files.items():
             for name in names:
-                match = re.fullmatch(r"\.?(?:part-)?(\d{6,})\..*", name)
+                match = re.fullmatch(r"\.*(?:part-)?(\d{6,})\..*", name)
                 if match and (name.startswith(".") or int(match[1]) not in finished):
                     left.setdefault(int(match[1]), []).append(folder + name)
                 elif name.startswith(".manifest.json."):

@@ -34,52 +34,47 @@ def shard_images(tar: LocalFile | RemoteFile, left_out: LeftOut) -> Iterator[Rec
     search = left_out.search(tar.key, "archive")
     version = None if (found := tar.version) is None else str(found)
     for sample in _samples(tar):
-        if isinstance(sample, ImageError):
-            if sample.source == tar.key and sample.kind in _BREAKS_OFF:
-                raise InputError(f"{sample}; the listing of this tar is not complete: run the command again")
-            search.found()
-            yield Record(sample.source, None, None, None, sample)
-            continue
-        labels = {place.name.lower(): place for place in sample if _ending(place) in LABELS}
-        images = [place for place in sample if _is_image(place)]
-        for place in sample:
-            if not _is_image(place) and (_ending(place) not in LABELS or not images):
-                search.leave_out(place, f"{tar.key}{MEMBER_MARK}{place.name}")
+        members = [member for member in sample if isinstance(member, Place)]
+        labels = {place.name.lower(): place for place in members if _ending(place) in LABELS}
         values: dict[str, str | None] = {}  # by the name of the member: several images may share a label
-        for place in images:
-            search.found()
-            label = _label_beside(place, labels)
-            if label is not None and label.name not in values:
-                values[label.name] = _label_in(tar, label)
-            entry = _part_of(tar, place)
-            yield Record(entry.key, place.size, version, None if label is None else values[label.name], entry)
+        has_image = any(map(_is_image, members))
+        for member in sample:
+            if isinstance(member, ImageError):
+                search.found()
+                yield Record(member.source, None, None, None, member)
+            elif _is_image(member):
+                search.found()
+                label = _label_beside(member, labels)
+                if label is not None and label.name not in values:
+                    values[label.name] = _label_in(tar, label)
+                entry = _part_of(tar, member)
+                yield Record(entry.key, member.size, version, None if label is None else values[label.name], entry)
+            elif not has_image or _ending(member) not in LABELS:
+                search.leave_out(member, f"{tar.key}{MEMBER_MARK}{member.name}")
     if error := search.without_image():
         yield Record(tar.key, tar.size, version, None, error)
 
 
-def _samples(tar: LocalFile | RemoteFile) -> Iterator[Sequence[Place] | ImageError]:
-    """The members, sample by sample; an error for each that must not be read."""
-    stem, sample = "", list[Place]()
+def _samples(tar: LocalFile | RemoteFile) -> Iterator[Sequence[Place | ImageError]]:
+    """The members, sample by sample, and an error for each that must not be read."""
+    stem, sample = "", list[Place | ImageError]()
     try:
         with open_to_seek(tar) as file:
             for place in places_in(file, tar.key):
-                if isinstance(place, ImageError):
-                    if sample:
+                if isinstance(place, Place):
+                    folder, slash, name = place.name.rpartition("/")
+                    of_place = f"{folder}{slash}{name.partition('.')[0]}"
+                    if sample and (of_place != stem or len(sample) >= _MOST_MEMBERS):
                         yield sample
-                    yield place
-                    sample = []
-                    continue
-                folder, slash, name = place.name.rpartition("/")
-                of_place = f"{folder}{slash}{name.partition('.')[0]}"
-                if sample and (of_place != stem or len(sample) == _MOST_MEMBERS):
-                    yield sample
-                    sample = []
-                stem = of_place
+                        sample = []
+                    stem = of_place
+                elif place.source == tar.key and place.kind in _BREAKS_OFF:
+                    raise InputError(f"{place}; the listing of this tar is not complete: run the command again")
                 sample.append(place)
-        if sample:
-            yield sample
     except ImageError as error:
-        yield error
+        sample.append(error)
+    if sample:
+        yield sample
 
 
 def _is_image(place: Place) -> bool:

@@ -246,7 +246,7 @@ def matching(pattern: str, storage: Storage) -> Iterator[RemoteFile]:
 
 
 def _below(start: str, storage: Storage) -> Iterator[tuple[str, RemoteFile]]:
-    """The objects whose URL begins so, and what follows."""
+    """The objects with a URL that begins so, each with the rest of its URL."""
     filesystem, path = filesystem_of(start, storage)
     bucket, _, prefix = path.partition("/")
     try:
