@@ -11,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gmixer.bulk.output import OutputFolder
+from gmixer.bulk.part import Part
 from gmixer.bulk.row_options import RowOptions
 from gmixer.bulk.schema import schema_of
 from gmixer.bulk.stamp import Stamp
 from gmixer.errors import ImageError
+from gmixer.options import Storage
 from gmixer.predictor import Predictor
 
 DEFAULT = RowOptions()
@@ -38,10 +41,9 @@ def write_stored(
     if not parts:
         pq.write_table(table, path)
         return path
-    (path / "_gmixer").mkdir(parents=True)
-    (path / "_gmixer" / "manifest.json").write_text(stamp.to_json())
-    for part, chosen in enumerate(np.array_split(np.arange(len(rows)), parts)):
-        pq.write_table(table.take(chosen), path / f"part-{part:06}.parquet")
+    output = OutputFolder.open(str(path), stamp, Storage())
+    for number, chosen in enumerate(np.array_split(np.arange(len(rows)), parts)):
+        output.write(Part(number, [], "made"), table.take(chosen))
     return path
 
 
