@@ -44,8 +44,8 @@ class Engine:
 
     After os.fork() the child may use the engine too: its first call there starts its own threads.
     Results are the same bit for bit for any batch size, order of the images and number of threads.
-    Raises EngineError (isa, threads, a precision without kernels on this CPU, an architecture that the core cannot
-    run), WeightsError (NaN, a missing tensor), InputError (a precision that the core does not offer).
+    Raises EngineError for an isa, threads or a precision that this CPU does not offer, and for an architecture that the
+    core cannot run. Raises WeightsError for NaN and for a missing tensor. Raises InputError for an unknown precision.
     """
 
     batch_hint = 16  # the time per image is the same from 4 up (native/README.md)
