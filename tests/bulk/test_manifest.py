@@ -10,7 +10,7 @@ from gmixer.bulk.manifest import Manifest, PartRecord
 from gmixer.errors import InputError
 from made_output import stamp
 
-RECORD = PartRecord(rows=3, failures={"corrupt": 1}, fingerprint="f", sha256="s", bytes=7)
+RECORD = PartRecord(rows=3, failures={"corrupt": 1}, fingerprint="f", sha256="s", md5="m", bytes=7)
 
 
 def test_there_and_back() -> None:
@@ -21,7 +21,7 @@ def test_there_and_back() -> None:
 
 
 def test_the_same_content_has_the_same_bytes() -> None:
-    other = PartRecord(bytes=7, sha256="s", fingerprint="f", failures={"corrupt": 1}, rows=3)
+    other = PartRecord(bytes=7, md5="m", sha256="s", fingerprint="f", failures={"corrupt": 1}, rows=3)
     assert other.to_json() == RECORD.to_json()
     assert b"is_sliced" in Manifest(stamp=stamp(3)).to_json()
 

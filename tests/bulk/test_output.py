@@ -68,6 +68,22 @@ def test_a_part_is_finished_once_it_is_written(opened: Open) -> None:
     assert part_name(1_000_000) == "part-1000000.parquet"
 
 
+def test_a_part_on_object_storage_is_not_read_to_be_compared(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(options=s3.options)
+    for number in (0, 1):
+        OutputFolder.open(s3.url("out"), STAMP, storage).write(part(number), ROWS)
+    whole = s3.get(f"out/{part_name(1)}")
+    s3.put(f"out/{part_name(1)}", bytes([whole[0] ^ 1]) + whole[1:])  # as long as before
+    output = OutputFolder.open(s3.url("out"), STAMP, storage)
+    read: list[str] = []
+    place = output._place
+    reads = place.read
+    monkeypatch.setattr(place, "read", lambda name: (read.append(name), reads(name))[1])
+    assert output.damage(0) is None
+    assert output.damage(1) == "its file has other bytes than were written"
+    assert [name for name in read if name.endswith(".parquet")] == [part_name(1)]
+
+
 def test_the_same_parts_have_the_same_bytes(tmp_path: Path) -> None:
     for name, numbers in (("a", (0, 1)), ("b", (1, 0, 1))):
         output = OutputFolder.open(str(tmp_path / name), STAMP, Storage())

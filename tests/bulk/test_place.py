@@ -38,6 +38,31 @@ def test_what_is_written_is_there(opened: Open) -> None:
     assert opened().names("a") == ["b"]
 
 
+def test_object_storage_states_the_md5_of_each_file(opened: Open) -> None:
+    place = opened()
+    place.write("a", b"1")
+    place.write("b/c", b"2")
+    stated = {"a": "c4ca4238a0b923820dcc509a6f75849b"} if isinstance(place, RemotePlace) else {}
+    assert place.md5s() == stated
+
+
+@pytest.mark.parametrize(
+    ("details", "md5"),
+    [
+        ({"ETag": '"c4ca4238a0b923820dcc509a6f75849b"'}, "c4ca4238a0b923820dcc509a6f75849b"),
+        ({"ETag": '"c4ca4238a0b923820dcc509a6f75849b-2"'}, None),  # of an upload in two pieces
+        ({"etag": "0x8DB", "md5Hash": "xMpCOKC5I4INzFCab3WEmw=="}, "c4ca4238a0b923820dcc509a6f75849b"),
+        ({"size": 1}, None),
+    ],
+)
+def test_only_an_md5_is_taken_for_one(details: dict[str, object], md5: str | None) -> None:
+    class Lists:
+        def ls(self, path: str, **options: bool) -> list[dict[str, object]]:
+            return [{"name": f"{path}/a", **details}]
+
+    assert RemotePlace("s3://b/out", Lists(), "b/out").md5s() == ({"a": md5} if md5 else {})
+
+
 def test_removing_twice_does_no_harm(opened: Open) -> None:
     place = opened()
     place.write("a/b", b"1")

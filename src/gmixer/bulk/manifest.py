@@ -39,14 +39,21 @@ class Manifest:
 class PartRecord:
     """Of a finished part. failures: rows without a vector, by the kind of their error. fingerprint: of its entries.
 
-    sha256, bytes: of its Parquet file.
+    sha256, md5, bytes: of its Parquet file. Object storage states an MD5, so an unchanged file need not be read.
     """
 
     rows: int
     failures: Mapping[str, int]
     fingerprint: str
     sha256: str
+    md5: str
     bytes: int
+
+    @classmethod
+    def of(cls, data: builtins.bytes, *, rows: int, failures: Mapping[str, int], fingerprint: str) -> Self:
+        """data: of the Parquet file."""
+        sha256, md5 = hashlib.sha256(data).hexdigest(), hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return cls(rows=rows, failures=failures, fingerprint=fingerprint, sha256=sha256, md5=md5, bytes=len(data))
 
     def fits(self, data: builtins.bytes) -> bool:
         """data: of the Parquet file."""
@@ -62,6 +69,7 @@ class PartRecord:
             found = cls(**json.loads(data))
         except (ValueError, TypeError):
             return None
+        texts = (found.fingerprint, found.sha256, found.md5)
         counts = (found.rows, found.bytes, *(found.failures.values() if isinstance(found.failures, dict) else [None]))
         is_whole = all(isinstance(count, int) for count in counts)
-        return found if is_whole and isinstance(found.fingerprint, str) and isinstance(found.sha256, str) else None
+        return found if is_whole and all(isinstance(text, str) for text in texts) else None

@@ -14,12 +14,11 @@ Nothing here depends on the time, the machine or the number of processes, but fo
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 
@@ -118,6 +117,7 @@ class OutputFolder:
             if found is not None:
                 self._manifest = Manifest.from_json(found, source=f"{self.place.rstrip('/')}/{MANIFEST}")
             self._numbers = self._listed_numbers()
+            self._stated_md5s = self._place.md5s()
             yield
             self._remove_rest()
 
@@ -134,8 +134,14 @@ class OutputFolder:
         return self._record(_record_name(number)) if number in self._numbers else None
 
     def damage(self, number: int) -> str | None:
-        """Why the file of a finished part is not what its record states; None if it is. Reads the whole file."""
-        record, data = self.finished(number), self._place.read(part_name(number))
+        """Why the file of a finished part is not what its record states; None if it is.
+
+        Reads the whole file, but where the storage states the same MD5.
+        """
+        record = self.finished(number)
+        if record is not None and self._stated_md5s.get(part_name(number)) == record.md5:
+            return None
+        data = self._place.read(part_name(number))
         if record is not None and data is not None and record.fits(data):
             return None
         following = self._record(_next_name(number))
@@ -164,12 +170,8 @@ class OutputFolder:
         """
         data = parquet_bytes(table)
         failures = Counter(kind for kind in table["error_kind"].to_pylist() if kind is not None)
-        record = PartRecord(
-            rows=len(table),
-            failures=dict(sorted(failures.items())),
-            fingerprint=part.fingerprint,
-            sha256=hashlib.sha256(data).hexdigest(),
-            bytes=len(data),
+        record = PartRecord.of(
+            data, rows=len(table), failures=dict(sorted(failures.items())), fingerprint=part.fingerprint
         )
         number = part.number
         try:
@@ -221,6 +223,11 @@ class OutputFolder:
     @cached_property
     def _numbers(self) -> set[int]:
         return self._listed_numbers()
+
+    @cached_property
+    def _stated_md5s(self) -> Mapping[str, str]:
+        """When this process looked. A part that has been written since has another one in its record."""
+        return self._place.md5s()
 
 
 def _check_empty(place: Place) -> None:

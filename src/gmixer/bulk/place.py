@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -42,6 +44,10 @@ class Place(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Of the files and folders in the folder, sorted. Those of files that are being written begin with a dot."""
+        ...
+
+    def md5s(self) -> dict[str, str]:
+        """Of the files outside folders, as hex, by name; only those that the storage states without reading."""
         ...
 
 
@@ -85,6 +91,9 @@ class LocalPlace:
         except FileNotFoundError:
             return []
 
+    def md5s(self) -> dict[str, str]:
+        return {}
+
 
 class RemotePlace:
     def __init__(self, name: str, filesystem: Any, root: str) -> None:
@@ -124,12 +133,22 @@ class RemotePlace:
             return
 
     def names(self, folder: str) -> list[str]:
+        return sorted(self._listed(folder))
+
+    def md5s(self) -> dict[str, str]:
+        stated = {name: _md5_of(details) for name, details in self._listed("").items()}
+        return {name: md5 for name, md5 in stated.items() if md5 is not None}
+
+    def _listed(self, folder: str) -> dict[str, dict[str, Any]]:
+        """What the storage tells of each file and folder in the folder, by name."""
         try:
-            found = self._call(lambda path: self._filesystem.ls(path, detail=False, refresh=True), folder)
+            found = self._call(lambda path: self._filesystem.ls(path, detail=True, refresh=True), folder)
         except FileNotFoundError:
-            return []
-        names = {path.rstrip("/").rpartition("/")[2] for path in found}
-        return sorted(names - {self._root.rpartition("/")[2]} if not folder else names)
+            return {}
+        listed = {details["name"].rstrip("/").rpartition("/")[2]: details for details in found}
+        if not folder:
+            listed.pop(self._root.rpartition("/")[2], None)
+        return listed
 
     def _call(self, function: Callable[[str], T], name: str) -> T:
         """Libraries of object storage raise errors of their own; a missing bucket is a missing file to them."""
@@ -141,6 +160,17 @@ class RemotePlace:
         except Exception as error:
             number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
             raise OSError(number, words_of(error, "the storage refused it"), self.name) from error
+
+
+def _md5_of(details: Mapping[str, Any]) -> str | None:
+    """As S3 or Google Cloud states it.
+
+    An etag of S3 is an MD5, but not for a file that came in pieces or is encrypted with a key of KMS.
+    """
+    if base64_text := details.get("md5Hash"):
+        return b64decode(base64_text).hex()
+    etag = str(details.get("ETag", "")).strip('"')
+    return etag if re.fullmatch(r"[0-9a-f]{32}", etag) else None
 
 
 def _code_of_s3(error: BaseException | None) -> str | None:
