@@ -71,11 +71,8 @@ def test_a_part_that_is_missing_is_named(where: tuple[str, Storage]) -> None:
 
 
 def test_storage_that_refuses_says_why(s3: S3) -> None:
-    for options, said in (({"endpoint_url": s3.endpoint}, "credentials"), (s3.options | {"token": 1}, "")):
-        with pytest.raises(
-            InputError, match=f"{s3.url('out')} cannot be read: .*{said}.*; check the place and the sto"
-        ):
-            open_stored(s3.url("out"), options)
+    with pytest.raises(InputError, match=f"{s3.url('out')} cannot be read: .*credentials; check the place and the sto"):
+        open_stored(s3.url("out"), {"endpoint_url": s3.endpoint})
 
 
 def test_a_folder_may_be_a_path_and_a_url_is_of_object_storage(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_what_cannot_be_done_is_said_before_the_work(out: Path, tmp_path: Path) 
 
 def test_without_copies(out: Path) -> None:
     write_rows(out, stamp(), [{"path": "a.jpg", "vector": [1, 0, 0, 0]}])
-    assert call("duplicates", out).stderr == "1 images; no exact copies, and no near copies (cosine 0.95 or more)\n"
+    assert call("duplicates", out).stderr == "1 image; no exact copies, and no near copies (cosine 0.95 or more)\n"
 
 
 def test_from_object_storage(out: Path, tmp_path: Path, s3: S3) -> None:

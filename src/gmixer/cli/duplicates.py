@@ -129,7 +129,7 @@ def _show(found: Duplicates) -> None:
         view.remark(f"… and {len(found.groups) - len(groups):,} more groups: --html shows them, --csv lists all", "dim")
     exact, near = found.count("exact"), found.count("near")
     groups_word = "group" if len(found.groups) == 1 else "groups"
-    said = f"{found.images:,} images; "
+    said = f"{found.images:,} {'image' if found.images == 1 else 'images'}; "
     if found.groups:
         said += f"{len(found.groups):,} {groups_word} with {exact:,} exact and {near:,} near copies"
         said += f" (cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. "
