@@ -16,7 +16,6 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -69,30 +68,24 @@ def root(
     pass
 
 
-def _help(command: Callable[..., None]) -> str:
-    """Its docstring, each paragraph on one line: a terminal of any width breaks the lines itself."""
-    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
-
-
-for command in (
-    classify.classify,
-    embed.embed,
-    index.index,
-    search.search,
-    info.info,
-    models.models,
-    pull.pull,
-    convert.convert,
-    doctor.doctor,
-    bench.bench,
-    train.train,
-    validate.validate,
-    agreement.agreement,
-    duplicates.duplicates,
-    map.map,
-):
-    app.command(help=_help(command))(command)
+app.command()(classify.classify)
+app.command()(embed.embed)
+app.command()(index.index)
+app.command()(search.search)
+app.command()(duplicates.duplicates)
+app.command()(map.map)
+app.command()(info.info)
+app.command()(models.models)
+app.command()(pull.pull)
+app.command()(convert.convert)
+app.command()(doctor.doctor)
+app.command()(bench.bench)
+app.command()(train.train)
+app.command()(validate.validate)
+app.command()(agreement.agreement)
+for _command in app.registered_commands:  # typer keeps the line breaks of a docstring, in a terminal of any width
+    _text = inspect.cleandoc(_command.callback.__doc__ or "") if _command.callback else ""
+    _command.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in _text.split("\n\n"))
 
 
 def main() -> None:
