@@ -70,6 +70,18 @@ def test_a_part_that_is_missing_is_named(where: tuple[str, Storage]) -> None:
         paths(where)
 
 
+def test_storage_that_refuses_says_why(s3: S3) -> None:
+    with pytest.raises(InputError, match=f"{s3.url('out')} cannot be read: .*credentials; check the place and the sto"):
+        open_stored(s3.url("out"), {"endpoint_url": s3.endpoint})
+
+
+def test_a_folder_may_be_a_path_and_a_url_is_of_object_storage(tmp_path: Path) -> None:
+    made((str(tmp_path / "out"), Storage()), 0)
+    assert open_stored(tmp_path / "out").table()["path"].to_pylist() == ["0"]
+    with pytest.raises(InputError, match="http://host/out is a URL that gmixer does not read"):
+        open_stored("http://host/out")
+
+
 def test_parts_that_were_copied_without_the_manifest_are_read(tmp_path: Path) -> None:
     made((str(tmp_path / "out"), Storage()), 0, 1)
     copied = tmp_path / "copied"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command import call, run, run_in_terminal
+from s3 import S3
 from stored_rows import stamp, write_rows
 
 
@@ -78,8 +79,27 @@ def test_what_cannot_be_done_is_said_before_the_work(out: Path, tmp_path: Path) 
         (("duplicates", tmp_path / "absent"), "holds no stored embeddings"),
         (("map", tmp_path / "absent", "-o", tmp_path / "m.html"), "holds no stored embeddings"),
         (("duplicates", out, "--threshold", "2"), "threshold is 2.0; wanted a number above 0, at most 1"),
+        (("duplicates", out, "--html", tmp_path / "a.csv"), "ends in .csv; wanted .html"),
+        (("duplicates", out, "--csv", tmp_path / "a.html"), "ends in .html; wanted .csv"),
+        (("map", out, "-o", tmp_path / "a.txt"), "ends in .txt; wanted .html"),
+        (("map", "ftp://host/out", "-o", tmp_path / "a.html"), "is a URL that gmixer does not read; wanted one of s3"),
     ):
         finished = call(*words)
         assert finished.returncode == 2 and said in finished.stderr and finished.stdout == "", words
     finished = run("map", out, "-o", tmp_path / "no" / "a.html")
-    assert finished.returncode == 2 and "No such file or directory" in finished.stderr
+    assert finished.returncode == 2 and f"{tmp_path}/no is no folder" in finished.stderr
+
+
+def test_without_copies(out: Path) -> None:
+    write_rows(out, stamp(), [{"path": "a.jpg", "vector": [1, 0, 0, 0]}])
+    assert call("duplicates", out).stderr == "1 image; no exact copies, and no near copies (cosine 0.95 or more)\n"
+
+
+def test_from_object_storage(out: Path, tmp_path: Path, s3: S3) -> None:
+    for part in out.glob("*.parquet"):
+        s3.put(f"out/{part.name}", part.read_bytes())
+    options = ("--storage-options", json.dumps(s3.options))
+    assert call("duplicates", s3.url("out"), *options).stdout == call("duplicates", out).stdout
+    assert call("map", s3.url("out"), "-o", tmp_path / "a.html", *options).returncode == 0
+    refused = call("map", s3.url("out"), "-o", tmp_path / "b.html", "--storage-options", "secret")
+    assert refused.returncode == 2 and "is no JSON object" in refused.stderr and "secret" not in refused.stderr

@@ -150,6 +150,7 @@ def test_the_page_shows_text_as_text(folder: Path, tmp_path: Path) -> None:
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
     assert text.count('src="data:image/jpeg;base64,') == 5  # the query and four rows
     assert "http" not in text.replace('http-equiv="Content', "")
+    assert '<div class="label"><bdi>cat</bdi></div>' in text  # not on one line with the prediction
 
 
 def test_the_page_has_a_word_for_a_file_that_is_gone(folder: Path, predictor: gmixer.Predictor, tmp_path: Path) -> None:

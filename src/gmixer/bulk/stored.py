@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from gmixer.bulk.output import MANIFEST, RECORDS, part_name, part_numbers
 from gmixer.bulk.stamp import KEY, Stamp
-from gmixer.errors import InputError
+from gmixer.errors import GmixerError, InputError, words_of
+from gmixer.options import Storage
 
 
 @dataclass(frozen=True)
@@ -54,25 +56,42 @@ def vectors_of(column: pa.Array) -> NDArray[np.float32]:
     return np.asarray(column.flatten()).reshape(len(column), column.type.list_size).astype(np.float32, copy=False)
 
 
-def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
+def open_stored(place: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
     """A Parquet file or a folder of parts, as `gmixer embed` writes it. storage_options: of fsspec.
 
     Of a folder that a run still writes, the finished parts are read. A part without its record is not finished.
 
-    Raises InputError if there is none, if a finished part is missing, or if its rows are no stored embeddings.
+    Raises InputError if there is none, if it cannot be read, if a finished part is missing, or if its rows are no
+    stored embeddings; MissingExtraError.
     """
-    import fsspec
-
-    filesystem, path = fsspec.core.url_to_fs(place, **(storage_options or {}))
+    filesystem, path = _filesystem_of(place, storage_options or {})
+    place = os.fspath(place)
     try:
         parts = _finished_parts(place, filesystem, path)
         # A folder without a manifest is read whole, but for names with _ or . in front.
         dataset = ds.dataset(path if parts is None else parts, filesystem=filesystem, format="parquet")
-    except (OSError, pa.ArrowInvalid):
+    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
         raise InputError(f"{place} holds no stored embeddings; wanted the output of gmixer embed -o") from None
+    except GmixerError:
+        raise
+    except Exception as error:  # of the storage's own library, of any type
+        said = words_of(error, "the system refused it")
+        raise InputError(f"{place} cannot be read: {said}; check the place and the storage options") from error
     stored = StoredEmbeddings(place, dataset)
     stored.stamp  # noqa: B018 - refused here, not at the first row
     return stored
+
+
+def _filesystem_of(place: str | os.PathLike[str], storage_options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Of fsspec, and the path in it."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    from gmixer.sources.address import is_local
+    from gmixer.sources.remote import filesystem_of
+
+    if is_local(place):
+        return LocalFileSystem(), os.path.abspath(place)
+    return filesystem_of(os.fspath(place), Storage(options=storage_options))
 
 
 def _finished_parts(place: str, filesystem: Any, path: str) -> list[str] | None:

@@ -20,7 +20,9 @@ LISTED = 20  # groups in a terminal
 
 
 def duplicates(
-    stored: Annotated[str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder or a .parquet file.")],
+    stored: Annotated[
+        str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder, a .parquet file, or a URL.")
+    ],
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -33,6 +35,7 @@ def duplicates(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with thumbnails to this .html file. It works offline.")
     ] = None,
+    storage_options: flags.StorageOptions = None,
     debug: flags.Debug = False,
 ) -> None:
     """Find exact and near copies among stored embeddings, and name the image to keep. Nothing is deleted.
@@ -46,14 +49,16 @@ def duplicates(
     """
     from gmixer.bulk.stored import open_stored
     from gmixer.cli.terminal import own_stderr
-    from gmixer.files import check_writable
     from gmixer.rows.progress import progress_bar
+    from gmixer.rows.writer import check_output
     from gmixer.search.duplicates import find_duplicates
 
-    for path in filter(None, (csv, html)):
-        check_writable(path)
+    for path, extension in ((csv, ".csv"), (html, ".html")):
+        if path:
+            check_output(path, (extension,))
+    opened = open_stored(stored, flags.as_object("--storage-options", storage_options))
     with progress_bar("images") as bar:
-        found = find_duplicates(open_stored(stored), threshold=threshold, on_progress=bar.update)
+        found = find_duplicates(opened, threshold=threshold, on_progress=bar.update)
     if csv:
         _write_csv(found, csv)
     if html:
@@ -124,8 +129,13 @@ def _show(found: Duplicates) -> None:
         view.remark(f"… and {len(found.groups) - len(groups):,} more groups: --html shows them, --csv lists all", "dim")
     exact, near = found.count("exact"), found.count("near")
     groups_word = "group" if len(found.groups) == 1 else "groups"
-    said = f"{found.images:,} images; {len(found.groups):,} {groups_word} with {exact:,} exact and {near:,} near copies"
-    said += f" (cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. Nothing was deleted."
+    said = f"{found.images:,} {'image' if found.images == 1 else 'images'}; "
+    if found.groups:
+        said += f"{len(found.groups):,} {groups_word} with {exact:,} exact and {near:,} near copies"
+        said += f" (cosine {found.threshold:g} or more), {in_words(found.bytes_of_copies)} in copies. "
+        said += "Nothing was deleted."
+    else:
+        said += f"no exact copies, and no near copies (cosine {found.threshold:g} or more)"
     typer.echo(said, err=True)
     if found.without_vector:
         typer.echo(f"rows without a vector, left out: {found.without_vector:,}", err=True)

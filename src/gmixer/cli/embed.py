@@ -26,8 +26,8 @@ def embed(
         list[str] | None,
         typer.Argument(
             help="Images, folders (searched with their subfolders), tar or zip archives, members of an archive "
-            "(photos.tar::cat.jpg), http and https URLs, or places on object storage (s3://, gs://, az://, hf://). "
-            "- reads one image from standard input."
+            "(photos.tar::cat.jpg), shards (train-{000..099}.tar), Parquet files, http and https URLs, or places on "
+            "object storage (s3://, gs://, az://, hf://). - reads one image from standard input."
         ),
     ] = None,
     output: Annotated[

@@ -81,7 +81,7 @@ def _progress(sources: Sources, parts: PartOptions | None) -> Iterator[Callable[
             rate = tally.rows / (time.monotonic() - begun)
             facts = [f"images, {rate:,.1f} a second", f"{tally.failed.total():,} failed"]
             if parts is not None:
-                facts.append(f"{tally.parts:,} parts made")
+                facts.append(f"{_many(tally.parts, 'part')} made")
             bar.update(kept + tally.rows, text=", ".join(facts))
 
         yield show

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def index(
     sources: Annotated[
-        list[str], typer.Argument(metavar="OUT...", help="What gmixer embed wrote: folders of parts, .parquet files.")
+        list[str],
+        typer.Argument(metavar="OUT...", help="What gmixer embed wrote: folders of parts, .parquet files, or URLs."),
     ],
     output: Annotated[
         str,

@@ -11,7 +11,9 @@ from gmixer.cli import flags
 
 
 def map(
-    stored: Annotated[str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder or a .parquet file.")],
+    stored: Annotated[
+        str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder, a .parquet file, or a URL.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .html file to write. It works offline.")],
     points: Annotated[
         int, typer.Option(min=1, help="Points on the map at most. Of more rows, they are taken evenly.")
@@ -20,6 +22,7 @@ def map(
         int,
         typer.Option(min=0, help="Thumbnails in the file at most, spread evenly over the map; each takes about 5 kB."),
     ] = 2_000,
+    storage_options: flags.StorageOptions = None,
     debug: flags.Debug = False,
 ) -> None:
     """Draw a map of stored embeddings: one page of HTML, where images that look alike lie together.
@@ -33,14 +36,14 @@ def map(
     """
     from gmixer.bulk.stored import open_stored
     from gmixer.cli.terminal import own_stderr
-    from gmixer.files import check_writable
     from gmixer.rows.progress import progress_bar
     from gmixer.rows.text import printable
+    from gmixer.rows.writer import check_output
     from gmixer.search.map import make_map
     from gmixer.search.map_page import write_map_page
 
-    check_writable(output)
-    opened = open_stored(stored)
+    check_output(output, (".html",))
+    opened = open_stored(stored, flags.as_object("--storage-options", storage_options))
     with progress_bar("layout", figure="percent") as bar:
         made = make_map(opened, points=points, on_progress=bar.update)
     with own_stderr():
