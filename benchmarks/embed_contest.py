@@ -130,8 +130,8 @@ def measure_embed(
 ) -> dict[str, float]:
     """Runs in a fresh process. Returns the seconds of gmixer embed, and those of the model alone for as many images.
 
-    Both have run before: the imports of the first call are not measured. The two alternate source by source, because the speed of the machine changes. server_share: of all processors.
-    Raises EngineError if an image was lost.
+    Both have run before: the imports of the first call are not measured. The two alternate source by source, because
+    the speed of the machine changes. server_share: of all processors. Raises EngineError if an image was lost.
     """
     import os
     from tempfile import TemporaryDirectory

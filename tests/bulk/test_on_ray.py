@@ -165,6 +165,7 @@ def test_a_poisoned_image_costs_its_own_row(pictures: Path, cluster: Any, tmp_pa
         if i == 4:
             Image.new("RGB", (23, 20)).save(sources / path.name)
     isolated = gmixer.load(MODEL, isolate=True)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the cluster cannot import this file
     ray.init(cluster.address, runtime_env={"worker_process_setup_hook": crash_at_poison}, logging_level="ERROR")
     try:
         stored = gmixer.bulk.embed(sources, tmp_path / "out", model=isolated, parts=on(cluster))

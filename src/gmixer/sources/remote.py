@@ -6,7 +6,6 @@ are in web.py, which connects to public addresses only.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
@@ -17,13 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib import import_module
-from typing import Any, ClassVar, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeAlias
 
 from gmixer.errors import GmixerError, ImageError, ImageErrorKind, InputError, require, words_of
 from gmixer.options import Storage
 from gmixer.sources.entry import Opened
 from gmixer.sources.local import LocalFile, open_regular
 from gmixer.sources.sniff import HEAD_BYTES
+
+if TYPE_CHECKING:
+    import asyncio
 
 TIMEOUT_S = 60.0  # for one request, with the tries again of the library
 PIECE_BYTES = 8 * 2**20  # of one request: nearly every image is one piece
@@ -350,6 +352,8 @@ def call(filesystem: Any, method: str, *arguments: Any, **options: Any) -> Any:
 
 
 def _within_time(loop: asyncio.AbstractEventLoop, begin: Callable[[], Any]) -> Any:
+    import asyncio  # takes 20 ms
+
     from fsspec.asyn import sync
 
     async def run() -> Any:
