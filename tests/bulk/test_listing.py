@@ -345,6 +345,18 @@ def test_a_column_of_bytes_or_of_paths_is_read_too(tmp_path: Path) -> None:
     assert caught.value.kind == "missing"
 
 
+def test_a_column_that_fits_is_taken_before_one_that_does_not(tmp_path: Path) -> None:
+    """Where `image` is a number, `path` is the image."""
+    write(tmp_path, "a.jpg")
+    write(tmp_path, "t.parquet", data=parquet_of({"image": [7], "path": ["a.jpg"]}))
+    assert bytes_of(records_of(tmp_path / "t.parquet")[0]) == JPEG
+    write(tmp_path, "list.parquet", data=parquet_of({"image": [{"bytes": JPEG}], "url": ["a.jpg"]}))
+    assert bytes_of(records_of(list_file=f"{tmp_path}/list.parquet")[0]) == JPEG
+    write(tmp_path, "list.parquet", data=parquet_of({"path": [7]}))
+    with pytest.raises(InputError, match="has int64 in the column path; wanted text"):
+        records_of(list_file=f"{tmp_path}/list.parquet")
+
+
 def test_listing_parquet_reads_no_image_and_few_row_groups_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,8 +375,12 @@ def test_listing_parquet_reads_no_image_and_few_row_groups_are_held(
         (b"PAR1" + bytes(100), "complete Parquet file"),
         (parquet_of({"image": [JPEG] * 9})[:-20], "complete Parquet file"),
         (parquet_of({"caption": ["a"]}), "has the columns caption"),
+        (parquet_of({"image": [1, 2]}), "has int64 in the column image"),
+        (parquet_of({"image": [[JPEG]]}), "has list<.*> in the column image"),
+        (parquet_of({"image": [{"bytes": "a", "path": None}]}), "has struct<.*> in the column image"),
+        (parquet_of({"image": [{"bytes": None, "path": 5}]}), "has struct<.*> in the column image"),
     ],
-    ids=["zeros", "cut", "no images"],
+    ids=["zeros", "cut", "no images", "numbers", "lists", "text as bytes", "a number as path"],
 )
 def test_a_parquet_file_without_images_is_refused(data: bytes, message: str, tmp_path: Path, s3: S3) -> None:
     write(tmp_path, "t.parquet", data=data)
