@@ -63,5 +63,5 @@ class PartRecord:
         except (ValueError, TypeError):
             return None
         counts = (found.rows, found.bytes, *(found.failures.values() if isinstance(found.failures, dict) else [None]))
-        is_whole = all(isinstance(count, int) for count in counts)
+        is_whole = all(isinstance(count, int) and 0 <= count < 2**63 for count in counts)
         return found if is_whole and isinstance(found.fingerprint, str) and isinstance(found.sha256, str) else None

@@ -171,6 +171,8 @@ def open_place(name: str, storage: Storage) -> Place:
 
 
 def _check_folder(name: str) -> None:
+    if not name:
+        raise InputError("the name of the output is empty; wanted a folder")
     path = os.path.abspath(name)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
@@ -181,7 +183,10 @@ def _check_folder(name: str) -> None:
 
 def _write_through(path: Path, data: bytes) -> None:
     """To the disk itself: a part whose record is there must be there after a power cut."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # a full disk has no name
+        raise OSError(error.errno, error.strerror, os.fspath(path.parent)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +15,13 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from gmixer.bulk.output import MANIFEST, RECORDS, part_name, part_numbers
+from gmixer.bulk.space import check_same_space
 from gmixer.bulk.stamp import KEY, Stamp
+from gmixer.checks import path_text
 from gmixer.errors import InputError
+from gmixer.options import Storage
+from gmixer.sources.address import is_local
+from gmixer.sources.remote import filesystem_of
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,10 @@ def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) ->
 
     Of a folder that a run still writes, the finished parts are read. A part without its record is not finished.
 
-    Raises InputError if there is none, if a finished part is missing, or if its rows are no stored embeddings.
+    Raises InputError if there is none, if a finished part is missing, if its rows are no stored embeddings, or if its
+    files hold vectors that do not compare.
     """
-    import fsspec
-
-    filesystem, path = fsspec.core.url_to_fs(place, **(storage_options or {}))
+    filesystem, path = _opened(path_text("the place of stored embeddings", place), storage_options or {})
     try:
         parts = _finished_parts(place, filesystem, path)
         # A folder without a manifest is read whole, but for names with _ or . in front.
@@ -72,7 +77,34 @@ def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) ->
         raise InputError(f"{place} holds no stored embeddings; wanted the output of gmixer embed -o") from None
     stored = StoredEmbeddings(place, dataset)
     stored.stamp  # noqa: B018 - refused here, not at the first row
+    if parts is None:
+        _check_alike(stored)
     return stored
+
+
+def _check_alike(stored: StoredEmbeddings) -> None:
+    """Every file, where no manifest tells that the files belong together: somebody may have copied them there."""
+    first: tuple[str, Stamp] | None = None
+    for fragment in stored.dataset.get_fragments():
+        try:
+            metadata = fragment.physical_schema.metadata or {}
+        except (OSError, pa.ArrowInvalid):
+            raise InputError(
+                f"{stored.place} holds {fragment.path}, which is no complete Parquet file; wanted only parts of gmixer "
+                "embed in that folder"
+            ) from None
+        stamp = Stamp.from_json(metadata.get(KEY, b""), source=fragment.path)
+        first = first or (fragment.path, stamp)
+        check_same_space(fragment.path, stamp, *first, way_out="Put them into two folders.")
+
+
+def _opened(place: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
+    """The file system of fsspec, and the path in it. fsspec itself takes ~/a for the home, and a::b for two places."""
+    if not is_local(place):
+        return filesystem_of(place, Storage(options=storage_options))
+    from fsspec.implementations.local import LocalFileSystem
+
+    return LocalFileSystem(), os.path.abspath(place)
 
 
 def _finished_parts(place: str, filesystem: Any, path: str) -> list[str] | None:
