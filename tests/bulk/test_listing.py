@@ -545,7 +545,7 @@ def test_a_list_keeps_every_name(names: list[str]) -> None:
 
 
 def test_a_prefix_is_a_folder(s3: S3) -> None:
-    for key in ("p/train/cat/1.jpg", "p/val/dog/2.jpg", "p/3.jpg", "p/test tube/4.jpg", "p/no-ending", "px/5.jpg"):
+    for key in ("p/train/cat/1.jpg", "p/val/dog/2.jpg", "p/3.jpg", "p/test tube/4.jpg", "p/no-ending", "p//6.jpg", "px/5.jpg"):
         s3.put(key, JPEG)
     for key in ("p/notes.txt", "p/a.tar", "p/"):
         s3.put(key, b"")
@@ -553,6 +553,7 @@ def test_a_prefix_is_a_folder(s3: S3) -> None:
         listing = listing_of(s3.url(typed), storage=s3)
         records = list(listing)
         assert {record.key.removeprefix(s3.url("p/")): record.label for record in records} == {
+            "/6.jpg": None,
             "3.jpg": None,
             "no-ending": None,
             "test tube/4.jpg": "test tube",
@@ -564,7 +565,7 @@ def test_a_prefix_is_a_folder(s3: S3) -> None:
             f"1 file is no image and left out ({s3.url('p/notes.txt')}); 1 archive is left out, because it was not "
             f"named itself ({s3.url('p/a.tar')})"
         )
-    assert len(records_of(s3.url().rstrip("/"), storage=s3)) == 6
+    assert len(records_of(s3.url().rstrip("/"), storage=s3)) == 7
 
 
 def test_an_object_under_any_name_is_one_row(s3: S3) -> None:

@@ -286,6 +286,6 @@ def _below(root: str, is_split: Callable[[str], bool]) -> ClassOf:
         folders = key[len(root) :].split("/")[:-1]
         if folders and is_split(folders[0]):
             folders = folders[1:]
-        return unicodedata.normalize("NFC", folders[0]) if folders else None
+        return (unicodedata.normalize("NFC", folders[0]) or None) if folders else None  # "" of photos//cat.jpg
 
     return class_of

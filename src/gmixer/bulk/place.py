@@ -136,7 +136,9 @@ class RemotePlace:
         path = f"{self._root}/{name}" if name else self._root
         try:
             return function(path)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, words_of(error, "no such object"), self.name) from error
+        except FileExistsError:
             raise
         except Exception as error:
             number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO

@@ -106,7 +106,7 @@ class Run:
         """The number of each part, when it is written."""
         begun: deque[tuple[Part, ExitStack]] = deque()  # that are read or wait to be written, each with its lock
 
-        def begin(locks: ExitStack) -> Iterator[Iterator[Record]]:
+        def begin(locks: ExitStack) -> Iterator[Iterable[Record]]:
             for part in parts:
                 lock = locks.enter_context(ExitStack())
                 lock.enter_context(output.lock(part.number))

@@ -212,7 +212,7 @@ def image_column(schema: pa.Schema, file: str) -> str:
     fitting = [field.name for field in schema if _holds_images(field.type)]
     names = (*columns.IMAGE, *columns.PATH)
     image = columns.find(names, fitting) or only_of_type("Image", schema)
-    if image in fitting:
+    if image is not None and image in fitting:
         return image
     if unfit := image or columns.find(names, schema.names):
         raise InputError(
