@@ -545,7 +545,9 @@ def test_a_list_keeps_every_name(names: list[str]) -> None:
 
 
 def test_a_prefix_is_a_folder(s3: S3) -> None:
-    for key in ("p/train/cat/1.jpg", "p/val/dog/2.jpg", "p/3.jpg", "p/test tube/4.jpg", "p/no-ending", "p//6.jpg", "px/5.jpg"):
+    for key in ("p/train/cat/1.jpg", "p/val/dog/2.jpg", "p/3.jpg", "p/test tube/4.jpg"):
+        s3.put(key, JPEG)
+    for key in ("p/no-ending", "p//6.jpg", "px/5.jpg"):
         s3.put(key, JPEG)
     for key in ("p/notes.txt", "p/a.tar", "p/"):
         s3.put(key, b"")

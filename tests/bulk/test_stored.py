@@ -72,6 +72,12 @@ def test_a_part_that_is_missing_is_named(where: tuple[str, Storage]) -> None:
         paths(where)
 
 
+def test_a_first_part_that_is_damaged_is_named(where: tuple[str, Storage]) -> None:
+    made(where, 0, 1)._place.write(part_name(0), b"PAR1 cut")
+    with pytest.raises(InputError, match=r"part-000000\.parquet of .*out cannot be read; run the same gmixer embed"):
+        paths(where)
+
+
 def test_parts_that_were_copied_without_the_manifest_are_read(tmp_path: Path) -> None:
     made((str(tmp_path / "out"), Storage()), 0, 1)
     copied = tmp_path / "copied"

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gmixer.bulk.output import MANIFEST, RECORDS, part_name, part_numbers
@@ -69,33 +70,39 @@ def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) ->
     files hold vectors that do not compare.
     """
     filesystem, path = _opened(path_text("the place of stored embeddings", place), storage_options or {})
+    parts = None
     try:
         parts = _finished_parts(place, filesystem, path)
         # A folder without a manifest is read whole, but for names with _ or . in front.
         dataset = ds.dataset(path if parts is None else parts, filesystem=filesystem, format="parquet")
     except (OSError, pa.ArrowInvalid):
+        if parts:  # the first one tells the columns
+            raise InputError(
+                f"{parts[0].rpartition('/')[2]} of {place} cannot be read; run the same gmixer embed again, which "
+                "makes a damaged part again"
+            ) from None
         raise InputError(f"{place} holds no stored embeddings; wanted the output of gmixer embed -o") from None
     stored = StoredEmbeddings(place, dataset)
     stored.stamp  # noqa: B018 - refused here, not at the first row
     if parts is None:
-        _check_alike(stored)
+        _check_alike(stored, filesystem)
     return stored
 
 
-def _check_alike(stored: StoredEmbeddings) -> None:
+def _check_alike(stored: StoredEmbeddings, filesystem: Any) -> None:
     """Every file, where no manifest tells that the files belong together: somebody may have copied them there."""
     first: tuple[str, Stamp] | None = None
-    for fragment in stored.dataset.get_fragments():
+    for file in stored.dataset.files:  # not its fragments: each would keep its footer in memory
         try:
-            metadata = fragment.physical_schema.metadata or {}
+            metadata = pq.read_schema(file, filesystem=filesystem).metadata or {}
         except (OSError, pa.ArrowInvalid):
             raise InputError(
-                f"{stored.place} holds {fragment.path}, which is no complete Parquet file; wanted only parts of gmixer "
+                f"{stored.place} holds {file}, which is no complete Parquet file; wanted only parts of gmixer "
                 "embed in that folder"
             ) from None
-        stamp = Stamp.from_json(metadata.get(KEY, b""), source=fragment.path)
-        first = first or (fragment.path, stamp)
-        check_same_space(fragment.path, stamp, *first, way_out="Put them into two folders.")
+        stamp = Stamp.from_json(metadata.get(KEY, b""), source=file)
+        first = first or (file, stamp)
+        check_same_space(file, stamp, *first, way_out="Put them into two folders.")
 
 
 def _opened(place: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:

@@ -125,5 +125,7 @@ def opened_table(file: LocalFile | RemoteFile) -> Iterator[pq.ParquetFile]:
     except InputError:
         raise
     except (ImageError, *_ERRORS) as error:
-        said = words_of(error, "it is cut short or damaged").removeprefix(f"{file.key}: ")
+        said = (
+            words_of(error, "it is cut short or damaged").removeprefix(f"{file.key}: ").removeprefix("cannot be read: ")
+        )
         raise InputError(f"{file.key} cannot be read: {said}; wanted a complete Parquet file") from None
