@@ -64,7 +64,7 @@ def main() -> None:
         parts = entries = 0
         for part in parts_to_make(records, output):
             parts += 1
-            entries += len(part.records)
+            entries += len(list(part.records))
         seconds = time.perf_counter() - begun
     assert entries == asked.objects
     print(

@@ -43,7 +43,7 @@ def write_stored(
         return path
     output = OutputFolder.open(str(path), stamp, Storage())
     for number, chosen in enumerate(np.array_split(np.arange(len(rows)), parts)):
-        output.write(Part(number, [], "made"), table.take(chosen))
+        output.write(Part(number, [], []), table.take(chosen))
     return path
 
 

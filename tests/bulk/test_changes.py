@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gmixer.bulk.plan import parts_to_make
 from gmixer.bulk.record import Record
 from gmixer.errors import InputError
+from gmixer.options import Limits
 from made_output import MadeOutput, output, record
 
 KEYS = st.lists(st.sampled_from("abcdefghijklmnop"), max_size=14)
@@ -88,7 +89,7 @@ def test_only_parts_with_changes_are_written() -> None:
 def test_unchanged_rows_are_not_made_again() -> None:
     out = output()
     run(out, many("abc"))
-    (part,) = parts_to_make(iter(many("abc", b=1)), out, update=True)  # type: ignore[arg-type]
+    (part,) = [part.held(Limits()) for part in parts_to_make(iter(many("abc", b=1)), out, update=True)]  # type: ignore[arg-type]
     assert [entry.key for entry in part.records] == ["b"]
     assert part.kept is not None and part.kept["path"].to_pylist() == ["a", "c"]
     out.write(part)
@@ -127,7 +128,7 @@ def test_an_update_tries_failed_fetches_again() -> None:
     at = table.schema.get_field_index("error_kind")
     changed = table.set_column(at, table.schema.field(at), pa.array(kinds, pa.string()))
     out.parts[0] = out.parts[0]._replace(table=changed)
-    (part,) = parts_to_make(iter(many("abc")), out, update=True)  # type: ignore[arg-type]
+    (part,) = [part.held(Limits()) for part in parts_to_make(iter(many("abc")), out, update=True)]  # type: ignore[arg-type]
     assert [entry.key for entry in part.records] == ["a"]
 
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from gmixer.bulk.record import Record
 from gmixer.bulk.schema import schema_of
 from gmixer.bulk.stored import open_stored
 from gmixer.errors import InputError
-from gmixer.options import Storage
+from gmixer.options import Limits, Storage
 from made_output import record, stamp
 from s3 import S3
 
@@ -47,8 +47,9 @@ def embed(
     with output.run(update=update):
         for part in parts_to_make(entries(listing), output, update=update, share=share):
             with output.lock(part.number):
-                read += [entry.key for entry in part.records]
-                output.write(part, part.arranged(rows_of(part.records)))
+                records = list(part.records)
+                read += [entry.key for entry in records]
+                output.write(part, part.arranged(rows_of(records)))
     return read
 
 
@@ -59,7 +60,7 @@ def entries(listing: str) -> Iterator[Record]:
             yield record(key, int(version) if version.isdigit() else 0)
 
 
-def rows_of(records: list[Record]) -> pa.Table:
+def rows_of(records: Iterable[Record]) -> pa.Table:
     rows = [
         {"path": r.key, "bytes": r.size, "version": r.version, "label": r.label, "vector": [float(r.version or 0)]}
         for r in records
@@ -230,7 +231,7 @@ def test_a_part_without_a_record_that_nobody_needs_is_removed(tmp_path: Path) ->
 def test_an_equal_part_is_not_written_again(tmp_path: Path) -> None:
     """Another process may have finished it since this one planned."""
     output = OutputFolder.open(str(tmp_path), STAMP, Storage())
-    (part,) = parts_to_make(entries("abc"), output)
+    (part,) = [part.held(Limits()) for part in parts_to_make(entries("abc"), output)]
     embed(str(tmp_path), "abc")
     time = (tmp_path / "part-000000.parquet").stat().st_mtime_ns
     output.write(part, rows_of(part.records))

@@ -345,6 +345,18 @@ def test_a_column_of_bytes_or_of_paths_is_read_too(tmp_path: Path) -> None:
     assert caught.value.kind == "missing"
 
 
+def test_a_column_that_fits_is_taken_before_one_that_does_not(tmp_path: Path) -> None:
+    """Where `image` is a number, `path` is the image."""
+    write(tmp_path, "a.jpg")
+    write(tmp_path, "t.parquet", data=parquet_of({"image": [7], "path": ["a.jpg"]}))
+    assert bytes_of(records_of(tmp_path / "t.parquet")[0]) == JPEG
+    write(tmp_path, "list.parquet", data=parquet_of({"image": [{"bytes": JPEG}], "url": ["a.jpg"]}))
+    assert bytes_of(records_of(list_file=f"{tmp_path}/list.parquet")[0]) == JPEG
+    write(tmp_path, "list.parquet", data=parquet_of({"path": [7]}))
+    with pytest.raises(InputError, match="has int64 in the column path; wanted text"):
+        records_of(list_file=f"{tmp_path}/list.parquet")
+
+
 def test_listing_parquet_reads_no_image_and_few_row_groups_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,8 +375,12 @@ def test_listing_parquet_reads_no_image_and_few_row_groups_are_held(
         (b"PAR1" + bytes(100), "complete Parquet file"),
         (parquet_of({"image": [JPEG] * 9})[:-20], "complete Parquet file"),
         (parquet_of({"caption": ["a"]}), "has the columns caption"),
+        (parquet_of({"image": [1, 2]}), "has int64 in the column image"),
+        (parquet_of({"image": [[JPEG]]}), "has list<.*> in the column image"),
+        (parquet_of({"image": [{"bytes": "a", "path": None}]}), "has struct<.*> in the column image"),
+        (parquet_of({"image": [{"bytes": None, "path": 5}]}), "has struct<.*> in the column image"),
     ],
-    ids=["zeros", "cut", "no images"],
+    ids=["zeros", "cut", "no images", "numbers", "lists", "text as bytes", "a number as path"],
 )
 def test_a_parquet_file_without_images_is_refused(data: bytes, message: str, tmp_path: Path, s3: S3) -> None:
     write(tmp_path, "t.parquet", data=data)
@@ -529,7 +545,9 @@ def test_a_list_keeps_every_name(names: list[str]) -> None:
 
 
 def test_a_prefix_is_a_folder(s3: S3) -> None:
-    for key in ("p/train/cat/1.jpg", "p/val/dog/2.jpg", "p/3.jpg", "p/test tube/4.jpg", "p/no-ending", "px/5.jpg"):
+    for key in ("p/train/cat/1.jpg", "p/val/dog/2.jpg", "p/3.jpg", "p/test tube/4.jpg"):
+        s3.put(key, JPEG)
+    for key in ("p/no-ending", "p//6.jpg", "px/5.jpg"):
         s3.put(key, JPEG)
     for key in ("p/notes.txt", "p/a.tar", "p/"):
         s3.put(key, b"")
@@ -537,6 +555,7 @@ def test_a_prefix_is_a_folder(s3: S3) -> None:
         listing = listing_of(s3.url(typed), storage=s3)
         records = list(listing)
         assert {record.key.removeprefix(s3.url("p/")): record.label for record in records} == {
+            "/6.jpg": None,
             "3.jpg": None,
             "no-ending": None,
             "test tube/4.jpg": "test tube",
@@ -548,7 +567,7 @@ def test_a_prefix_is_a_folder(s3: S3) -> None:
             f"1 file is no image and left out ({s3.url('p/notes.txt')}); 1 archive is left out, because it was not "
             f"named itself ({s3.url('p/a.tar')})"
         )
-    assert len(records_of(s3.url().rstrip("/"), storage=s3)) == 6
+    assert len(records_of(s3.url().rstrip("/"), storage=s3)) == 7
 
 
 def test_an_object_under_any_name_is_one_row(s3: S3) -> None:

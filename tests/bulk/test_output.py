@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from gmixer.bulk.fingerprint import Facts
 from gmixer.bulk.output import MANIFEST, OutputFolder, part_name
 from gmixer.bulk.part import Part
 from gmixer.bulk.place import LocalPlace, open_place
@@ -46,7 +47,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
 
 def part(number: int) -> Part:
-    return Part(number, [], f"mark {number}")
+    return Part(number, [], [Facts(f"mark {number}", None, None, None)])
 
 
 def files(folder: Path) -> list[str]:
@@ -61,7 +62,7 @@ def test_a_part_is_finished_once_it_is_written(opened: Open) -> None:
     for again in (output, opened()):
         assert again.numbers() == [0, 2, 1_000_000]
         record = again.finished(2)
-        assert record is not None and record.fingerprint == "mark 2"
+        assert record is not None and record.fingerprint == part(2).fingerprint
         assert (record.rows, record.failures) == (3, {"corrupt": 2})
         assert again.read(2).equals(ROWS) and again.read(2, ["path"]).column_names == ["path"]
         assert again.damage(2) is None and again.finished(1) is None
@@ -250,3 +251,15 @@ def test_no_key_is_in_any_file(s3: S3) -> None:
         keys = s3.keys()
         assert len(keys) == 4 and not any(b"s3cret" in s3.get(key) for key in keys)
     assert "s3cret" not in repr(vars(output))
+
+
+def test_files_of_the_user_stay(tmp_path: Path) -> None:
+    """Whatever they are called: only names that a run gives are its own."""
+    output = OutputFolder.open(str(tmp_path), STAMP, Storage())
+    names = ["20261130.csv", ".20261130.csv", "123456.jpg", "part-123456.jpg", "part-000009.parquet.bak", "1234567.d/a"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with output.run(update=False):
+        output.write(part(1), ROWS)
+    assert set(names) <= set(files(tmp_path))

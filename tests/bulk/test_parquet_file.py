@@ -16,6 +16,7 @@ from gmixer.bulk.predict import rows_of
 from gmixer.bulk.record import Record
 from gmixer.bulk.row_options import RowOptions
 from gmixer.bulk.stored import open_stored
+from gmixer.errors import InputError
 from gmixer.sources.local import LocalFile
 
 
@@ -42,11 +43,27 @@ def test_one_file_of_several_tables(table: pa.Table, tmp_path: Path) -> None:
 
 def test_a_failure_leaves_what_was_there(table: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
-    path.write_text("before")
+    path.write_bytes(before := parquet_bytes(table.slice(0, 1)))
     with pytest.raises(KeyboardInterrupt), open_parquet(path, table.schema) as writer:
         writer.write_table(table)
         raise KeyboardInterrupt
-    assert path.read_text() == "before" and os.listdir(tmp_path) == ["out.parquet"]
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["out.parquet"]
+
+
+def test_a_file_of_the_user_is_not_replaced(table: pa.Table, tmp_path: Path) -> None:
+    """Such as the very Parquet file that holds the images."""
+    path = tmp_path / "out.parquet"
+    pq.write_table(pa.table({"image": [b"a"]}), path)
+    foreign = path.read_bytes()
+    for before in (foreign, foreign[:-9], b"notes"):
+        path.write_bytes(before)
+        with pytest.raises(InputError, match="no output of gmixer embed"), open_parquet(path, table.schema):
+            pass
+        assert path.read_bytes() == before
+    path.write_bytes(b"")  # a name that was reserved
+    with open_parquet(path, table.schema) as writer:
+        writer.write_table(table)
+    assert pq.read_table(path).equals(table)
 
 
 @pytest.fixture

@@ -162,8 +162,9 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 def test_errors_of_object_storage_are_errors_of_the_system(s3: S3) -> None:
     missing = open_place("s3://no-such-bucket-here/out", Storage(options=s3.options))
     assert missing.read("a") is None
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="bucket does not exist") as no_bucket:
         missing.write("a", b"1")
+    assert no_bucket.value.filename == "s3://no-such-bucket-here/out"
     options = {**s3.options, "endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
     absent = open_place(s3.url("out"), Storage(options=options))
     for call in (lambda: absent.read("a"), lambda: absent.write("a", b"1"), lambda: absent.names("")):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +16,7 @@ import pytest
 
 import gmixer
 from benchmarks.kill_embed import draw_photos, files_of
-from gmixer.bulk import PartOptions, RowOptions, Tally
+from gmixer.bulk import PartOptions, RowOptions, Tally, reader
 from gmixer.errors import InputError
 from s3 import S3
 
@@ -184,3 +186,36 @@ def test_the_same_bytes_in_pytorch(pictures: Path, tmp_path: Path) -> None:
         except KeyboardInterrupt:
             assert out == "stopped" and rows == 25
     assert files_of(tmp_path / "whole") == files_of(tmp_path / "stopped")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sources": 5}, {"sources": [5]}, {"sources": b"a"}, {"sources": None}, {"list_file": ["a.csv"]}, {"out": 5},
+        {"rows": {"classes": 1}}, {"parts": {"part_size": 1}}, {"storage": {"anon": True}},
+        {"out": "out.parquet", "parts": PartOptions(update=True)}, {"parts": PartOptions(part_size=2)},
+        {"out": "s3://bucket/out.parquet"}, {"out": ""},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_with_what_was_wanted(wrong: dict[str, Any], predictor: gmixer.Predictor) -> None:
+    with pytest.raises(InputError, match="wanted"):
+        gmixer.bulk.embed(**{"sources": "a.jpg", "model": predictor, **wrong})
+
+
+def test_a_part_holds_few_members_of_an_archive_in_memory(
+    predictor: gmixer.Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zip of phone photos holds more bytes than the machine has memory."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for i in range(300):
+            archive.writestr(f"{i:03}.jpg", b"no image")
+    read: list[str] = []
+    ahead: list[int] = []
+    held = reader.read
+    monkeypatch.setattr(reader, "read", lambda entry, *a, **k: (read.append(entry.key), held(entry, *a, **k))[1])
+    gmixer.bulk.embed(
+        tmp_path / "a.zip", tmp_path / "out", model=predictor,
+        on_progress=lambda tally: ahead.append(len(read) - tally.rows),
+    )  # fmt: skip
+    assert len(read) == 300 and max(ahead) < 150

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +33,7 @@ def made(where: tuple[str, Storage], *numbers: int) -> OutputFolder:
     output = OutputFolder.open(where[0], STAMP, where[1])
     for number in numbers:
         row = pa.Table.from_pylist([{"path": str(number), "vector": [1.0]}], schema=schema_of(STAMP))
-        output.write(Part(number, [], f"mark {number}"), row)
+        output.write(Part(number, [], []), row)
     return output
 
 
@@ -82,6 +84,12 @@ def test_a_folder_may_be_a_path_and_a_url_is_of_object_storage(tmp_path: Path) -
         open_stored("http://host/out")
 
 
+def test_a_first_part_that_is_damaged_is_named(where: tuple[str, Storage]) -> None:
+    made(where, 0, 1)._place.write(part_name(0), b"PAR1 cut")
+    with pytest.raises(InputError, match=r"part-000000\.parquet of .*out cannot be read; run the same gmixer embed"):
+        paths(where)
+
+
 def test_parts_that_were_copied_without_the_manifest_are_read(tmp_path: Path) -> None:
     made((str(tmp_path / "out"), Storage()), 0, 1)
     copied = tmp_path / "copied"
@@ -90,3 +98,33 @@ def test_parts_that_were_copied_without_the_manifest_are_read(tmp_path: Path) ->
         part.rename(copied / part.name)
     assert paths((str(copied), Storage())) == ["0", "1"]
     assert paths((str(copied / part_name(1)), Storage())) == ["1"]
+
+
+def test_parts_of_two_models_in_one_folder_are_refused(tmp_path: Path) -> None:
+    """Without a manifest nothing else tells that somebody has put them together."""
+    (both := tmp_path / "both").mkdir()
+    for number, precision in enumerate(("fp32", "int8")):
+        of = replace(STAMP, precision=precision)
+        row = pa.Table.from_pylist([{"path": "a", "vector": [1.0]}], schema=schema_of(of))
+        OutputFolder.open(str(tmp_path / precision), of, Storage()).write(Part(number, [], []), row)
+        shutil.copy(tmp_path / precision / part_name(number), both)
+    with pytest.raises(InputError, match=r"000001\.parquet has vectors of .*; .*000000\.parquet .* precision"):
+        paths((str(both), Storage()))
+    (both / part_name(1)).write_bytes(b"cut")
+    with pytest.raises(InputError, match=r"part-000001\.parquet, which is no complete Parquet file"):
+        paths((str(both), Storage()))
+
+
+@pytest.mark.parametrize("name", ["~/out", "a::b", "a #%?*[x]"])
+def test_a_name_on_this_machine_is_read_as_it_was_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made((name, Storage()), 0)
+    assert paths((name, Storage())) == ["0"]
+
+
+@pytest.mark.parametrize("place", [5, b"out", None, "ftp://host/out"])
+def test_what_is_no_place_is_refused(place: object) -> None:
+    with pytest.raises(InputError, match="wanted"):
+        open_stored(place)  # type: ignore[arg-type]

@@ -342,6 +342,18 @@ def test_options_that_the_library_does_not_take_are_refused() -> None:
         filesystem_of("az://container/a", Storage(options={"account_key": "s3cret"}))  # of which account?
 
 
+def test_no_value_of_an_option_is_in_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gcsfs asks a server about a token, and names the URL with the token when the server does not answer."""
+
+    def refuse(**options: object) -> None:
+        raise RuntimeError(f"no answer at /tokeninfo?access_token={options['token']} for {options['more']}")
+
+    monkeypatch.setattr("s3fs.S3FileSystem", refuse)
+    with pytest.raises(InputError, match=r"no answer at /tokeninfo\?access_token=\*\*\* for") as caught:
+        filesystem_of("s3://bucket/a", Storage(options={"token": "s3cret", "more": {"keys": ["s3cret2"]}}))
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "adlfs", None)
     with pytest.raises(MissingExtraError, match=r"gmixer\[cloud\]"):

@@ -15,6 +15,7 @@ row_options.py   RowOptions: what a row holds, as the user chooses it
 part_options.py  PartOptions: how the output is divided, and which parts to make; Ray: where
 on_ray.py        the parts, made by the actors of a Ray cluster
 stamp.py         Stamp: what computed the vectors; only vectors of one stamp compare
+space.py         which vectors compare
 schema.py        the Arrow schema of a row
 tally.py         Tally: what a run has done so far
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import pickle
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import count, islice
@@ -20,7 +21,7 @@ import pyarrow as pa
 from gmixer.bulk.fingerprint import Facts, facts_of, fingerprint
 from gmixer.bulk.manifest import PartRecord
 from gmixer.bulk.output import OutputFolder
-from gmixer.bulk.part import Part, held
+from gmixer.bulk.part import Part, held, slices
 from gmixer.bulk.record import Record
 from gmixer.errors import InputError
 from gmixer.options import Limits
@@ -186,8 +187,9 @@ def _compare(
         else:
             blob = pickle.dumps(held(record, limits))
             db.execute(
-                "UPDATE stored SET state = ?, record = ? WHERE key = ? AND state = ? AND part = ? AND row = ?",
-                (CHANGED, blob, *at),
+                "UPDATE stored SET state = ?, record = ?, size = ?, version = ?, label = ? "
+                "WHERE key = ? AND state = ? AND part = ? AND row = ?",
+                (CHANGED, blob, *listed, *at),
             )
 
 
@@ -196,47 +198,43 @@ def _made_again(db: sqlite3.Connection, damaged: Iterable[_Damaged], output: Out
 
     Raises InputError if these are not the entries that the parts were made of.
     """
-    fresh = db.execute("SELECT record FROM fresh ORDER BY place")
+    to_compare, to_make = _fresh(db), _fresh(db)
     for number, record in damaged:
-        records = [pickle.loads(blob) for (blob,) in fresh.fetchmany(record.rows)] if record and record.rows else []
-        if record is None or fingerprint(map(facts_of, records)) != record.fingerprint:
+        if record is None or fingerprint(map(facts_of, islice(to_compare, record.rows))) != record.fingerprint:
             raise _untold(output, number)
-        yield Part(number, records, record.fingerprint)
+        records = islice(to_make, record.rows)
+        yield Part.of(number, records)
+        deque(records, maxlen=0)
 
 
 def _rewritten(db: sqlite3.Connection, number: int, output: OutputFolder) -> Part:
     """Its rows in their old order, without those of removed entries."""
     rows = db.execute(
-        "SELECT row, state, key, size, version, label, record FROM stored WHERE part = ? AND state != ? ORDER BY row",
+        "SELECT row, state, key, size, version, label FROM stored WHERE part = ? AND state != ? ORDER BY row",
         (number, REMOVED),
     ).fetchall()
+    changed = db.execute("SELECT record FROM stored WHERE part = ? AND state = ? ORDER BY row", (number, CHANGED))
     kept_rows = [row for row, state, *_ in rows if state == SAME]
-    records: list[Record] = []
-    order: list[int] = []
-    facts: list[Facts] = []
-    kept = 0
-    for _, state, key, size, version, label, blob in rows:
-        if state == SAME:
-            order.append(kept)
-            kept += 1
-            facts.append((key, size, version, label))
-        else:
-            record = pickle.loads(blob)
-            order.append(len(kept_rows) + len(records))
-            records.append(record)
-            facts.append(facts_of(record))
+    kept, made = count(), count(len(kept_rows))
     return Part(
-        number, records, fingerprint(facts), output.read(number).take(pa.array(kept_rows, pa.int64())), tuple(order)
+        number,
+        (pickle.loads(blob) for (blob,) in changed),
+        [Facts(*facts) for _, _, *facts in rows],
+        output.read(number).take(pa.array(kept_rows, pa.int64())),
+        tuple(next(kept if state == SAME else made) for _, state, *_ in rows),
     )
 
 
 def _new_parts(db: sqlite3.Connection, present: set[int], output: OutputFolder) -> Iterator[Part]:
     free = (number for number in count() if number not in present)
-    size = output.stamp.part_size
-    fresh = db.execute("SELECT record FROM fresh ORDER BY place")
-    while blobs := fresh.fetchmany(size):
-        records = [pickle.loads(blob) for (blob,) in blobs]
-        yield Part(next(free), records, fingerprint(map(facts_of, records)))
+    for records in slices(_fresh(db), output.stamp.part_size or 1):
+        yield Part.of(next(free), records)
+
+
+def _fresh(db: sqlite3.Connection) -> Iterator[Record]:
+    """The entries without a row. One is in memory: it may hold the bytes of a member of an archive."""
+    for (blob,) in db.execute("SELECT record FROM fresh ORDER BY place"):
+        yield pickle.loads(blob)
 
 
 def _untold(output: OutputFolder, number: int) -> InputError:

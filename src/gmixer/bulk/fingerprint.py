@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import NamedTuple
 
 from gmixer.bulk.record import Record
 from gmixer.rows.text import valid_text
 
-Facts: TypeAlias = tuple[str, int | None, str | None, str | None]  # key, size, version, label
+
+class Facts(NamedTuple):
+    """As the row of an entry has them."""
+
+    key: str
+    size: int | None
+    version: str | None
+    label: str | None
 
 
 def facts_of(record: Record) -> Facts:
     """What tells that an entry has changed, as its row has it. The label too: it stands in the row."""
-    return valid_text(record.key) or "", record.size, valid_text(record.version), valid_text(record.label)
+    return Facts(valid_text(record.key), record.size, valid_text(record.version), valid_text(record.label))
 
 
 def fingerprint(entries: Iterable[Facts]) -> str:

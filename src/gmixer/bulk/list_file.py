@@ -11,7 +11,7 @@ from gmixer.bulk.table_images import opened_table
 from gmixer.datasets import columns
 from gmixer.datasets.csv_table import DELIMITER_LINE, DELIMITERS
 from gmixer.datasets.label_values import label_text
-from gmixer.datasets.parquet import class_names
+from gmixer.datasets.parquet import class_names, is_text
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Storage
 from gmixer.sources.local import LocalFile
@@ -84,13 +84,18 @@ def _parquet_rows(file: LocalFile | RemoteFile) -> Iterator[Row]:
     with opened_table(file) as table:
         schema = table.schema_arrow
         place, label = _places(schema.names, file.key)
+        texts = [field.name for field in schema if is_text(field.type)]
+        if (text := columns.find(PLACES, texts)) is None:
+            kind = schema.field(place).type
+            raise InputError(f"{file.key} has {kind} in the column {place}; wanted text: paths or URLs")
+        place = text
         names = class_names(schema, label) if label else None
         number = 0
         for batch in table.iter_batches(_ROWS, columns=[place, *([label] if label else [])], use_threads=False):
             paths = batch.column(place).to_pylist()
             labels = batch.column(label).to_pylist() if label else [None] * len(paths)
             for path, value in zip(paths, labels, strict=True):
-                yield Row(str(path or ""), label_text(value, names), f"{file.key}[{number}]")
+                yield Row(path or "", label_text(value, names), f"{file.key}[{number}]")
                 number += 1
 
 

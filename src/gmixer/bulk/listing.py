@@ -14,11 +14,13 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from gmixer.bulk.list_file import Row, list_rows
 from gmixer.bulk.record import Record
 from gmixer.bulk.shard_images import shard_images
 from gmixer.bulk.table_images import table_images
+from gmixer.checks import of_class, path_text
 from gmixer.datasets.image_files import found_at
 from gmixer.datasets.patterns import expanded, series
 from gmixer.datasets.split_folders import find_splits
@@ -40,18 +42,26 @@ _HUB_MARK = "hf:"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)(?:://|::.*://)", re.IGNORECASE | re.DOTALL)
 _PARQUET = b"PAR1"
 
+Sources: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 ClassOf = Callable[[str], str | None]  # of a key
 
 
 def list_records(
-    sources: Sequence[str], *, list_file: str | None = None, reading: Reading, storage: Storage
+    sources: Sources, *, list_file: str | os.PathLike[str] | None = None, reading: Reading, storage: Storage
 ) -> Listing:
     """sources: as typed. list_file: a .csv, .parquet or .txt file; each of its rows names one image.
 
-    An input that occurs twice has two records. Iterating raises InputError for a pattern that matches nothing, for a
-    list or a table that cannot be read, and for a listing that breaks off; MissingExtraError.
+    An input that occurs twice has two records. Raises InputError for sources that are no paths. Iterating raises
+    InputError for a pattern that matches nothing, for a list or a table that cannot be read, and for a listing that
+    breaks off; MissingExtraError.
     """
-    return Listing(sources, list_file, reading, storage)
+    of_class("reading", reading, Reading)
+    of_class("storage", storage, Storage)
+    if isinstance(sources, bytes) or not isinstance(sources, str | os.PathLike | Iterable):
+        raise InputError(f"sources is of the type {type(sources).__name__}; wanted a path or a URL, or several")
+    paths = [sources] if isinstance(sources, str | os.PathLike) else sources
+    listed = None if list_file is None else path_text("list_file", list_file)
+    return Listing([path_text("a source", path) for path in paths], listed, reading, storage)
 
 
 class Listing:
@@ -276,6 +286,6 @@ def _below(root: str, is_split: Callable[[str], bool]) -> ClassOf:
         folders = key[len(root) :].split("/")[:-1]
         if folders and is_split(folders[0]):
             folders = folders[1:]
-        return unicodedata.normalize("NFC", folders[0]) if folders else None
+        return (unicodedata.normalize("NFC", folders[0]) or None) if folders else None  # "" of photos//cat.jpg
 
     return class_of

@@ -112,7 +112,7 @@ def _flock(place: LocalPlace, name: str, taken: Callable[[bytes], InputError]) -
     path = place.root / FOLDER / name
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        file = open(path, "a+b")  # noqa: SIM115 - closed at the end of the lock
+        file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed at the end of the lock
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -127,9 +127,9 @@ def _flock(place: LocalPlace, name: str, taken: Callable[[bytes], InputError]) -
             break
         file.close()  # its holder deleted it between the two calls
     try:
-        file.truncate(0)
-        file.write(_me(0))
-        file.flush()
+        with suppress(OSError):  # a full disk; the lock holds, and only its file does not say whose it is
+            file.truncate(0)
+            file.write(_me(0))
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -71,5 +71,5 @@ class PartRecord:
             return None
         texts = (found.fingerprint, found.sha256, found.md5)
         counts = (found.rows, found.bytes, *(found.failures.values() if isinstance(found.failures, dict) else [None]))
-        is_whole = all(isinstance(count, int) for count in counts)
+        is_whole = all(isinstance(count, int) and 0 <= count < 2**63 for count in counts)
         return found if is_whole and all(isinstance(text, str) for text in texts) else None

@@ -126,7 +126,7 @@ class Maker:
                 return tally
             _check_shared(part.records)
             tally = Tally(parts=1)
-            parts = [used_up(part.records)]
+            parts = [used_up(part)]
             with closing(tables_of(parts, self._predictor, self._job.stamp, tally.add)) as tables:
                 output.write(part, part.arranged(next(tables)))
         if part.kept is not None:

@@ -37,6 +37,11 @@ from gmixer.options import Storage
 FOLDER = "_gmixer"
 MANIFEST = f"{FOLDER}/manifest.json"
 RECORDS = f"{FOLDER}/parts"
+# By folder, what killed processes leave there; the group is the number of the part.
+_LEFT = {
+    "": r"\.?part-(\d{6,})\.parquet(?:\.[0-9a-f]+\.(?:unfinished|trial))?",
+    f"{RECORDS}/": r"\.+(\d{6,})\.json\..*",
+}
 
 
 def part_name(number: int) -> str:
@@ -191,27 +196,26 @@ class OutputFolder:
         self._numbers |= {number}
 
     def _remove_rest(self) -> None:
-        """What killed processes left: unfinished files, and parts without a record. A locked part is left alone."""
-        files, finished = self._files(), self._listed_numbers()
+        """What killed processes left: unfinished files, and parts without a record. A locked part is left alone, and so
+        is every file with a name that no run gives.
+        """
+        finished = self._listed_numbers()
         left: dict[int, list[str]] = {}
-        for folder, names in files.items():
-            for name in names:
-                match = re.fullmatch(r"\.*(?:part-)?(\d{6,})\..*", name)
+        for folder, pattern in _LEFT.items():
+            for name in self._place.names(folder.rstrip("/")):
+                match = re.fullmatch(pattern, name)
                 if match and (name.startswith(".") or int(match[1]) not in finished):
                     left.setdefault(int(match[1]), []).append(folder + name)
-                elif name.startswith(".manifest.json."):
-                    self._place.remove(folder + name)
         for number, found in left.items():
             with suppress(PartTaken), self.lock(number):
                 if self._place.read(_record_name(number)) is not None:
                     found = [name for name in found if name != part_name(number)]
                 for name in found:
                     self._place.remove(name)
+        for name in self._place.names(FOLDER):
+            if name.startswith(".manifest.json."):
+                self._place.remove(f"{FOLDER}/{name}")
         remove_dead_locks(self._place, finished)
-
-    def _files(self) -> dict[str, list[str]]:
-        """By folder, with "/" at the end."""
-        return {folder: self._place.names(folder.rstrip("/")) for folder in ("", f"{FOLDER}/", f"{RECORDS}/")}
 
     def _record(self, name: str) -> PartRecord | None:
         data = self._place.read(name)

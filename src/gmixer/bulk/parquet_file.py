@@ -16,6 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gmixer.bulk.stamp import KEY
+from gmixer.errors import InputError
 from gmixer.files import atomic_write
 
 ROW_GROUP = 16_384  # rows at most: 25 MB of vectors with 384 float32. A reader holds one group at least.
@@ -36,13 +38,27 @@ def parquet_bytes(table: pa.Table) -> bytes:
 def open_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """A file to write tables into, one after the other. It takes its place when the block ends.
 
-    Where the block raises, a file that was there before stays as it was.
+    Where the block raises, a file that was there before stays as it was. Raises InputError for a file there that
+    another program made: it may be the very source of the images.
     """
+    if _is_foreign(path):
+        raise InputError(
+            f"{path} is there, and is no output of gmixer embed; wanted a new name, so that no data of yours is lost"
+        )
     with (
         atomic_write(path, shared=True) as unfinished,
         pq.ParquetWriter(unfinished.absolute(), schema, **_layout(schema)) as writer,  # Arrow takes ~/a for the home
     ):
         yield writer
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0 and KEY not in (pq.read_schema(path.absolute()).metadata or {})
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):  # Arrow's own errors are of these classes
+        return True
 
 
 def _layout(schema: pa.Schema) -> dict[str, Any]:

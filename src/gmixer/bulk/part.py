@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import ClassVar
 
 import pyarrow as pa
 
+from gmixer.bulk.fingerprint import Facts, facts_of, fingerprint
 from gmixer.bulk.record import Record
 from gmixer.errors import ImageError
 from gmixer.options import Limits
 from gmixer.sources.entry import Opened, read
 
 
-class Part(NamedTuple):
-    """records: the entries to embed, in order. fingerprint: of all entries of the part.
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """records: the entries to embed, in order; use them up once, before the next part is asked for. The records of an
+    archive bring their bytes, so no more of them are in memory than are being read. facts: of all entries of the part,
+    complete when the records are used up.
 
     kept: rows that an update takes from the part as it was; None for none. order: for each row of the part its place in
     the kept rows followed by the rows of `records`; empty if nothing is kept.
     """
 
     number: int
-    records: list[Record]
-    fingerprint: str
+    records: Iterable[Record]
+    facts: list[Facts]
     kept: pa.Table | None = None
     order: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, number: int, records: Iterable[Record]) -> Part:
+        """All entries are to be embedded."""
+        facts: list[Facts] = []
+
+        def watched() -> Iterator[Record]:
+            for record in records:
+                facts.append(facts_of(record))
+                yield record
+
+        return cls(number, watched(), facts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all entries."""
+        return fingerprint(self.facts)
+
+    def held(self, limits: Limits) -> Part:
+        """The part with its records in a list, which can be pickled and stays when the listing goes on."""
+        return replace(self, records=[held(record, limits) for record in self.records])
 
     def arranged(self, made: pa.Table) -> pa.Table:
         """The rows of the part. made: the rows of `records`."""
@@ -65,8 +92,19 @@ class HeldBytes:
         return nullcontext(Opened(len(self.data), take))
 
 
-def used_up(records: list[Record]) -> Iterator[Record]:
-    """Empties the list: each record may hold the bytes of a member of an archive."""
+def slices(records: Iterable[Record], size: int) -> Iterator[Iterator[Record]]:
+    """`size` records each, the last one fewer. What was not taken of a slice is skipped when the next is asked for."""
+    rest = iter(records)
+    for first in rest:
+        following = islice(rest, size - 1)
+        yield chain([first], following)
+        deque(following, maxlen=0)
+
+
+def used_up(part: Part) -> Iterator[Record]:
+    """Of a part that is held. Empties its list: each record may hold the bytes of a member of an archive."""
+    records = part.records
+    assert isinstance(records, list)
     records.reverse()
     while records:
         yield records.pop()

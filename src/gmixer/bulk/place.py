@@ -155,7 +155,9 @@ class RemotePlace:
         path = f"{self._root}/{name}" if name else self._root
         try:
             return function(path)
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, words_of(error, "no such object"), self.name) from error
+        except FileExistsError:
             raise
         except Exception as error:
             number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
@@ -201,6 +203,8 @@ def open_place(name: str, storage: Storage) -> Place:
 
 
 def _check_folder(name: str) -> None:
+    if not name:
+        raise InputError("the name of the output is empty; wanted a folder")
     path = os.path.abspath(name)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
@@ -211,7 +215,10 @@ def _check_folder(name: str) -> None:
 
 def _write_through(path: Path, data: bytes) -> None:
     """To the disk itself: a part whose record is there must be there after a power cut."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # a full disk has no name
+        raise OSError(error.errno, error.strerror, os.fspath(path.parent)) from error

@@ -1,21 +1,20 @@
 """The listing and the finished parts → the parts to make.
 
-Until the first update, part i holds the entries from i × part_size on of the listing. One slice of the listing is in
-memory at a time. After an update, changes.py compares entry by entry.
+Until the first update, part i holds the entries from i × part_size on of the listing. Each entry is
+handed on as it is listed. After an update, changes.py compares entry by entry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, zip_longest
+from itertools import zip_longest
 
 from gmixer.bulk.changes import WAY_OUT, changed_parts
 from gmixer.bulk.fingerprint import Facts, facts_of, fingerprint
 from gmixer.bulk.output import OutputFolder
-from gmixer.bulk.part import Part, held
+from gmixer.bulk.part import Part, slices
 from gmixer.bulk.record import Record
 from gmixer.errors import InputError
-from gmixer.options import Limits
 
 FACTS = ("path", "bytes", "version", "label")  # the columns of a part that hold the facts of its entries
 
@@ -28,7 +27,8 @@ def parts_to_make(
     share: tuple[int, int] = (1, 1),
     on_damage: Callable[[int, str], None] = lambda number, why: None,
 ) -> Iterator[Part]:
-    """The parts that are missing, damaged or, for an update, changed. Write each before the next is asked for.
+    """The parts that are missing, damaged or, for an update, changed. Use up the records of each before you ask for the
+    next.
 
     records: the listing, in its order.
     update: make the parts again that hold changed or removed entries; new entries come in new parts.
@@ -49,30 +49,24 @@ def parts_to_make(
 def _slices(
     records: Iterable[Record], output: OutputFolder, share: tuple[int, int], on_damage: Callable[[int, str], None]
 ) -> Iterator[Part]:
-    listing, limits = iter(records), Limits(**output.stamp.reading["limits"])
     size = output.stamp.part_size
     assert size is not None  # a folder has parts
     turn, processes = share
-    number = 0
-    while True:
-        is_own = number % processes == turn - 1
-        done = output.finished(number) if is_own else None
+    number = -1
+    for number, entries in enumerate(slices(records, size)):
+        if number % processes != turn - 1:
+            continue
+        done = output.finished(number)
         if done and (why := output.damage(number)):
             on_damage(number, why)
             done = None
-        is_wanted = is_own and done is None
-        entries = [held(record, limits) if is_wanted else record for record in islice(listing, size)]
-        if not entries:
-            break
-        if is_own:
-            found = [facts_of(record) for record in entries]
-            mark = fingerprint(found)
-            if done is None:
-                yield Part(number, entries, mark)
-            elif done.fingerprint != mark:
-                raise _changed(number, found, output)
-        number += 1
-    if beyond := [old for old in output.numbers() if old >= number and old % processes == turn - 1]:
+        if done is None:
+            yield Part.of(number, entries)
+            continue
+        found = [facts_of(record) for record in entries]
+        if done.fingerprint != fingerprint(found):
+            raise _changed(number, found, output)
+    if beyond := [old for old in output.numbers() if old > number and old % processes == turn - 1]:
         raise InputError(
             f"{output.place} has part {beyond[0]}, but the sources list fewer images than before; wanted the same "
             f"list: {WAY_OUT}"
@@ -82,16 +76,16 @@ def _slices(
 def _changed(number: int, found: list[Facts], output: OutputFolder) -> InputError:
     """Names the first entry that is not as it was."""
     columns = output.read(number, FACTS).to_pydict()
-    before = list(zip(*(columns[name] for name in FACTS), strict=True))
+    before = [Facts(*facts) for facts in zip(*(columns[name] for name in FACTS), strict=True)]
     what = "the order of its images has changed"
     for old, new in zip_longest(before, found):
-        if old == new:
-            continue
-        if new is None or (old is not None and old[0] != new[0] and old[0] not in {facts[0] for facts in found}):
-            what = f"{old[0]} is no longer listed"
-        elif old is None or old[0] != new[0]:
-            what = f"{new[0]} is new"
+        if old == new or (old and new and new.size is None and old._replace(size=None) == new):
+            continue  # a size that the source does not state is stored as read
+        if new is None or (old is not None and old.key != new.key and old.key not in {facts.key for facts in found}):
+            what = f"{old.key} is no longer listed"
+        elif old is None or old.key != new.key:
+            what = f"{new.key} is new"
         else:
-            what = f"{new[0]} has changed"
+            what = f"{new.key} has changed"
         break
     return InputError(f"the sources have changed since part {number} of {output.place} was made: {what}; {WAY_OUT}")

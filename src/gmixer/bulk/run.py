@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias, overload
+from typing import overload
 
 import pyarrow as pa
 
-from gmixer.bulk.listing import list_records
+from gmixer.bulk.listing import Sources, list_records
 from gmixer.bulk.output import OutputFolder
 from gmixer.bulk.parquet_file import open_parquet
-from gmixer.bulk.part import Part, used_up
+from gmixer.bulk.part import Part, slices
 from gmixer.bulk.part_options import PartOptions, Ray
 from gmixer.bulk.plan import parts_to_make
 from gmixer.bulk.predict import tables_of
@@ -33,12 +32,12 @@ from gmixer.bulk.schema import schema_of
 from gmixer.bulk.stamp import Stamp
 from gmixer.bulk.stored import StoredEmbeddings, open_stored
 from gmixer.bulk.tally import Tally
+from gmixer.checks import of_class, path_text
 from gmixer.errors import InputError
 from gmixer.loading import load
 from gmixer.options import Storage
 from gmixer.predictor import Predictor
-
-Sources: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+from gmixer.sources.address import is_local
 
 FILE = ".parquet"
 _ROWS, _PARTS, _STORAGE = RowOptions(), PartOptions(), Storage()
@@ -59,13 +58,13 @@ class Run:
 
     def to_table(self, records: Iterable[Record]) -> pa.Table:
         stamp = Stamp.of(self.predictor, self.rows, None)
-        return pa.concat_tables(self._tables(_pieces(self._counted(records)), stamp))
+        return pa.concat_tables(self._tables(slices(self._counted(records), _PIECE), stamp))
 
     def to_file(self, records: Iterable[Record], path: Path) -> None:
         """One Parquet file, in constant memory. It takes its place when all rows are there."""
         stamp = Stamp.of(self.predictor, self.rows, None)
         with open_parquet(path, schema_of(stamp)) as writer:
-            for table in self._tables(_pieces(self._counted(records)), stamp):
+            for table in self._tables(slices(self._counted(records), _PIECE), stamp):
                 writer.write_table(table)
 
     def to_folder(self, records: Iterable[Record], place: str, parts: PartOptions, storage: Storage) -> None:
@@ -89,24 +88,30 @@ class Run:
 
     def _to_make(self, records: Iterable[Record], output: OutputFolder, parts: PartOptions) -> Iterator[Part]:
         taken = 0
+
+        def counted(part: Part) -> Iterator[Record]:
+            nonlocal taken
+            for record in part.records:
+                taken += 1
+                self.tally.kept = self.tally.listed - taken
+                yield record
+
         for part in parts_to_make(
             self._counted(records), output, update=parts.update, share=parts.share, on_damage=_warn_of_damage
         ):
-            taken += len(part.records)
-            self.tally.kept = self.tally.listed - taken
-            yield part
+            yield replace(part, records=counted(part))
         self.tally.kept = self.tally.listed - taken
 
     def _made_here(self, parts: Iterable[Part], output: OutputFolder) -> Iterator[int]:
         """The number of each part, when it is written."""
         begun: deque[tuple[Part, ExitStack]] = deque()  # that are read or wait to be written, each with its lock
 
-        def begin(locks: ExitStack) -> Iterator[Iterator[Record]]:
+        def begin(locks: ExitStack) -> Iterator[Iterable[Record]]:
             for part in parts:
                 lock = locks.enter_context(ExitStack())
                 lock.enter_context(output.lock(part.number))
                 begun.append((part, lock))
-                yield used_up(part.records)
+                yield part.records
 
         with ExitStack() as locks:
             for table in self._tables(begin(locks), output.stamp):
@@ -122,7 +127,8 @@ class Run:
         from gmixer.bulk.on_ray import Job, made_on_ray
 
         job = Job.of(self.predictor, output, storage, threads=ray.threads)
-        with closing(made_on_ray(parts, job, ray)) as made:
+        held = (part.held(self.predictor.preprocess.reading.limits) for part in parts)
+        with closing(made_on_ray(held, job, ray)) as made:
             for number, tally in made:
                 self.tally.include(tally)
                 self.on_progress(self.tally)
@@ -148,13 +154,6 @@ def _warn_of_damage(number: int, why: str) -> None:
     warnings.warn(f"part {number} is damaged, and is made again: {why}", stacklevel=2)
 
 
-def _pieces(records: Iterable[Record]) -> Iterator[Iterator[Record]]:
-    """Use one up before the next."""
-    rest = iter(records)
-    for first in rest:
-        yield chain([first], islice(rest, _PIECE - 1))
-
-
 @overload
 def embed(
     sources: Sources = (),
@@ -162,7 +161,7 @@ def embed(
     *,
     model: str | Predictor,
     rows: RowOptions = ...,
-    list_file: str | None = None,
+    list_file: str | os.PathLike[str] | None = None,
     storage: Storage = ...,
     on_progress: Callable[[Tally], None] = ...,
 ) -> pa.Table: ...
@@ -174,7 +173,7 @@ def embed(
     model: str | Predictor,
     rows: RowOptions = ...,
     parts: PartOptions = ...,
-    list_file: str | None = None,
+    list_file: str | os.PathLike[str] | None = None,
     storage: Storage = ...,
     on_progress: Callable[[Tally], None] = ...,
 ) -> StoredEmbeddings: ...
@@ -185,7 +184,7 @@ def embed(
     model: str | Predictor,
     rows: RowOptions = _ROWS,
     parts: PartOptions = _PARTS,
-    list_file: str | None = None,
+    list_file: str | os.PathLike[str] | None = None,
     storage: Storage = _STORAGE,
     on_progress: Callable[[Tally], None] = lambda tally: None,
 ) -> pa.Table | StoredEmbeddings:
@@ -202,19 +201,20 @@ def embed(
 
     Raises InputError if there is nothing to embed, if out holds other embeddings, or if another process makes a part.
     """
+    of_class("rows", rows, RowOptions)
+    of_class("parts", parts, PartOptions)
+    place = None if out is None else path_text("out", out)
+    is_file = place is not None and place.endswith(FILE)
+    if (place is None or is_file) and parts != _PARTS:
+        raise InputError(f"parts are given, and out is {out!r}; wanted a folder, or no parts")
+    if place is not None and is_file and not is_local(place):
+        raise InputError(f"{place} is one file on object storage; wanted a folder of parts there: take off {FILE}")
     predictor = model if isinstance(model, Predictor) else load(model)
-    paths = [sources] if isinstance(sources, str | os.PathLike) else sources
-    records = list_records(
-        [os.fspath(path) for path in paths],
-        list_file=list_file,
-        reading=predictor.preprocess.reading,
-        storage=storage,
-    )
+    records = list_records(sources, list_file=list_file, reading=predictor.preprocess.reading, storage=storage)
     run = Run(predictor, rows, on_progress)
-    if out is None:
+    if place is None:
         return run.to_table(records)
-    place = os.fspath(out)
-    if place.endswith(FILE):
+    if is_file:
         run.to_file(records, Path(place))
     else:
         run.to_folder(records, place, parts, storage)

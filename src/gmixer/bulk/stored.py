@@ -12,12 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gmixer.bulk.output import MANIFEST, RECORDS, part_name, part_numbers
+from gmixer.bulk.space import check_same_space
 from gmixer.bulk.stamp import KEY, Stamp
-from gmixer.errors import GmixerError, InputError, words_of
+from gmixer.checks import path_text
+from gmixer.errors import InputError
 from gmixer.options import Storage
+from gmixer.sources.address import is_local
+from gmixer.sources.remote import filesystem_of
 
 
 @dataclass(frozen=True)
@@ -56,42 +61,57 @@ def vectors_of(column: pa.Array) -> NDArray[np.float32]:
     return np.asarray(column.flatten()).reshape(len(column), column.type.list_size).astype(np.float32, copy=False)
 
 
-def open_stored(place: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
+def open_stored(place: str, storage_options: Mapping[str, Any] | None = None) -> StoredEmbeddings:
     """A Parquet file or a folder of parts, as `gmixer embed` writes it. storage_options: of fsspec.
 
     Of a folder that a run still writes, the finished parts are read. A part without its record is not finished.
 
-    Raises InputError if there is none, if it cannot be read, if a finished part is missing, or if its rows are no
-    stored embeddings; MissingExtraError.
+    Raises InputError if there is none, if a finished part is missing, if its rows are no stored embeddings, or if its
+    files hold vectors that do not compare.
     """
-    filesystem, path = _filesystem_of(place, storage_options or {})
-    place = os.fspath(place)
+    filesystem, path = _opened(path_text("the place of stored embeddings", place), storage_options or {})
+    parts = None
     try:
         parts = _finished_parts(place, filesystem, path)
         # A folder without a manifest is read whole, but for names with _ or . in front.
         dataset = ds.dataset(path if parts is None else parts, filesystem=filesystem, format="parquet")
-    except (FileNotFoundError, NotADirectoryError, pa.ArrowInvalid):
+    except (OSError, pa.ArrowInvalid):
+        if parts:  # the first one tells the columns
+            raise InputError(
+                f"{parts[0].rpartition('/')[2]} of {place} cannot be read; run the same gmixer embed again, which "
+                "makes a damaged part again"
+            ) from None
         raise InputError(f"{place} holds no stored embeddings; wanted the output of gmixer embed -o") from None
-    except GmixerError:
-        raise
-    except Exception as error:  # of the storage's own library, of any type
-        said = words_of(error, "the system refused it")
-        raise InputError(f"{place} cannot be read: {said}; check the place and the storage options") from error
     stored = StoredEmbeddings(place, dataset)
     stored.stamp  # noqa: B018 - refused here, not at the first row
+    if parts is None:
+        _check_alike(stored, filesystem)
     return stored
 
 
-def _filesystem_of(place: str | os.PathLike[str], storage_options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Of fsspec, and the path in it."""
+def _check_alike(stored: StoredEmbeddings, filesystem: Any) -> None:
+    """Every file, where no manifest tells that the files belong together: somebody may have copied them there."""
+    first: tuple[str, Stamp] | None = None
+    for file in stored.dataset.files:  # not its fragments: each would keep its footer in memory
+        try:
+            metadata = pq.read_schema(file, filesystem=filesystem).metadata or {}
+        except (OSError, pa.ArrowInvalid):
+            raise InputError(
+                f"{stored.place} holds {file}, which is no complete Parquet file; wanted only parts of gmixer "
+                "embed in that folder"
+            ) from None
+        stamp = Stamp.from_json(metadata.get(KEY, b""), source=file)
+        first = first or (file, stamp)
+        check_same_space(file, stamp, *first, way_out="Put them into two folders.")
+
+
+def _opened(place: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
+    """The file system of fsspec, and the path in it. fsspec itself takes ~/a for the home, and a::b for two places."""
+    if not is_local(place):
+        return filesystem_of(place, Storage(options=storage_options))
     from fsspec.implementations.local import LocalFileSystem
 
-    from gmixer.sources.address import is_local
-    from gmixer.sources.remote import filesystem_of
-
-    if is_local(place):
-        return LocalFileSystem(), os.path.abspath(place)
-    return filesystem_of(os.fspath(place), Storage(options=storage_options))
+    return LocalFileSystem(), os.path.abspath(place)
 
 
 def _finished_parts(place: str, filesystem: Any, path: str) -> list[str] | None:

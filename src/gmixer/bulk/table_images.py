@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from gmixer.bulk.record import Record
 from gmixer.datasets import columns
 from gmixer.datasets.label_values import label_text
-from gmixer.datasets.parquet import class_names, only_of_type
+from gmixer.datasets.parquet import class_names, image_column, only_of_type
 from gmixer.errors import ImageError, InputError, words_of
 from gmixer.sources.entry import Opened
 from gmixer.sources.local import LocalFile
@@ -35,11 +35,7 @@ def table_images(file: LocalFile | RemoteFile) -> Iterator[Record]:
     """
     with opened_table(file) as table:
         schema = table.schema_arrow
-        image = columns.find((*columns.IMAGE, *columns.PATH), schema.names) or only_of_type("Image", schema)
-        if image is None:
-            raise InputError(
-                f"{file.key} has the columns {', '.join(schema.names)}; wanted one with the name image or path"
-            )
+        image = image_column(schema, file.key)
         label = columns.find(columns.LABEL, schema.names) or only_of_type("ClassLabel", schema)
         names = class_names(schema, label) if label else None
         version = None if (found := file.version) is None else str(found)
@@ -129,5 +125,7 @@ def opened_table(file: LocalFile | RemoteFile) -> Iterator[pq.ParquetFile]:
     except InputError:
         raise
     except (ImageError, *_ERRORS) as error:
-        said = words_of(error, "it is cut short or damaged").removeprefix(f"{file.key}: ")
+        said = (
+            words_of(error, "it is cut short or damaged").removeprefix(f"{file.key}: ").removeprefix("cannot be read: ")
+        )
         raise InputError(f"{file.key} cannot be read: {said}; wanted a complete Parquet file") from None

@@ -3,7 +3,6 @@
 table.py            the LanceDB table of an index
 build.py            stored embeddings → an index
 approximate.py      an approximate index over its vectors, and its recall
-space.py            which vectors compare
 model.py            the model that made an index, opened for queries
 index.py            open_index: an index → Index, which answers queries
 queries.py          the images of a query → their vectors

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gmixer.bulk.space import check_same_space
 from gmixer.bulk.stored import StoredEmbeddings, vectors_of
 from gmixer.errors import InputError, words_of
 from gmixer.search import approximate
-from gmixer.search.space import check_same_space
 from gmixer.search.table import (
     COLUMNS,
     EXACT_ROWS,

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from gmixer.bulk.row_options import RowOptions
+from gmixer.bulk.space import check_same_space, in_words
 from gmixer.bulk.stamp import Stamp
 from gmixer.errors import InputError, UnknownModelError, WeightsError
 from gmixer.loading import open_predictor
 from gmixer.options import DEFAULT_READING, Native, Reading, Torch, WeightsSource
 from gmixer.predictor import Predictor
-from gmixer.search.space import check_same_space, in_words
 
 _OF_PIXELS = ("orientation", "range", "fast_decode")  # of Reading: what changes pixels, and so vectors
 

@@ -37,6 +37,7 @@ FREE_BYTES = 2**30
 MAX_RATIO = 100
 
 _CHUNK_BYTES = 2**16
+_MOST_BYTES = 2**63 - 1  # of any file; a zip can state twice as many
 _TAIL_BYTES = 2**20  # read after the end of a compressed tar, where its checksum is
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -48,6 +49,7 @@ _LEADS_OUT: _Problem = "refused", "has a name that may lead out of the archive: 
 _REPEATED: _Problem = "refused", "occurs in the archive more than once: give each image its own name"
 _ENCRYPTED: _Problem = "refused", "is encrypted: unpack the archive with its password first"
 _OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive again"
+_NO_SIZE: _Problem = "corrupt", "states a size that no file has: pack the archive again"
 _SPARSE: _Problem = "unsupported", "is stored without its holes: pack the tar without --sparse"
 _FOR_PROGRAMMERS = re.compile(r"\bb['\"]|Error -?\d|magic number|extra field|Invalid argument")  # bytes; zlib's numbers
 _RARE: _Problem = (
@@ -325,6 +327,8 @@ def _zip_problem(info: zipfile.ZipInfo, name: str) -> _Problem | None:
         return _DEVICE
     if info.flag_bits & 1:
         return _ENCRYPTED
+    if info.file_size > _MOST_BYTES:
+        return _NO_SIZE
     # zipfile unpacks bzip2 and LZMA without a limit: 4 kB may become gigabytes in memory.
     return None if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else _RARE
 

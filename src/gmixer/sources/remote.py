@@ -11,7 +11,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -78,9 +78,18 @@ def filesystem_of(url: str, storage: Storage) -> tuple[Any, str]:
             try:
                 _filesystems[known] = opener(skip_instance_cache=True, use_listings_cache=False, **storage.options)
             except Exception as error:  # the library's own, of any type
-                why = words_of(error, "it does not take them")
+                why = _without_values(words_of(error, "it does not take them"), storage.options)
                 raise InputError(f"{package} refuses the storage options: {why}; wanted what {name} takes") from error
         return _filesystems[known], path
+
+
+def _without_values(text: str, options: Any) -> str:
+    """The text without the values of the options, which may be keys: a library may put them into a URL."""
+    if isinstance(options, Mapping | list):
+        for value in options.values() if isinstance(options, Mapping) else options:
+            text = _without_values(text, value)
+        return text
+    return text.replace(options, "***") if isinstance(options, str) and options else text
 
 
 @dataclass(frozen=True, slots=True)
