@@ -49,7 +49,7 @@ def write_part(
     number = schema.field("vector").type.value_type
     flat = pa.array(vectors_NC.ravel().astype(number.to_pandas_dtype()))
     given: dict[str, Any] = {"path": [f"{i}.jpg" for i in range(rows)]} | columns
-    failed = pa.array([kind is not None for kind in given.get("error_kind", [None] * rows)])
+    failed = pa.array([kind is not None for kind in given.get("error_kind", [None] * rows)], pa.bool_())
     given["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors_NC.shape[1], mask=failed)
     arrays = [pa.array(given.get(field.name, [None] * rows), field.type) for field in schema]
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,6 +46,13 @@ def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         raise _unfit(name, value, f"one of {', '.join(map(str, choices))}")
     return value
+
+
+def path_text(name: str, value: Any) -> str:
+    """A path or a URL as a str."""
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise _unfit(name, value, "a path or a URL")
+    return os.fsdecode(value)
 
 
 def _range(least: float | None, most: float | None, above: float | None = None) -> str:

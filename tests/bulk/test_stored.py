@@ -36,7 +36,7 @@ def made(where: tuple[str, Storage], *numbers: int) -> OutputFolder:
 
 
 def paths(where: tuple[str, Storage]) -> list[str]:
-    names: list[str] = open_stored(where[0], where[1].options).table()["path"].to_pylist()
+    names: list[str] = open_stored(where[0], where[1]).table()["path"].to_pylist()
     return names
 
 

@@ -218,4 +218,4 @@ def embed(
         run.to_file(records, Path(place))
     else:
         run.to_folder(records, place, parts, storage)
-    return open_stored(place, storage.options)
+    return open_stored(place, storage)

@@ -6,7 +6,7 @@ import io
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -34,12 +34,7 @@ def table_images(file: LocalFile | RemoteFile) -> Iterator[Record]:
     Raises InputError for a damaged file, and for one without a column of images.
     """
     with opened_table(file) as table:
-        schema = table.schema_arrow
-        image = columns.find((*columns.IMAGE, *columns.PATH), schema.names) or only_of_type("Image", schema)
-        if image is None:
-            raise InputError(
-                f"{file.key} has the columns {', '.join(schema.names)}; wanted one with the name image or path"
-            )
+        schema, image = table.schema_arrow, _image_column(table, file.key)
         label = columns.find(columns.LABEL, schema.names) or only_of_type("ClassLabel", schema)
         names = class_names(schema, label) if label else None
         version = None if (found := file.version) is None else str(found)
@@ -52,6 +47,26 @@ def table_images(file: LocalFile | RemoteFile) -> Iterator[Record]:
                 cell = TableCell(f"{file.key}[{number}]", file, version, image, group, row)
                 yield Record(cell.key, None, version, label_text(value, names), cell)
                 number += 1
+
+
+def cells(file: LocalFile | RemoteFile, numbers: Collection[int]) -> Iterator[TableCell]:
+    """The cells of these rows, in their order; none for a row that is not there. Raises InputError as table_images."""
+    with opened_table(file) as table:
+        image, left, first = _image_column(table, file.key), sorted(numbers), 0
+        for group in range(table.num_row_groups):
+            rows = table.metadata.row_group(group).num_rows
+            while left and left[0] < first + rows:
+                number = left.pop(0)
+                yield TableCell(f"{file.key}[{number}]", file, None, image, group, number - first)
+            first += rows
+
+
+def _image_column(table: pq.ParquetFile, key: str) -> str:
+    schema = table.schema_arrow
+    image = columns.find((*columns.IMAGE, *columns.PATH), schema.names) or only_of_type("Image", schema)
+    if image is None:
+        raise InputError(f"{key} has the columns {', '.join(schema.names)}; wanted one with the name image or path")
+    return image
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,15 @@ from gmixer.cli import flags
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from gmixer.options import Storage
     from gmixer.search.duplicates import Copy, Duplicates
 
 LISTED = 20  # groups in a terminal
 
 
+@flags.shared_flags()
 def duplicates(
+    *,
     stored: Annotated[str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder or a .parquet file.")],
     threshold: Annotated[
         float | None,
@@ -33,6 +36,7 @@ def duplicates(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with thumbnails to this .html file. It works offline.")
     ] = None,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Find exact and near copies among stored embeddings, and name the image to keep. Nothing is deleted.
@@ -53,7 +57,7 @@ def duplicates(
     for path in filter(None, (csv, html)):
         check_writable(path)
     with progress_bar("images") as bar:
-        found = find_duplicates(open_stored(stored), threshold=threshold, on_progress=bar.update)
+        found = find_duplicates(open_stored(stored, storage), threshold=threshold, on_progress=bar.update)
     if csv:
         _write_csv(found, csv)
     if html:

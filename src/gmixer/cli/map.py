@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gmixer.cli import flags
 
+if TYPE_CHECKING:
+    from gmixer.options import Storage
 
+
+@flags.shared_flags()
 def map(
+    *,
     stored: Annotated[str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder or a .parquet file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .html file to write. It works offline.")],
     points: Annotated[
@@ -20,6 +25,7 @@ def map(
         int,
         typer.Option(min=0, help="Thumbnails in the file at most, spread evenly over the map; each takes about 5 kB."),
     ] = 2_000,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Draw a map of stored embeddings: one page of HTML, where images that look alike lie together.
@@ -40,7 +46,7 @@ def map(
     from gmixer.search.map_page import write_map_page
 
     check_writable(output)
-    opened = open_stored(stored)
+    opened = open_stored(stored, storage)
     with progress_bar("layout", figure="percent") as bar:
         made = make_map(opened, points=points, on_progress=bar.update)
     with own_stderr():

@@ -118,7 +118,7 @@ def find_duplicates(
         model=stored.stamp.model,
         threshold=threshold,
         images=N,
-        without_vector=stored.dataset.count_rows() - N,
+        without_vector=stored.count() - N,
         without_direction=int((~rows.has_direction_N).sum()),
         exact_by="SHA-256" if rows.has_sha256 else "size and vector",
         groups=list(rows.groups(order_N, first_N, keep_N, cosine_N)),
@@ -154,10 +154,7 @@ class _Rows:
         for batch in stored.batches([*_COLUMNS, "vector"], readable=True):
             x_BC = vectors_of(batch.column("vector"))
             batches.append(batch.select(_COLUMNS))
-            with np.errstate(all="ignore"):  # a vector may hold anything
-                length_B = np.linalg.norm(x_BC.astype(np.float64), axis=1)
-                has_B = np.isfinite(length_B) & (length_B > 0)
-                unit_BC = np.where(has_B[:, None], x_BC / length_B[:, None], 0).astype(np.float32)
+            unit_BC, has_B = directions(x_BC)
             file.write(unit_BC.tobytes())
             directions.append(has_B)
             if not has_sha256:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from io import BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from PIL import Image
 
-from gmixer.errors import ImageError
+from gmixer.errors import ImageError, InputError
 from gmixer.images.decode import decode
 from gmixer.options import DEFAULT_READING, Reading
 from gmixer.prefetch import prefetch
@@ -24,13 +26,16 @@ from gmixer.runtimes import default_threads
 from gmixer.sources.address import entry_at, is_local, split_member
 from gmixer.sources.archive import members
 from gmixer.sources.entry import read
-from gmixer.sources.local import STDIN
+from gmixer.sources.local import STDIN, LocalFile
 
 GONE = "gone"
 CHANGED = "changed"
 REMOTE = "not on this machine"
 
 QUALITY = 80  # of the JPEG: 160 px take 6 kB
+_ROW = re.compile(r"(.+)\[(?:0|[1-9][0-9]{0,17})\]", re.DOTALL)  # as bulk/table_images.py calls it
+_Wanted: TypeAlias = dict[str, dict[str, list[int]]]  # file → the key of a member or row → the rows of `pictures`
+
 MAX_DECODERS = 4  # threads; each may hold a decoded image
 
 
@@ -59,9 +64,9 @@ class Thumbnail(NamedTuple):
 def thumbnails(pictures: Sequence[Picture], *, px: int, reading: Reading = DEFAULT_READING) -> list[Thumbnail]:
     """One for each picture, in order, at most px wide and high, upright.
 
-    Files, and members of archives, are read on this machine; nothing is fetched. An archive is read once, however many
-    of its members are wanted. reading: its limits hold. A file with another size or another SHA-256 than its row has no
-    thumbnail. Never raises ImageError.
+    Files, members of archives and rows of Parquet files are read on this machine; nothing is fetched. An archive is
+    read once, however many of its members are wanted. reading: its limits hold. A file with another size or another
+    SHA-256 than its row has no thumbnail. Never raises ImageError.
     """
     made: list[Thumbnail] = [Thumbnail(b"", missing=GONE)] * len(pictures)
     make = partial(_thumbnail, px=px, reading=reading)
@@ -81,18 +86,28 @@ class _Content(NamedTuple):
 
 
 def _contents(pictures: Sequence[Picture], reading: Reading) -> Iterator[_Content]:
-    """Files first, then the archives."""
-    wanted: dict[str, dict[str, list[int]]] = {}  # archive → the key of a member → its rows
+    """Files first, then the archives and the Parquet files."""
+    archives: _Wanted = {}
+    tables: _Wanted = {}
     for i, picture in enumerate(pictures):
         if not is_local(picture.path) or picture.path == STDIN:
             yield _Content(i, picture, REMOTE)
         elif place := split_member(picture.path):
-            wanted.setdefault(place[0], {}).setdefault(picture.path, []).append(i)
+            archives.setdefault(place[0], {}).setdefault(picture.path, []).append(i)
+        elif table := _split_row(picture.path):
+            tables.setdefault(table, {}).setdefault(picture.path, []).append(i)
         else:
             yield _Content(i, picture, _read_file(picture, reading))
-    for archive, rows in wanted.items():
-        for key, data in _members(archive, rows, reading):
-            yield from (_Content(i, pictures[i], data) for i in rows[key])
+    for contents_of, wanted in ((_members, archives), (_cells, tables)):
+        for file, rows in wanted.items():
+            for key, data in contents_of(file, rows, reading):
+                yield from (_Content(i, pictures[i], data) for i in rows[key])
+
+
+def _split_row(path: str) -> str | None:
+    """`photos.parquet[7]` → "photos.parquet", where that is a file; None for every other path."""
+    found = _ROW.fullmatch(path)
+    return found[1] if found and not os.path.lexists(path) and os.path.isfile(found[1]) else None
 
 
 def _read_file(picture: Picture, reading: Reading) -> bytes | str:
@@ -119,6 +134,21 @@ def _members(archive: str, wanted: Iterable[str], reading: Reading) -> Iterator[
             yield key, _word(error)
         if not left:
             return
+
+
+def _cells(table: str, wanted: Iterable[str], reading: Reading) -> Iterator[tuple[str, bytes | str]]:
+    """The rows of a Parquet file that are wanted and there, by their keys."""
+    from gmixer.bulk.table_images import cells
+
+    numbers = {int(path[len(table) + 1 : -1]) for path in wanted}
+    try:
+        for cell in cells(LocalFile(table), numbers):
+            try:
+                yield cell.key, read(cell, reading.limits)
+            except ImageError as error:
+                yield cell.key, _word(error)
+    except InputError:  # no Parquet file with images, by now
+        return
 
 
 def _thumbnail(content: _Content, *, px: int, reading: Reading) -> tuple[int, Thumbnail]:
