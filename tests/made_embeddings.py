@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gmixer import Predictor
+from gmixer.bulk.parquet_file import parquet_bytes
 from gmixer.bulk.row_options import RowOptions
 from gmixer.bulk.schema import schema_of
 from gmixer.bulk.stamp import Stamp
@@ -53,7 +53,7 @@ def write_part(
     given["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors_NC.shape[1], mask=failed)
     arrays = [pa.array(given.get(field.name, [None] * rows), field.type) for field in schema]
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(arrays, schema=schema), file)
+    file.write_bytes(parquet_bytes(pa.table(arrays, schema=schema)))
     return open_stored(str(file))
 
 

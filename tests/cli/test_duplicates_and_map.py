@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command import call, run, run_in_terminal
+from s3 import S3
 from stored_rows import stamp, write_rows
 
 
@@ -83,3 +84,15 @@ def test_what_cannot_be_done_is_said_before_the_work(out: Path, tmp_path: Path) 
         assert finished.returncode == 2 and said in finished.stderr and finished.stdout == "", words
     finished = run("map", out, "-o", tmp_path / "no" / "a.html")
     assert finished.returncode == 2 and "No such file or directory" in finished.stderr
+
+
+def test_stored_embeddings_on_object_storage(out: Path, s3: S3, tmp_path: Path) -> None:
+    url = s3.put("out/part-000000.parquet", (out / "part-000000.parquet").read_bytes())
+    options = ("--storage-options", json.dumps(s3.options))
+    assert "4 images; 1 group" in call("duplicates", url, *options).stderr
+    assert "4 points" in call("map", url, "-o", tmp_path / "m.html", *options).stderr
+    assert "rows; 4 added" in call("index", url, "-o", tmp_path / "index", *options).stdout
+    refused = call("train", url, "--knn", 1, *options)
+    assert refused.returncode == 2 and "has no labels" in refused.stderr
+    refused = call("duplicates", url, "--storage-options", "s3cret")
+    assert refused.returncode == 2 and "--storage-options is no JSON" in refused.stderr and "s3c" not in refused.stderr

@@ -64,7 +64,7 @@ def duplicates(
         from gmixer.search.duplicates_page import write_duplicates_page
 
         with own_stderr():
-            write_duplicates_page(found, html, place=stored)
+            write_duplicates_page(found, html, place=stored, storage=storage)
     if as_json:
         typer.echo(json.dumps(found.to_dict()))
     else:

@@ -50,7 +50,7 @@ def map(
     with progress_bar("layout", figure="percent") as bar:
         made = make_map(opened, points=points, on_progress=bar.update)
     with own_stderr():
-        write_map_page(made, output, place=stored, thumbnails=thumbnails)
+        write_map_page(made, output, place=stored, thumbnails=thumbnails, storage=storage)
     said = [f"{output}: {len(made.pictures):,} points", f"{output.stat().st_size / 1e6:.1f} MB"]
     left_out = made.rows - made.without_vector - made.without_direction - len(made.pictures)
     said += [f"rows not taken: {left_out:,} (--points)"] if left_out else []
