@@ -259,7 +259,7 @@ def test_the_nearest_rows_vote(stored: Path) -> None:
         measure_neighbours(os.devnull)
 
 
-def test_no_row_with_a_vector(predictor: Predictor, tmp_path: Path) -> None:
+def test_no_row_with_a_vector(predictor: gmixer.Predictor, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no image")
     for images in ([], [(bad, "a")]):

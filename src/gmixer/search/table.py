@@ -51,7 +51,7 @@ def settings_of(place: str, table: Any) -> Approximate | None:
         return Approximate(**json.loads(text)) if text else None
     except (ValueError, TypeError):
         raise InputError(
-            f"{place} was made by another version of gmixer; run gmixer index again with a new folder (-o)"
+            f"{place} is of another version of gmixer; run gmixer index again with a new folder (-o)"
         ) from None
 
 
