@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gmixer import Predictor
+from gmixer.bulk.parquet_file import parquet_bytes
 from gmixer.bulk.row_options import RowOptions
 from gmixer.bulk.schema import schema_of
 from gmixer.bulk.stamp import Stamp
@@ -49,11 +49,11 @@ def write_part(
     number = schema.field("vector").type.value_type
     flat = pa.array(vectors_NC.ravel().astype(number.to_pandas_dtype()))
     given: dict[str, Any] = {"path": [f"{i}.jpg" for i in range(rows)]} | columns
-    failed = pa.array([kind is not None for kind in given.get("error_kind", [None] * rows)])
+    failed = pa.array([kind is not None for kind in given.get("error_kind", [None] * rows)], pa.bool_())
     given["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors_NC.shape[1], mask=failed)
     arrays = [pa.array(given.get(field.name, [None] * rows), field.type) for field in schema]
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(arrays, schema=schema), file)
+    file.write_bytes(parquet_bytes(pa.table(arrays, schema=schema)))
     return open_stored(str(file))
 
 

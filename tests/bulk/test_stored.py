@@ -1,18 +1,21 @@
-"""stored.py: which parts of an output folder are read."""
+"""stored.py: which parts of an output folder are read, and what is refused."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from gmixer.bulk.output import OutputFolder, part_name
+from gmixer.bulk.parquet_file import parquet_bytes
 from gmixer.bulk.part import Part
 from gmixer.bulk.schema import schema_of
-from gmixer.bulk.stored import open_stored
+from gmixer.bulk.stored import directions, open_stored
 from gmixer.errors import InputError
 from gmixer.options import Storage
 from made_output import stamp
@@ -38,7 +41,7 @@ def made(where: tuple[str, Storage], *numbers: int) -> OutputFolder:
 
 
 def paths(where: tuple[str, Storage]) -> list[str]:
-    names: list[str] = open_stored(where[0], where[1].options).table()["path"].to_pylist()
+    names: list[str] = open_stored(where[0], where[1]).table()["path"].to_pylist()
     return names
 
 
@@ -73,8 +76,8 @@ def test_a_part_that_is_missing_is_named(where: tuple[str, Storage]) -> None:
 
 
 def test_storage_that_refuses_says_why(s3: S3) -> None:
-    with pytest.raises(InputError, match=f"{s3.url('out')} cannot be read: .*credentials; check the place and the sto"):
-        open_stored(s3.url("out"), {"endpoint_url": s3.endpoint})
+    with pytest.raises(InputError, match=f"{s3.url('out')} cannot be read: .*credentials; check the URL and the sto"):
+        open_stored(s3.url("out"), Storage(options={"endpoint_url": s3.endpoint}))
 
 
 def test_a_folder_may_be_a_path_and_a_url_is_of_object_storage(tmp_path: Path) -> None:
@@ -128,3 +131,80 @@ def test_a_name_on_this_machine_is_read_as_it_was_written(
 def test_what_is_no_place_is_refused(place: object) -> None:
     with pytest.raises(InputError, match="wanted"):
         open_stored(place)  # type: ignore[arg-type]
+
+
+ROW = {"path": "a.jpg", "vector": [1.0]}
+
+
+def write(file: Path, *rows: dict[str, Any], **changes: Any) -> Path:
+    """changes: of the stamp."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(parquet_bytes(pa.Table.from_pylist(list(rows), schema=schema_of(replace(STAMP, **changes)))))
+    return file
+
+
+def test_a_bit_that_has_flipped_is_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    file = write(tmp_path / "e.parquet", *({"path": str(i), "vector": rng.normal(size=1)} for i in range(2_000)))
+    before, data = open_stored(file).vectors(), file.read_bytes()
+    for at in range(50, 4_000, 79):
+        file.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
+        try:
+            np.testing.assert_array_equal(open_stored(file).vectors(), before)  # the bit is in another column
+            list(open_stored(file).batches())
+        except InputError as error:
+            assert str(file) in str(error)
+        else:
+            pytest.fail(f"the byte {at} was read as it is")
+
+
+def test_other_columns_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([ROW], schema=schema_of(STAMP))
+    wide = pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2))
+    free = pa.array([[1.0]], pa.list_(pa.float32()))
+    at = table.schema.get_field_index("vector")
+    for changed, named in (
+        (table.drop_columns(["width"]), "width"),
+        (table.set_column(at, "vector", wide), "vector"),
+        (table.set_column(at, "vector", free), "vector"),
+    ):
+        pa.parquet.write_table(changed.replace_schema_metadata(table.schema.metadata), tmp_path / "e.parquet")
+        with pytest.raises(InputError, match=f"has no column {named} of the type "):
+            open_stored(tmp_path / "e.parquet")
+
+
+@pytest.mark.parametrize("missing", ["path", "vector"])
+def test_a_readable_row_has_a_path_and_a_vector(missing: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "e.parquet", ROW, {**ROW, missing: None})
+    with pytest.raises(InputError, match=f"has a readable row without a {missing}"):
+        list(open_stored(file).batches(readable=True))
+
+
+@pytest.mark.parametrize("place", ["ftp://host/out", "zip::s3://bucket/out", "file:///out", "memory://out", "s3://"])
+def test_other_schemes_are_refused(place: str) -> None:
+    with pytest.raises(InputError, match=r"wanted one"):
+        open_stored(place)
+
+
+def test_storage_that_cannot_be_reached_is_named(s3: S3) -> None:
+    nowhere = Storage(
+        options={**s3.options, "endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    )
+    with pytest.raises(InputError, match=r"cannot be read: .*check the URL and the storage options"):
+        open_stored(s3.url("out"), nowhere)
+
+
+def test_a_stamp_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    for facts in ({"rows": {**STAMP.rows, "new": 1}}, {"rows": 5}, {"reading": None}, {"channels": "1"}):
+        text = replace(STAMP, **facts).to_json()
+        table = pa.Table.from_pylist([ROW], schema=schema_of(STAMP)).replace_schema_metadata({"gmixer": text})
+        pa.parquet.write_table(table, tmp_path / "e.parquet")
+        with pytest.raises(InputError, match=r"holds no stamp of gmixer .* by this version"):
+            open_stored(tmp_path / "e.parquet")
+
+
+def test_directions() -> None:
+    x = np.array([[3, 4], [0, 0], [np.nan, 1], [np.inf, 1], [1e20, 0], [1e-20, 0], [1e18, 0], [-1e-18, 0]], np.float32)
+    unit, has = directions(x)
+    assert has.tolist() == [True, False, False, False, False, False, True, True]
+    np.testing.assert_allclose(unit, [[0.6, 0.8], *[[0, 0]] * 5, [1, 0], [-1, 0]], rtol=1e-6)

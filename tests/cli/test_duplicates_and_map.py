@@ -95,11 +95,13 @@ def test_without_copies(out: Path) -> None:
     assert call("duplicates", out).stderr == "1 image; no exact copies, and no near copies (cosine 0.95 or more)\n"
 
 
-def test_from_object_storage(out: Path, tmp_path: Path, s3: S3) -> None:
-    for part in out.glob("*.parquet"):
-        s3.put(f"out/{part.name}", part.read_bytes())
+def test_stored_embeddings_on_object_storage(out: Path, s3: S3, tmp_path: Path) -> None:
+    url = s3.put("out/part-000000.parquet", (out / "part-000000.parquet").read_bytes())
     options = ("--storage-options", json.dumps(s3.options))
-    assert call("duplicates", s3.url("out"), *options).stdout == call("duplicates", out).stdout
-    assert call("map", s3.url("out"), "-o", tmp_path / "a.html", *options).returncode == 0
-    refused = call("map", s3.url("out"), "-o", tmp_path / "b.html", "--storage-options", "secret")
-    assert refused.returncode == 2 and "is no JSON object" in refused.stderr and "secret" not in refused.stderr
+    assert "4 images; 1 group" in call("duplicates", url, *options).stderr
+    assert "4 points" in call("map", url, "-o", tmp_path / "m.html", *options).stderr
+    assert "rows; 4 added" in call("index", url, "-o", tmp_path / "index", *options).stdout
+    refused = call("train", url, "--knn", 1, *options)
+    assert refused.returncode == 2 and "has no labels" in refused.stderr
+    refused = call("duplicates", url, "--storage-options", "s3cret")
+    assert refused.returncode == 2 and "--storage-options is no JSON" in refused.stderr and "s3c" not in refused.stderr

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -18,10 +21,11 @@ from numpy.typing import NDArray
 
 from gmixer.bulk.stored import StoredEmbeddings, open_stored
 from gmixer.errors import InputError, MissingExtraError
+from gmixer.options import Storage
 from gmixer.search import approximate, build
 from gmixer.search.build import Built, build_index
 from gmixer.search.index import FEW_ROWS, open_index
-from gmixer.search.table import open_table
+from gmixer.search.table import open_or_create, open_table
 from made_embeddings import STAMP, made_vectors, write_part
 
 EXACT_ROWS = 1_500  # in the tests with an approximate index
@@ -287,8 +291,10 @@ def test_a_damaged_part_is_named_and_the_rows_before_it_stay(tmp_path: Path) -> 
     bad = tmp_path / "out" / "part-000001.parquet"
     write_part(bad, made_vectors(50), path=[f"b{i}" for i in range(50)])
     source = open_stored(str(tmp_path / "out"))
-    bad.write_bytes(bad.read_bytes()[:-9] + b"\0" * 9)
-    with pytest.raises(InputError, match=r"out cannot be read: .*run gmixer embed again"):
+    damaged = bytearray(bad.read_bytes())
+    damaged[len(damaged) // 3] ^= 1  # one bit of a vector
+    bad.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"out cannot be read: .*CRC.*run gmixer embed again"):
         build_index([source], str(tmp_path / "index"))
     assert open_index(tmp_path / "index").rows >= build.CHUNK_ROWS
 
@@ -349,7 +355,8 @@ def test_an_index_on_object_storage(on_s3: tuple[str, dict[str, str]], s3: Any, 
     vectors = made_vectors(40)
     file = tmp_path / "e.parquet"
     write_part(file, vectors)
-    source: StoredEmbeddings = open_stored(s3.put("out/part-000000.parquet", file.read_bytes()), s3.options)
+    url = s3.put("out/part-000000.parquet", file.read_bytes())
+    source: StoredEmbeddings = open_stored(url, Storage(options=s3.options))
     with pytest.raises(InputError, match="is no index"):
         open_index(place, storage_options=options)
     assert counts(build_index([source], place, options=options)) == (40, 0, 0)
@@ -357,3 +364,65 @@ def test_an_index_on_object_storage(on_s3: tuple[str, dict[str, str]], s3: Any, 
     assert counts(build_index([more], place, options=options)) == (1, 1, 0)
     found = open_index(place, storage_options=options).query(vectors[7], 3, where="path != '9.jpg'")
     assert found[0].path == "7.jpg" and len(found) == 3
+
+
+def test_two_runs_at_once_add_no_path_twice(tmp_path: Path) -> None:
+    """Both look for the paths before either has written."""
+    vectors, place = made_vectors(600), str(tmp_path / "index")
+    sources = [write_part(tmp_path / f"{i}.parquet", vectors + i) for i in range(2)]
+    open_or_create(place, sources[0].stamp)
+    both = Barrier(2)
+
+    def add(source: StoredEmbeddings) -> None:
+        (chunk,) = build._chunks(source)
+        table = open_table(place)
+        both.wait()
+        build._write(table, chunk)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(add, sources))
+    rows = all_rows(tmp_path / "index")
+    assert [row["path"] for row in rows] == sorted(f"{i}.jpg" for i in range(600))
+    assert len({float(row["vector"][0]) - float(vectors[int(row["path"][:-4]), 0]) > 0.5 for row in rows}) == 1
+
+
+def test_vectors_beyond_float32_are_left_out(tmp_path: Path) -> None:
+    vectors = made_vectors(20)
+    vectors[3] *= 1e25
+    vectors[4] *= 1e-25
+    built = build_index([write_part(tmp_path / "e.parquet", vectors)], str(tmp_path / "index"))
+    assert (built.rows, built.without_direction) == (18, 2)
+    found = {m.path: m.similarity for m in open_index(tmp_path / "index").query(vectors[0], 99)}
+    exact = brute_force(vectors, vectors[0])
+    assert found == pytest.approx({f"{i}.jpg": exact[i] for i in range(20) if i not in (3, 4)}, abs=1e-6)
+
+
+def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
+    source, place = write_part(tmp_path / "e.parquet", made_vectors(3)), str(tmp_path / "index")
+    build_index([source], place)
+    open_table(place).update_field_metadata({"path": "vector", "metadata": {"gmixer": '{"later": 1}'}})
+    for call in (lambda: open_index(place), lambda: build_index([source], place)):
+        with pytest.raises(InputError, match="of another version of gmixer; run gmixer index again with a new folder"):
+            call()
+
+
+def test_no_place_in_the_source_of_lancedb_is_shown(tmp_path: Path) -> None:
+    build_index([write_part(tmp_path / "e.parquet", made_vectors(3), label=["cat"] * 3)], str(tmp_path / "index"))
+    with pytest.raises(InputError, match="Cannot cast string 'cat'") as refused:
+        open_index(tmp_path / "index").query(np.ones(16), where="CAST(label AS int) = 1")
+    assert ".rs" not in str(refused.value)
+
+
+def test_an_index_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
+    build_index([write_part(tmp_path / "e.parquet", made_vectors(3))], str(tmp_path / "index"))
+    index = open_index(tmp_path / "index")
+    assert index.rows == 3
+    shutil.rmtree(tmp_path / "index")
+    with pytest.raises(InputError, match="LanceDB says"):
+        index.query(np.ones(16))
+
+
+@pytest.mark.parametrize("options", [{"place": 5}, {"place": None}, {"storage_options": {"allow_http": True}}])
+def test_what_is_no_place_and_no_options(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="wanted"):
+        open_index(**{"place": tmp_path, **options})

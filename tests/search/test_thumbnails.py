@@ -9,11 +9,15 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from gmixer.options import Limits, Reading
+from gmixer.errors import ImageError
+from gmixer.options import Limits, Reading, Storage
 from gmixer.search.thumbnails import CHANGED, GONE, REMOTE, Picture, Thumbnail, thumbnails
+from s3 import S3
 
 
 def one(picture: Picture, px: int = 40, reading: Reading | None = None) -> Thumbnail:
@@ -87,9 +91,42 @@ def test_what_cannot_be_shown_has_a_word(tmp_path: Path) -> None:
     }
     made = thumbnails([Picture(f"{tmp_path}/{name}") for name in expected], px=40, reading=reading)
     assert [thumbnail.missing for thumbnail in made] == list(expected.values())
-    far = ["http://127.0.0.1:9/a.jpg", "https://example.org/a.jpg", "s3://bucket/a.jpg", "-"]
+    far = ["http://127.0.0.1:9/a.jpg", "https://example.org/a.jpg", "ftp://bucket/a.jpg", "-"]
     assert [thumbnail.missing for thumbnail in thumbnails([*map(Picture, far)], px=40)] == [REMOTE] * 4
 
 
 def test_no_pictures() -> None:
     assert thumbnails([], px=40) == []
+
+
+def test_rows_of_a_parquet_file(photos: list[Path], tmp_path: Path) -> None:
+    file = tmp_path / "p.parquet"
+    rows = [{"image": {"bytes": path.read_bytes(), "path": None}} for path in photos] + [{"image": None}]
+    pq.write_table(pa.Table.from_pylist(rows), file, row_group_size=2)
+    wanted = [3, 0, len(photos), 99, 3]
+    made = thumbnails([Picture(f"{file}[{row}]") for row in wanted], px=40)
+    assert [thumbnail.missing for thumbnail in made] == ["", "", "cannot be read: empty", GONE, ""]
+    assert made[0].jpeg == made[4].jpeg == one(Picture(str(photos[3]))).jpeg
+    assert one(Picture(f"{file}[1]", 5)).missing == CHANGED
+    pq.write_table(pa.table({"a": [1]}), file)
+    assert one(Picture(f"{file}[0]")).missing == GONE
+
+
+def test_objects_are_read_from_object_storage(s3: S3, jpeg: Path) -> None:
+    url = s3.put("a.jpg", jpeg.read_bytes())
+    pictures = [Picture(path) for path in (s3.url("absent.jpg"), url, s3.url("a.tar::a.jpg"), s3.url("a.parquet[1]"))]
+    made = thumbnails(pictures, px=40, storage=Storage(options=s3.options))
+    assert [thumbnail.missing for thumbnail in made] == [GONE, "", REMOTE, REMOTE]
+    assert made[1].jpeg == one(Picture(str(jpeg))).jpeg
+
+
+def test_object_storage_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(url: str, storage: Storage) -> None:
+        asked.append(url)
+        raise ImageError("timeout", "takes too long", url)
+
+    monkeypatch.setattr("gmixer.search.thumbnails.object_at", refuse)
+    made = thumbnails([Picture(f"s3://bucket/{i}.jpg") for i in range(9)], px=40)
+    assert [thumbnail.missing for thumbnail in made] == [REMOTE] * 9 and asked == ["s3://bucket/0.jpg"]

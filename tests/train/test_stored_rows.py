@@ -257,3 +257,12 @@ def test_the_nearest_rows_vote(stored: Path) -> None:
         measure_neighbours(stored, 1000)
     with pytest.raises(InputError, match="holds no stored embeddings"):
         measure_neighbours(os.devnull)
+
+
+def test_no_row_with_a_vector(predictor: gmixer.Predictor, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no image")
+    for images in ([], [(bad, "a")]):
+        write_stored(tmp_path / "e.parquet", predictor, images)
+        with pytest.raises(InputError, match="has no row with a vector"):
+            measure_neighbours(tmp_path / "e.parquet", 1)

@@ -35,12 +35,12 @@ from gmixer.bulk.tally import Tally
 from gmixer.checks import of_class, path_text
 from gmixer.errors import InputError
 from gmixer.loading import load
-from gmixer.options import Storage
+from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.predictor import Predictor
 from gmixer.sources.address import is_local
 
 FILE = ".parquet"
-_ROWS, _PARTS, _STORAGE = RowOptions(), PartOptions(), Storage()
+_ROWS, _PARTS = RowOptions(), PartOptions()
 _PIECE = 4_096  # rows of one file or of a table in memory that are collected before they are written
 
 
@@ -185,7 +185,7 @@ def embed(
     rows: RowOptions = _ROWS,
     parts: PartOptions = _PARTS,
     list_file: str | os.PathLike[str] | None = None,
-    storage: Storage = _STORAGE,
+    storage: Storage = DEFAULT_STORAGE,
     on_progress: Callable[[Tally], None] = lambda tally: None,
 ) -> pa.Table | StoredEmbeddings:
     """One row for each image of the sources: the columns of bulk/schema.py. An image that cannot be read is a row too.
@@ -218,4 +218,4 @@ def embed(
         run.to_file(records, Path(place))
     else:
         run.to_folder(records, place, parts, storage)
-    return open_stored(place, storage.options)
+    return open_stored(place, storage)

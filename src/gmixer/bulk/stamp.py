@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import gmixer
 from gmixer.bulk.row_options import RowOptions
+from gmixer.checks import whole
 from gmixer.errors import InputError
 from gmixer.predictor import Predictor
 
@@ -56,9 +57,17 @@ class Stamp:
     def from_json(cls, text: str | bytes, *, source: str) -> Self:
         """source: where it stands, in errors. Raises InputError if it is no stamp."""
         try:
-            return cls(**json.loads(text))
+            found = cls(**json.loads(text))
+            RowOptions(**found.rows)
+            if not all(isinstance(facts, Mapping) for facts in (found.preprocessing, found.reading)):
+                raise TypeError
+            whole("channels", found.channels, least=1)
         except (ValueError, TypeError):
-            raise InputError(f"{source} holds no stamp of gmixer; wanted the output of gmixer embed") from None
+            raise InputError(
+                f"{source} holds no stamp of gmixer {gmixer.__version__}; wanted the output of gmixer embed by this "
+                "version"
+            ) from None
+        return found
 
     def differences(self, other: Stamp) -> list[str]:
         """One phrase for each fact in which the other stamp differs: "precision fp32, not int8"."""

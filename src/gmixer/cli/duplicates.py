@@ -14,12 +14,15 @@ from gmixer.cli import flags
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from gmixer.options import Storage
     from gmixer.search.duplicates import Copy, Duplicates
 
 LISTED = 20  # groups in a terminal
 
 
+@flags.shared_flags()
 def duplicates(
+    *,
     stored: Annotated[
         str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder, a .parquet file, or a URL.")
     ],
@@ -35,7 +38,7 @@ def duplicates(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with thumbnails to this .html file. It works offline.")
     ] = None,
-    storage_options: flags.StorageOptions = None,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Find exact and near copies among stored embeddings, and name the image to keep. Nothing is deleted.
@@ -56,16 +59,15 @@ def duplicates(
     for path, extension in ((csv, ".csv"), (html, ".html")):
         if path:
             check_output(path, (extension,))
-    opened = open_stored(stored, flags.as_object("--storage-options", storage_options))
     with progress_bar("images") as bar:
-        found = find_duplicates(opened, threshold=threshold, on_progress=bar.update)
+        found = find_duplicates(open_stored(stored, storage), threshold=threshold, on_progress=bar.update)
     if csv:
         _write_csv(found, csv)
     if html:
         from gmixer.search.duplicates_page import write_duplicates_page
 
         with own_stderr():
-            write_duplicates_page(found, html, place=stored)
+            write_duplicates_page(found, html, place=stored, storage=storage)
     if as_json:
         typer.echo(json.dumps(found.to_dict()))
     else:

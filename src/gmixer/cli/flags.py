@@ -81,14 +81,6 @@ ValFolder = Annotated[
         help="The folder in DATA that holds the validation images, if its name does not say so (docs/datasets.md).",
     ),
 ]
-StorageOptions = Annotated[
-    str | None,
-    typer.Option(
-        "--storage-options",
-        metavar="JSON",
-        help='Options of fsspec for what is read from object storage, such as \'{"endpoint_url": "http://…"}\'.',
-    ),
-]
 IndexOptions = Annotated[
     str | None,
     typer.Option(

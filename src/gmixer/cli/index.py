@@ -9,10 +9,13 @@ import typer
 from gmixer.cli import flags
 
 if TYPE_CHECKING:
+    from gmixer.options import Storage
     from gmixer.search.build import Built
 
 
+@flags.shared_flags()
 def index(
+    *,
     sources: Annotated[
         list[str],
         typer.Argument(metavar="OUT...", help="What gmixer embed wrote: folders of parts, .parquet files, or URLs."),
@@ -21,8 +24,8 @@ def index(
         str,
         typer.Option("-o", "--output", metavar="INDEX", help="The folder of the index, or a URL: s3://, gs://, az://."),
     ],
-    storage_options: flags.StorageOptions = None,
     index_options: flags.IndexOptions = None,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Build an index of stored embeddings, for gmixer search. Needs pip install 'gmixer\\[search]'.
@@ -44,8 +47,8 @@ def index(
     from gmixer.rows.text import printable
     from gmixer.search.build import build_index
 
-    stored = [open_stored(source, flags.as_object("--storage-options", storage_options)) for source in sources]
-    total = sum(source.dataset.count_rows() for source in stored)
+    stored = [open_stored(source, storage) for source in sources]
+    total = sum(source.count() for source in stored)
     began = time.monotonic()
 
     def say_training(rows: int) -> None:
@@ -79,4 +82,5 @@ def _in_words(built: Built) -> str:
         "left out without a vector": built.without_vector,
         "left out with a vector that is zero or not finite": built.without_direction,
     }
-    return f"{built.rows:,} rows; " + ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{built.rows:,} rows; {said or 'the embeddings hold none'}"

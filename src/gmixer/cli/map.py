@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gmixer.cli import flags
 
+if TYPE_CHECKING:
+    from gmixer.options import Storage
 
+
+@flags.shared_flags()
 def map(
+    *,
     stored: Annotated[
         str, typer.Argument(metavar="OUT", help="What gmixer embed wrote: a folder, a .parquet file, or a URL.")
     ],
@@ -22,7 +27,7 @@ def map(
         int,
         typer.Option(min=0, help="Thumbnails in the file at most, spread evenly over the map; each takes about 5 kB."),
     ] = 2_000,
-    storage_options: flags.StorageOptions = None,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Draw a map of stored embeddings: one page of HTML, where images that look alike lie together.
@@ -43,11 +48,11 @@ def map(
     from gmixer.search.map_page import write_map_page
 
     check_output(output, (".html",))
-    opened = open_stored(stored, flags.as_object("--storage-options", storage_options))
+    opened = open_stored(stored, storage)
     with progress_bar("layout", figure="percent") as bar:
         made = make_map(opened, points=points, on_progress=bar.update)
     with own_stderr():
-        write_map_page(made, output, place=stored, thumbnails=thumbnails)
+        write_map_page(made, output, place=stored, thumbnails=thumbnails, storage=storage)
     said = [f"{output}: {len(made.pictures):,} points", f"{output.stat().st_size / 1e6:.1f} MB"]
     left_out = made.rows - made.without_vector - made.without_direction - len(made.pictures)
     said += [f"rows not taken: {left_out:,} (--points)"] if left_out else []

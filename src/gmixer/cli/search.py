@@ -10,7 +10,7 @@ import typer
 from gmixer.cli import flags
 
 if TYPE_CHECKING:
-    from gmixer.options import Native, Reading, Torch, WeightsSource
+    from gmixer.options import Native, Reading, Storage, Torch, WeightsSource
     from gmixer.search.index import Index
 
 
@@ -56,6 +56,7 @@ def search(
     weights: WeightsSource,
     reading: Reading,
     runtime: Native | Torch,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Find the rows of an index that are most similar to an image. Needs pip install 'gmixer\\[search]'.
@@ -119,7 +120,7 @@ def search(
             how=how,
         )
         with own_stderr():
-            write_page(found, html)
+            write_page(found, html, storage=storage)
 
 
 def _way(index: Index, fitting: int) -> str:

@@ -13,7 +13,7 @@ import typer
 from gmixer.cli import flags
 
 if TYPE_CHECKING:
-    from gmixer.options import Reading, WeightsSource
+    from gmixer.options import Reading, Storage, WeightsSource
     from gmixer.train import Recipe
 
 # The packages of the extra gmixer[train]
@@ -100,6 +100,7 @@ def train(
     checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 300.0,
     weights: WeightsSource,
     reading: Reading,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Train a model on your own images (needs pip install 'gmixer\\[train]').
@@ -138,7 +139,7 @@ def train(
             "--seed": seed,
             "--set": settings,
         }
-        _show_neighbours(data, knn, val, val_folder, [flag for flag, value in unused.items() if value])
+        _show_neighbours(data, knn, val, val_folder, storage, [flag for flag, value in unused.items() if value])
         return
     if probe and config:
         raise typer.BadParameter("is the recipe `probe`; give --probe or --config, not both", param_hint="--probe")
@@ -159,7 +160,9 @@ def train(
         "data.val_folder": val_folder,
     }
     recipe = _recipe(config, changes, settings or ())
-    run_options = RunOptions(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every)
+    run_options = RunOptions(
+        workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every, storage=storage
+    )
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         with require("gmixer train", "train", EXTRA_PACKAGES):
@@ -188,7 +191,9 @@ def train(
         raise typer.Exit(128 + signal.SIGINT) from stopped
 
 
-def _show_neighbours(data: str, k: int, val: float | None, val_folder: str | None, unused: Sequence[str]) -> None:
+def _show_neighbours(
+    data: str, k: int, val: float | None, val_folder: str | None, storage: Storage, unused: Sequence[str]
+) -> None:
     """Measures the nearest neighbours, and prints their accuracy."""
     from gmixer.cli.class_table import show_classes
     from gmixer.errors import require
@@ -199,7 +204,9 @@ def _show_neighbours(data: str, k: int, val: float | None, val_folder: str | Non
     with require("gmixer train", "train", EXTRA_PACKAGES):
         from gmixer.train import measure_neighbours
 
-        measured = measure_neighbours(data, k, val_fraction=0.2 if val is None else val, val_folder=val_folder)
+        measured = measure_neighbours(
+            data, k, val_fraction=0.2 if val is None else val, val_folder=val_folder, storage=storage
+        )
     for note in measured.notes:
         typer.echo(printable(note), err=True)
     print(f"top-1  {measured.top1}")

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gmixer.bulk.space import check_same_space
-from gmixer.bulk.stored import StoredEmbeddings, vectors_of
-from gmixer.errors import InputError, words_of
+from gmixer.bulk.stored import StoredEmbeddings, directions, vectors_of
+from gmixer.errors import InputError
 from gmixer.search import approximate
 from gmixer.search.table import (
     COLUMNS,
@@ -95,14 +95,14 @@ def build_index(
             with lance_errors(place):
                 counted += _write(table, chunk)
             on_progress(counted.total())
-    failed = sum(source.dataset.count_rows(filter=pc.field("error_kind").is_valid()) for source in sources)
+    failed = sum(source.count() - source.count(readable=True) for source in sources)
     with lance_errors(place):
         rows = table.count_rows()
         if _is_outdated(table, "path"):
             from lancedb.index import BTree
 
             table.create_index("path", config=BTree(), replace=True)
-        found = settings_of(table)
+        found = settings_of(place, table)
         if rows > exact_rows and (found is None or _is_outdated(table, VECTOR)):
             on_training(rows)
             found = approximate.build(table)
@@ -111,28 +111,20 @@ def build_index(
 
 
 def _chunks(source: StoredEmbeddings) -> Iterator[pa.Table]:
-    """The readable rows, in tables of CHUNK_ROWS. Raises InputError for a part that is damaged or gone."""
+    """The readable rows, in tables of CHUNK_ROWS."""
     batches: list[pa.RecordBatch] = []
-    stored = source.batches(COLUMNS, readable=True)
-    while True:
-        try:
-            batch = next(stored, None)
-        except (OSError, pa.ArrowInvalid) as error:
-            said = words_of(error, "it holds no rows as gmixer embed writes them")
-            raise InputError(f"{source.place} cannot be read: {said}; run gmixer embed again") from error
-        if batch is not None and len(batch):
-            batches.append(batch)
-        if batches and (batch is None or sum(map(len, batches)) >= CHUNK_ROWS):
+    for batch in source.batches(COLUMNS, readable=True):
+        batches.append(batch)
+        if sum(map(len, batches)) >= CHUNK_ROWS:
             yield pa.Table.from_batches(batches).combine_chunks()
             batches = []
-        if batch is None:
-            return
+    if batches:
+        yield pa.Table.from_batches(batches).combine_chunks()
 
 
 def _write(table: Any, chunk: pa.Table) -> Counter[str]:
     """Adds and replaces rows, in one version of the table."""
-    length_B = np.linalg.norm(vectors_of(chunk[VECTOR].chunk(0)).astype(np.float64), axis=1)
-    has_direction_B = np.isfinite(length_B) & (length_B > 0)
+    _, has_direction_B = directions(vectors_of(chunk[VECTOR].chunk(0)))
     kept = chunk.filter(pa.array(has_direction_B))
     last = {path: i for i, path in enumerate(kept["path"].to_pylist())}  # of rows of one path
     kept = kept.take(pa.array(last.values(), pa.int64())).cast(table.schema.remove_metadata())

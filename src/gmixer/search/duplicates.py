@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmixer.bulk.stored import StoredEmbeddings, vectors_of
+from gmixer.bulk.stored import StoredEmbeddings, directions, vectors_of
 from gmixer.checks import number
 from gmixer.errors import InputError, require
 from gmixer.runtimes import default_threads
@@ -118,7 +118,7 @@ def find_duplicates(
         model=stored.stamp.model,
         threshold=threshold,
         images=N,
-        without_vector=stored.dataset.count_rows() - N,
+        without_vector=stored.count() - N,
         without_direction=int((~rows.has_direction_N).sum()),
         exact_by="SHA-256" if rows.has_sha256 else "size and vector",
         groups=list(rows.groups(order_N, first_N, keep_N, cosine_N)),
@@ -150,23 +150,20 @@ class _Rows:
     def read(cls, stored: StoredEmbeddings, file: Any) -> _Rows:
         C = stored.stamp.channels
         has_sha256 = bool(stored.stamp.rows["hash"])
-        batches, hashes, directions = [], [np.empty(0, "S16")], [np.empty(0, bool)]
+        batches, hashes, have_direction = [], [np.empty(0, "S16")], [np.empty(0, bool)]
         for batch in stored.batches([*_COLUMNS, "vector"], readable=True):
             x_BC = vectors_of(batch.column("vector"))
             batches.append(batch.select(_COLUMNS))
-            with np.errstate(all="ignore"):  # a vector may hold anything
-                length_B = np.linalg.norm(x_BC.astype(np.float64), axis=1)
-                has_B = np.isfinite(length_B) & (length_B > 0)
-                unit_BC = np.where(has_B[:, None], x_BC / length_B[:, None], 0).astype(np.float32)
+            unit_BC, has_B = directions(x_BC)
             file.write(unit_BC.tobytes())
-            directions.append(has_B)
+            have_direction.append(has_B)
             if not has_sha256:
                 hashes.append(np.array([blake2b(x.tobytes(), digest_size=16).digest() for x in x_BC], "S16"))
         file.flush()
         schema = pa.schema([stored.dataset.schema.field(name) for name in _COLUMNS])
         table = pa.Table.from_batches([b.cast(schema) for b in batches], schema)
         x_NC = np.memmap(file, np.float32, "r", shape=(len(table), C)) if len(table) else np.empty((0, C), np.float32)
-        return cls(table, x_NC, np.concatenate(hashes), np.concatenate(directions), has_sha256)
+        return cls(table, x_NC, np.concatenate(hashes), np.concatenate(have_direction), has_sha256)
 
     def best_first(self) -> NDArray[np.int64]:
         """The rows in the order in which they are kept."""

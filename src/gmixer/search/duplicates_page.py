@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gmixer
 from gmixer.files import atomic_write
+from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.search.duplicates import Copy, Duplicates
 from gmixer.search.page import render_page
 from gmixer.search.thumbnails import Picture, Thumbnail, thumbnails
@@ -23,18 +24,18 @@ class Shown:
     thumbnail: Thumbnail
 
 
-def write_duplicates_page(found: Duplicates, path: Path, *, place: str) -> None:
-    """Writes the page, whole or not at all. place: the stored embeddings, as typed."""
+def write_duplicates_page(found: Duplicates, path: Path, *, place: str, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Writes the page, whole or not at all. place: the stored embeddings, as typed. storage: of the images."""
     with atomic_write(path) as unfinished:
-        unfinished.write_text(duplicates_page(found, place=place), encoding="utf-8")
+        unfinished.write_text(duplicates_page(found, place=place, storage=storage), encoding="utf-8")
 
 
-def duplicates_page(found: Duplicates, *, place: str) -> str:
+def duplicates_page(found: Duplicates, *, place: str, storage: Storage = DEFAULT_STORAGE) -> str:
     """The largest groups, at most MOST_PICTURES images; the page says how many more there are."""
     groups = [group[:MOST_OF_A_GROUP] for group in found.groups]
     fits = sum(total <= MOST_PICTURES for total in accumulate(map(len, groups)))
     copies = [copy for group in groups[:fits] for copy in group]
-    made = iter(thumbnails([Picture(c.path, c.bytes, c.sha256) for c in copies], px=THUMBNAIL_PX))
+    made = iter(thumbnails([Picture(c.path, c.bytes, c.sha256) for c in copies], px=THUMBNAIL_PX, storage=storage))
     shown = [[Shown(copy, next(made)) for copy in group] for group in groups[:fits]]
     return render_page(
         "duplicates",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gmixer.bulk.stamp import Stamp
 from gmixer.bulk.stored import vectors_of
-from gmixer.checks import whole
+from gmixer.checks import path_text, whole
 from gmixer.errors import InputError
 from gmixer.images.decode import ImageLike
 from gmixer.options import DEFAULT_READING, Native, WeightsSource
@@ -24,7 +24,17 @@ from gmixer.predictor import Predictor
 from gmixer.search.approximate import NEAREST
 from gmixer.search.match import Match
 from gmixer.search.model import open_model_of
-from gmixer.search.table import SHOWN, VECTOR, Approximate, open_table, settings_of, stamp_of, text_of
+from gmixer.search.table import (
+    SHOWN,
+    VECTOR,
+    Approximate,
+    lance_errors,
+    open_table,
+    said_by_lance,
+    settings_of,
+    stamp_of,
+    text_of,
+)
 
 # A condition that leaves so few rows: their vectors are read and compared. 5,000 of 1,000,000 rows take 80 ms so.
 FEW_ROWS = 5_000
@@ -45,9 +55,11 @@ def open_index(
 
     Raises InputError if there is no index; MissingExtraError.
     """
-    place = os.fspath(place)
+    place = path_text("place", place)
+    if not all(isinstance(text, str) for pair in dict(storage_options or {}).items() for text in pair):
+        raise InputError("storage_options are not all texts, as LanceDB takes them; wanted {'allow_http': 'true'}")
     table = open_table(place, storage_options)
-    return Index(place, table, stamp_of(place, table), settings_of(table), model)
+    return Index(place, table, stamp_of(place, table), settings_of(place, table), model)
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,8 @@ class Index:
 
     @cached_property
     def rows(self) -> int:
-        return int(self.table.count_rows())
+        with lance_errors(self.place):
+            return int(self.table.count_rows())
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -100,10 +113,11 @@ class Index:
         limit = min(k + len(without), fitting)
         if not limit:
             return []
-        if where is not None and self.is_exact(fitting):
-            found = self._compared(direction_C, where)
-        else:
-            found = self._searched(direction_C, limit, where)
+        with lance_errors(self.place):
+            if where is not None and self.is_exact(fitting):
+                found = self._compared(direction_C, where)
+            else:
+                found = self._searched(direction_C, limit, where)
         rows = [(cosine, row) for cosine, row in found if row["path"] not in without]
         rows.sort(key=lambda row: (-row[0], row[1]["path"]))
         return [Match(rank=i, similarity=cosine, **row) for i, (cosine, row) in enumerate(rows[:k], start=1)]
@@ -141,10 +155,10 @@ class Index:
         try:
             return int(self.table.count_rows(_whole(where)))
         except (ValueError, RuntimeError, OSError) as error:
-            reason = str(error).removeprefix("Invalid input, ").partition(" Valid fields")[0].partition("\n")[0]
+            reason = said_by_lance(error).partition(" Valid fields")[0].rstrip(". ")
             columns = ", ".join(name for name in self.table.schema.names if name != VECTOR)
             raise InputError(
-                f"where is {where!r}, and LanceDB refuses it: {reason[:300].rstrip('. ')}. Wanted a condition in SQL "
+                f"where is {where!r}, and LanceDB refuses it: {reason}. Wanted a condition in SQL "
                 f"on these columns: {columns}; such as \"label = 'cat'\""
             ) from None
 
@@ -152,14 +166,16 @@ class Index:
         """(Q, C): of the rows with these paths. Raises InputError for a path that no row has."""
         found: dict[str, NDArray[np.float32]] = {}
         for path in paths:
-            row = self.table.search().where(f"path = {text_of(path)}").select([VECTOR]).limit(1).to_arrow()
+            with lance_errors(self.place):
+                row = self.table.search().where(f"path = {text_of(path)}").select([VECTOR]).limit(1).to_arrow()
             if not len(row):
                 raise InputError(f"{self.place} has no row {path!r}; wanted the path of a row, as a search shows it")
             found[path] = vectors_of(row[VECTOR].combine_chunks())[0]
         return np.stack([found[path] for path in paths])
 
     def has_row(self, path: str) -> bool:
-        return bool(self.table.count_rows(f"path = {text_of(path)}"))
+        with lance_errors(self.place):
+            return bool(self.table.count_rows(f"path = {text_of(path)}"))
 
 
 def direction_of(vector_QC: NDArray[np.floating[Any]], channels: int) -> NDArray[np.float32]:

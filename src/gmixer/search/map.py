@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gmixer.bulk.stored import StoredEmbeddings, vectors_of
+from gmixer.bulk.stored import StoredEmbeddings, directions, vectors_of
 from gmixer.checks import whole
 from gmixer.errors import require
 from gmixer.runtimes import default_threads
@@ -69,7 +69,7 @@ def make_map(
     Memory holds the vectors of the points; on_progress gets the steps of the layout that are done, and of how many.
     """
     whole("points", points, least=1)
-    rows = stored.dataset.count_rows()
+    rows = stored.count()
     table, x_NC, taken, empty = _sample(stored, points)
     place_N2 = lay_out(x_NC, threads=default_threads(), on_progress=on_progress)
     columns = {name: table[name].to_pylist() for name in _COLUMNS}
@@ -91,9 +91,7 @@ def make_map(
 
 def _sample(stored: StoredEmbeddings, points: int) -> tuple[pa.Table, NDArray[np.float32], int, int]:
     """The rows of the map, their vectors of length 1, how many rows have a vector, how many taken ones no direction."""
-    import pyarrow.compute as pc
-
-    total = stored.dataset.count_rows(filter=pc.field("error_kind").is_null())
+    total = stored.count(readable=True)
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(points, total)).round().astype(np.int64))
     schema = pa.schema([stored.dataset.schema.field(name) for name in _COLUMNS])
     tables, vectors, at, empty = [schema.empty_table()], [np.empty((0, stored.stamp.channels), np.float32)], 0, 0
@@ -101,12 +99,9 @@ def _sample(stored: StoredEmbeddings, points: int) -> tuple[pa.Table, NDArray[np
         here = wanted[(wanted >= at) & (wanted < at + len(batch))] - at
         at += len(batch)
         batch = batch.take(pa.array(here))
-        x_BC = vectors_of(batch.column("vector")).astype(np.float64)
-        with np.errstate(all="ignore"):  # a vector may hold anything
-            length_B = np.linalg.norm(x_BC, axis=1)
-        has_B = np.isfinite(length_B) & (length_B > 0)
+        unit_BC, has_B = directions(vectors_of(batch.column("vector")))
         empty += int((~has_B).sum())
-        vectors.append((x_BC[has_B] / length_B[has_B, None]).astype(np.float32))
+        vectors.append(unit_BC[has_B])
         kept = batch.select(_COLUMNS).filter(pa.array(has_B))
         tables.append(pa.Table.from_batches([kept]).cast(schema))
     return pa.concat_tables(tables), np.concatenate(vectors), total, empty

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import gmixer
 from gmixer.files import atomic_write
+from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.rows.text import printable
 from gmixer.search.map import Map
 from gmixer.search.page import render_page
@@ -24,16 +25,17 @@ CELLS = 64  # along each side of the map; thumbnails are spread evenly over its 
 STEPS = 65_535  # of a place, in 16 bits
 
 
-def write_map_page(made: Map, path: Path, *, place: str, thumbnails: int) -> None:
-    """Writes the page, whole or not at all. place: the stored embeddings, as typed."""
+def write_map_page(made: Map, path: Path, *, place: str, thumbnails: int, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Writes the page, whole or not at all. place: the stored embeddings, as typed. storage: of the images."""
     with atomic_write(path) as unfinished:
-        unfinished.write_text(map_page(made, place=place, most_thumbnails=thumbnails), encoding="utf-8")
+        page = map_page(made, place=place, most_thumbnails=thumbnails, storage=storage)
+        unfinished.write_text(page, encoding="utf-8")
 
 
-def map_page(made: Map, *, place: str, most_thumbnails: int) -> str:
+def map_page(made: Map, *, place: str, most_thumbnails: int, storage: Storage = DEFAULT_STORAGE) -> str:
     """most_thumbnails: of more points, that many get one, spread evenly over the map; each takes about 5 kB."""
     rows = _spread(made.place_N2, most_thumbnails)
-    images = thumbnails([made.pictures[row] for row in rows], px=THUMBNAIL_PX)
+    images = thumbnails([made.pictures[row] for row in rows], px=THUMBNAIL_PX, storage=storage)
     data = {
         "places": _packed(np.rint((made.place_N2 + 0.6) / 1.2 * STEPS).clip(0, STEPS).astype("<u2")),
         "paths": [printable(picture.path) for picture in made.pictures],

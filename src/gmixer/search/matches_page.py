@@ -18,6 +18,7 @@ from gmixer.errors import ImageError, require
 from gmixer.files import atomic_write
 from gmixer.images.decode import decode
 from gmixer.models.model_card import one_line
+from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.search.match import Match
 from gmixer.search.queries import QueryImage
 from gmixer.search.thumbnails import QUALITY, Picture, Thumbnail, thumbnails
@@ -43,14 +44,14 @@ class Found:
     how: str
 
 
-def write_page(found: Found, path: Path) -> None:
+def write_page(found: Found, path: Path, *, storage: Storage = DEFAULT_STORAGE) -> None:
     """Writes the page, complete or not at all. Raises MissingExtraError, OSError."""
-    page = render(found)
+    page = render(found, storage)
     with atomic_write(path, shared=True) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
-def render(found: Found) -> str:
+def render(found: Found, storage: Storage = DEFAULT_STORAGE) -> str:
     with require("--html", "search", ["jinja2"]):
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     environment = Environment(
@@ -62,13 +63,17 @@ def render(found: Found) -> str:
         lstrip_blocks=True,
     )
     queried = [(image.path, _of_query(image)) for image in found.images]
-    queried += zip(found.rows, thumbnails([Picture(row) for row in found.rows], px=THUMBNAIL_PX), strict=True)
-    pictures = thumbnails([Picture(match.path, match.bytes) for match in found.matches], px=THUMBNAIL_PX)
+    queried += zip(found.rows, _small([Picture(row) for row in found.rows], storage), strict=True)
+    pictures = _small([Picture(match.path, match.bytes) for match in found.matches], storage)
     from gmixer import __version__
 
     return environment.get_template(TEMPLATE).render(
         found=found, queried=queried, matches=list(zip(found.matches, pictures, strict=True)), version=__version__
     )
+
+
+def _small(pictures: Sequence[Picture], storage: Storage) -> list[Thumbnail]:
+    return thumbnails(pictures, px=THUMBNAIL_PX, storage=storage)
 
 
 def _of_query(image: QueryImage) -> Thumbnail:

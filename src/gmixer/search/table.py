@@ -44,10 +44,15 @@ class Approximate:
         table.update_field_metadata({"path": VECTOR, "metadata": {SETTINGS: json.dumps(asdict(self))}})
 
 
-def settings_of(table: Any) -> Approximate | None:
-    """None: every search is exact."""
+def settings_of(place: str, table: Any) -> Approximate | None:
+    """None: every search is exact. Raises InputError for settings of another version of gmixer."""
     text = (table.schema.field(VECTOR).metadata or {}).get(SETTINGS.encode())
-    return Approximate(**json.loads(text)) if text else None
+    try:
+        return Approximate(**json.loads(text)) if text else None
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{place} is of another version of gmixer; run gmixer index again with a new folder (-o)"
+        ) from None
 
 
 def stamp_of(place: str, table: Any) -> Stamp:
@@ -56,9 +61,13 @@ def stamp_of(place: str, table: Any) -> Stamp:
 
 
 def index_schema(stamp: Stamp) -> pa.Schema:
-    """The columns of a row, in the order of COLUMNS, with the stamp in the metadata."""
+    """The columns of a row, in the order of COLUMNS, with the stamp in the metadata.
+
+    path is the primary key, so that of two processes that add a path at once the second replaces the row of the first.
+    """
     stored = schema_of(stamp)
-    return pa.schema([stored.field(name) for name in COLUMNS], stored.metadata)
+    key = pa.field("path", pa.string(), nullable=False, metadata={"lance-schema:unenforced-primary-key": "true"})
+    return pa.schema([key if name == key.name else stored.field(name) for name in COLUMNS], stored.metadata)
 
 
 def open_table(place: str, options: Mapping[str, str] | None = None) -> Any:
@@ -83,7 +92,9 @@ def open_or_create(place: str, stamp: Stamp, options: Mapping[str, str] | None =
     database = connect(place, options)
     table = _opened(place, database)
     with lance_errors(place):
-        return database.create_table(TABLE, schema=index_schema(stamp)) if table is None else table
+        if table is None:  # it may be there by now, of another process
+            table = database.create_table(TABLE, schema=index_schema(stamp), exist_ok=True)
+        return table
 
 
 def connect(place: str, options: Mapping[str, str] | None) -> Any:
@@ -103,10 +114,16 @@ def lance_errors(place: str) -> Iterator[None]:
     except GmixerError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
-        said = str(error).removeprefix("Invalid input, ").partition("\n")[0]
-        said = re.sub(r", [^ ]*\.rs:\d+:\d+$", "", said)  # a line of its source
         way_out = "" if is_local(place) else "; check the URL and --index-options (storage_options=)"
-        raise InputError(f"{place}: LanceDB says: {said[:_MOST_LETTERS].rstrip('. ')}{way_out}") from error
+        if "conflict" in str(error):
+            way_out = "; another process writes to the index: run the same gmixer index again"
+        raise InputError(f"{place}: LanceDB says: {said_by_lance(error)}{way_out}") from error
+
+
+def said_by_lance(error: BaseException) -> str:
+    """The first line, without the place in LanceDB's source."""
+    said = str(error).removeprefix("Invalid input, ").partition("\n")[0]
+    return re.sub(r", [^ ]*\.rs:\d+:\d+", "", said)[:_MOST_LETTERS].rstrip(". ")
 
 
 def exists(place: str) -> bool:

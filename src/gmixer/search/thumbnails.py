@@ -8,29 +8,35 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from io import BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from PIL import Image
 
-from gmixer.errors import ImageError
+from gmixer.errors import GmixerError, ImageError, InputError
 from gmixer.images.decode import decode
-from gmixer.options import DEFAULT_READING, Reading
+from gmixer.options import DEFAULT_READING, DEFAULT_STORAGE, Reading, Storage
 from gmixer.prefetch import prefetch
 from gmixer.runtimes import default_threads
 from gmixer.sources.address import entry_at, is_local, split_member
 from gmixer.sources.archive import members
-from gmixer.sources.entry import read
-from gmixer.sources.local import STDIN
+from gmixer.sources.entry import MEMBER_MARK, read
+from gmixer.sources.local import STDIN, LocalFile
+from gmixer.sources.remote import is_remote, object_at
 
 GONE = "gone"
 CHANGED = "changed"
 REMOTE = "not on this machine"
 
 QUALITY = 80  # of the JPEG: 160 px take 6 kB
+_ROW = re.compile(r"(.+)\[(?:0|[1-9][0-9]{0,17})\]", re.DOTALL)  # as bulk/table_images.py calls it
+_Wanted: TypeAlias = dict[str, dict[str, list[int]]]  # file → the key of a member or row → the rows of `pictures`
+
 MAX_DECODERS = 4  # threads; each may hold a decoded image
 
 
@@ -56,17 +62,24 @@ class Thumbnail(NamedTuple):
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}" if self.jpeg else ""
 
 
-def thumbnails(pictures: Sequence[Picture], *, px: int, reading: Reading = DEFAULT_READING) -> list[Thumbnail]:
+def thumbnails(
+    pictures: Sequence[Picture],
+    *,
+    px: int,
+    reading: Reading = DEFAULT_READING,
+    storage: Storage = DEFAULT_STORAGE,
+) -> list[Thumbnail]:
     """One for each picture, in order, at most px wide and high, upright.
 
-    Files, and members of archives, are read on this machine; nothing is fetched. An archive is read once, however many
-    of its members are wanted. reading: its limits hold. A file with another size or another SHA-256 than its row has no
-    thumbnail. Never raises ImageError.
+    Files, members of archives and rows of Parquet files are read on this machine; an archive once, however many of its
+    members are wanted. Objects are read from object storage, but no members and rows there, and nothing from the web.
+    reading: its limits hold. storage: how object storage is reached. A file with another size or another SHA-256 than
+    its row has no thumbnail. Never raises ImageError.
     """
     made: list[Thumbnail] = [Thumbnail(b"", missing=GONE)] * len(pictures)
     make = partial(_thumbnail, px=px, reading=reading)
     threads = min(default_threads(), MAX_DECODERS)
-    with closing(prefetch(make, _contents(pictures, reading), threads=threads, ahead=2 * threads)) as results:
+    with closing(prefetch(make, _contents(pictures, reading, storage), threads=threads, ahead=2 * threads)) as results:
         for i, thumbnail in results:
             made[i] = thumbnail
     return made
@@ -80,19 +93,34 @@ class _Content(NamedTuple):
     data: bytes | str
 
 
-def _contents(pictures: Sequence[Picture], reading: Reading) -> Iterator[_Content]:
-    """Files first, then the archives."""
-    wanted: dict[str, dict[str, list[int]]] = {}  # archive → the key of a member → its rows
+def _contents(pictures: Sequence[Picture], reading: Reading, storage: Storage) -> Iterator[_Content]:
+    """Files first, then the archives and the Parquet files."""
+    is_reached = True  # after one failure no other object is asked for: each may take a minute
+    archives: _Wanted = {}
+    tables: _Wanted = {}
     for i, picture in enumerate(pictures):
-        if not is_local(picture.path) or picture.path == STDIN:
+        if is_reached and _is_object(picture.path):
+            data = _read_object(picture, reading, storage)
+            is_reached = data != REMOTE
+            yield _Content(i, picture, data)
+        elif not is_local(picture.path) or picture.path == STDIN:
             yield _Content(i, picture, REMOTE)
         elif place := split_member(picture.path):
-            wanted.setdefault(place[0], {}).setdefault(picture.path, []).append(i)
+            archives.setdefault(place[0], {}).setdefault(picture.path, []).append(i)
+        elif table := _split_row(picture.path):
+            tables.setdefault(table, {}).setdefault(picture.path, []).append(i)
         else:
             yield _Content(i, picture, _read_file(picture, reading))
-    for archive, rows in wanted.items():
-        for key, data in _members(archive, rows, reading):
-            yield from (_Content(i, pictures[i], data) for i in rows[key])
+    for contents_of, wanted in ((_members, archives), (_cells, tables)):
+        for file, rows in wanted.items():
+            for key, data in contents_of(file, rows, reading):
+                yield from (_Content(i, pictures[i], data) for i in rows[key])
+
+
+def _split_row(path: str) -> str | None:
+    """`photos.parquet[7]` → "photos.parquet", where that is a file; None for every other path."""
+    found = _ROW.fullmatch(path)
+    return found[1] if found and not os.path.lexists(path) and os.path.isfile(found[1]) else None
 
 
 def _read_file(picture: Picture, reading: Reading) -> bytes | str:
@@ -103,6 +131,21 @@ def _read_file(picture: Picture, reading: Reading) -> bytes | str:
         return read(entry, reading.limits)
     except ImageError as error:
         return _word(error)
+
+
+def _is_object(path: str) -> bool:
+    """Whether a path is a whole object: a row does not say where a member or a row is in one."""
+    return is_remote(path) and MEMBER_MARK not in path and not _ROW.fullmatch(path)
+
+
+def _read_object(picture: Picture, reading: Reading, storage: Storage) -> bytes | str:
+    """REMOTE where object storage cannot be reached."""
+    try:
+        return read(object_at(picture.path, storage), reading.limits)
+    except ImageError as error:
+        return _word(error) if error.kind in ("missing", "empty", "too_large") else REMOTE
+    except GmixerError:  # a package is not installed, or refuses the options
+        return REMOTE
 
 
 def _members(archive: str, wanted: Iterable[str], reading: Reading) -> Iterator[tuple[str, bytes | str]]:
@@ -119,6 +162,21 @@ def _members(archive: str, wanted: Iterable[str], reading: Reading) -> Iterator[
             yield key, _word(error)
         if not left:
             return
+
+
+def _cells(table: str, wanted: Iterable[str], reading: Reading) -> Iterator[tuple[str, bytes | str]]:
+    """The rows of a Parquet file that are wanted and there, by their keys."""
+    from gmixer.bulk.table_images import cells
+
+    numbers = {int(path[len(table) + 1 : -1]) for path in wanted}
+    try:
+        for cell in cells(LocalFile(table), numbers):
+            try:
+                yield cell.key, read(cell, reading.limits)
+            except ImageError as error:
+                yield cell.key, _word(error)
+    except InputError:  # no Parquet file with images, by now
+        return
 
 
 def _thumbnail(content: _Content, *, px: int, reading: Reading) -> tuple[int, Thumbnail]:

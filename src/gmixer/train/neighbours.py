@@ -17,6 +17,7 @@ from gmixer.datasets import UNKNOWN, described
 from gmixer.errors import InputError
 from gmixer.evaluate import Outcomes, Share, per_class, top
 from gmixer.evaluate.outcomes import score_batch
+from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.train.stored_rows import holds_embeddings, open_rows
 
 TEMPERATURE = 0.07  # of a neighbour's vote, exp(cosine / 0.07): Wu et al. 2018 (arXiv 1805.01978), and DINO
@@ -44,11 +45,17 @@ class Neighbours:
 
 
 def measure_neighbours(
-    data: str | os.PathLike[str], k: int = 20, *, val_fraction: float = 0.2, val_folder: str | None = None
+    data: str | os.PathLike[str],
+    k: int = 20,
+    *,
+    val_fraction: float = 0.2,
+    val_folder: str | None = None,
+    storage: Storage = DEFAULT_STORAGE,
 ) -> Neighbours:
     """Each held-out row gets the class for which its k nearest rows vote, by cosine; a nearer row has a larger vote.
 
     data: the output of `gmixer embed`, also with --normalize. val_fraction, val_folder: as in open_images.
+    storage: how object storage is reached.
 
     Raises InputError: no stored embeddings, no labels, fewer than k rows to learn from.
     """
@@ -57,7 +64,7 @@ def measure_neighbours(
     whole("k", k, least=1)
     if not holds_embeddings(data):
         raise InputError(f"{os.fspath(data)} holds no stored embeddings; wanted the output of gmixer embed -o")
-    parts = open_rows(open_stored(os.fspath(data)), val_fraction=val_fraction, val_folder=val_folder)
+    parts = open_rows(open_stored(data, storage), val_fraction=val_fraction, val_folder=val_folder)
     train = parts.train.take(np.flatnonzero(parts.train.labels != UNKNOWN))
     val = parts.val.take(np.flatnonzero(parts.val.labels != UNKNOWN))
     if len(train) < k:

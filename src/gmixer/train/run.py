@@ -23,7 +23,7 @@ from gmixer.evaluate.noted_images import in_words
 from gmixer.evaluate.outcomes import score_batch
 from gmixer.models.mixer import Mixer
 from gmixer.models.saving import save_model
-from gmixer.options import Reading, WeightsSource
+from gmixer.options import Reading, Storage, WeightsSource
 from gmixer.runtimes import Engine
 from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
@@ -88,7 +88,7 @@ def train(
     if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
         raise InputError(f"{folder} lies inside the data, {os.fspath(data)}; choose another folder (-o)")
     torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
-    parts, recipe, reading, checkpoint = _opened(data, recipe, reading, weights)
+    parts, recipe, reading, checkpoint = _opened(data, recipe, reading, weights, run_options.storage)
     for line in described(
         parts.train, parts.val, num_classes=recipe.model.num_classes or None, val_called=parts.val_called
     ):
@@ -135,7 +135,9 @@ class _Opened(NamedTuple):
     checkpoint: Checkpoint | None
 
 
-def _opened(data: str | os.PathLike[str], recipe: Recipe, reading: Reading, weights: WeightsSource) -> _Opened:
+def _opened(
+    data: str | os.PathLike[str], recipe: Recipe, reading: Reading, weights: WeightsSource, storage: Storage
+) -> _Opened:
     num_classes, val_folder = recipe.model.num_classes or None, recipe.data.val_folder or None
     if not holds_embeddings(data):
         parts = open_split(
@@ -144,7 +146,7 @@ def _opened(data: str | os.PathLike[str], recipe: Recipe, reading: Reading, weig
         return _Opened(parts, recipe, reading, None)
     from gmixer.bulk.stored import open_stored  # pyarrow
 
-    stored = open_stored(os.fspath(data))
+    stored = open_stored(data, storage)
     if not isinstance(recipe, ProbeRecipe) or not recipe.model.pretrained:
         raise InputError(
             f"{stored.place} holds stored embeddings, on which only a head can be fitted (--probe), and only for the "

@@ -20,13 +20,13 @@ from gmixer.datasets.columns import labels_in
 from gmixer.datasets.dataset_base import DatasetBase, Splits
 from gmixer.datasets.splits import by_folders, counted
 from gmixer.errors import InputError
+from gmixer.sources.remote import is_remote
 
 if TYPE_CHECKING:
     from gmixer.bulk.stamp import Stamp
     from gmixer.bulk.stored import StoredEmbeddings
 
 HINT = ": embed a folder of class folders, or a list with a column label"
-ON_OBJECT_STORAGE = ("s3://", "gs://", "az://", "hf://")
 COLUMNS = ["path", "vector", "label", "error_kind", "error_message"]
 
 
@@ -71,7 +71,7 @@ def holds_embeddings(data: str | os.PathLike[str]) -> bool:
     object storage, where a run has no other data.
     """
     place = os.fspath(data)
-    if place.startswith(ON_OBJECT_STORAGE):
+    if is_remote(place):
         return True
     if os.path.isdir(place):
         if os.path.exists(os.path.join(place, "_gmixer", "manifest.json")):
@@ -104,6 +104,8 @@ def open_rows(
     Raises InputError: no labels, one class, a vector that is not finite, nothing held out.
     """
     whole = _in_order(_read(stored))
+    if not len(whole):
+        raise InputError(f"{whole.source} has no row with a vector: {'; '.join(whole.notes) or 'it is empty'}")
     splits = _by_folder(whole, val_folder) if val_folder else by_folders(whole, whole.keys, whole.source)
     split = as_split(align_classes(splits, None, num_classes), val_fraction)
     return StoredSplit(_rows_of(split.train), _rows_of(split.val), split.is_drawn, val_folder or "")
@@ -114,9 +116,7 @@ def _read(stored: StoredEmbeddings) -> StoredRows:
 
     from gmixer.bulk.stored import vectors_of
 
-    if missing := [name for name in COLUMNS if name not in stored.dataset.schema.names]:
-        raise InputError(f"{stored.place} has no column {', '.join(missing)}; wanted the output of gmixer embed -o")
-    features_NC = np.empty((stored.dataset.count_rows(), stored.stamp.channels), np.float32)
+    features_NC = np.empty((stored.count(), stored.stamp.channels), np.float32)
     paths: list[str] = []
     labels: list[pa.Array] = []
     unreadable: dict[str, str] = {}
