@@ -107,7 +107,7 @@ def search(
         said = f"{len(matches):,} of {fitting:,} rows{left_out}; {how}" if fitting else "no row fits the condition"
         typer.secho(said, err=True, dim=True)
     if html:  # last, so that the matches are shown even if the disk is full
-        from gmixer.search.matches_page import Found, write_page
+        from gmixer.search.matches_page import Found, write_matches_page
 
         found = Found(
             index=place,
@@ -120,7 +120,7 @@ def search(
             how=how,
         )
         with own_stderr():
-            write_page(found, html, storage=storage)
+            write_matches_page(found, html, storage=storage)
 
 
 def _way(index: Index, fitting: int) -> str:

@@ -7,10 +7,9 @@ from itertools import accumulate
 from pathlib import Path
 
 import gmixer
-from gmixer.files import atomic_write
 from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.search.duplicates import Copy, Duplicates
-from gmixer.search.page import render_page
+from gmixer.search.page import render_page, write_page
 from gmixer.search.thumbnails import Picture, Thumbnail, thumbnails
 
 THUMBNAIL_PX = 192
@@ -26,8 +25,7 @@ class Shown:
 
 def write_duplicates_page(found: Duplicates, path: Path, *, place: str, storage: Storage = DEFAULT_STORAGE) -> None:
     """Writes the page, whole or not at all. place: the stored embeddings, as typed. storage: of the images."""
-    with atomic_write(path) as unfinished:
-        unfinished.write_text(duplicates_page(found, place=place, storage=storage), encoding="utf-8")
+    write_page(path, duplicates_page(found, place=place, storage=storage))
 
 
 def duplicates_page(found: Duplicates, *, place: str, storage: Storage = DEFAULT_STORAGE) -> str:

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gmixer
-from gmixer.files import atomic_write
 from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.rows.text import printable
 from gmixer.search.map import Map
-from gmixer.search.page import render_page
+from gmixer.search.page import render_page, write_page
 from gmixer.search.thumbnails import thumbnails
 
 THUMBNAIL_PX = 112
@@ -27,9 +26,7 @@ STEPS = 65_535  # of a place, in 16 bits
 
 def write_map_page(made: Map, path: Path, *, place: str, thumbnails: int, storage: Storage = DEFAULT_STORAGE) -> None:
     """Writes the page, whole or not at all. place: the stored embeddings, as typed. storage: of the images."""
-    with atomic_write(path) as unfinished:
-        page = map_page(made, place=place, most_thumbnails=thumbnails, storage=storage)
-        unfinished.write_text(page, encoding="utf-8")
+    write_page(path, map_page(made, place=place, most_thumbnails=thumbnails, storage=storage))
 
 
 def map_page(made: Map, *, place: str, most_thumbnails: int, storage: Storage = DEFAULT_STORAGE) -> str:

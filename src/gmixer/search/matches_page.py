@@ -1,8 +1,4 @@
-"""The matches of a query as one self-contained HTML page: no network, no script, images inside.
-
-Paths and labels may come from untrusted files. So every text is escaped and kept on one line, and the page's own policy
-forbids it to load or run anything.
-"""
+"""The matches of a query → a page to look at them, with thumbnails."""
 
 from __future__ import annotations
 
@@ -10,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from gmixer.errors import ImageError, require
-from gmixer.files import atomic_write
+import gmixer
+from gmixer.errors import ImageError
 from gmixer.images.decode import decode
-from gmixer.models.model_card import one_line
 from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.search.match import Match
+from gmixer.search.page import render_page, write_page
 from gmixer.search.queries import QueryImage
 from gmixer.search.thumbnails import QUALITY, Picture, Thumbnail, thumbnails
 
-TEMPLATE = "matches.html.jinja"
 THUMBNAIL_PX = 240
 
 
@@ -44,31 +38,21 @@ class Found:
     how: str
 
 
-def write_page(found: Found, path: Path, *, storage: Storage = DEFAULT_STORAGE) -> None:
-    """Writes the page, complete or not at all. Raises MissingExtraError, OSError."""
-    page = render(found, storage)
-    with atomic_write(path, shared=True) as unfinished:
-        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")
+def write_matches_page(found: Found, path: Path, *, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Writes the page, whole or not at all. Raises MissingExtraError, OSError."""
+    write_page(path, matches_page(found, storage))
 
 
-def render(found: Found, storage: Storage = DEFAULT_STORAGE) -> str:
-    with require("--html", "search", ["jinja2"]):
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_on_one_line,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def matches_page(found: Found, storage: Storage = DEFAULT_STORAGE) -> str:
     queried = [(image.path, _of_query(image)) for image in found.images]
     queried += zip(found.rows, _small([Picture(row) for row in found.rows], storage), strict=True)
     pictures = _small([Picture(match.path, match.bytes) for match in found.matches], storage)
-    from gmixer import __version__
-
-    return environment.get_template(TEMPLATE).render(
-        found=found, queried=queried, matches=list(zip(found.matches, pictures, strict=True)), version=__version__
+    return render_page(
+        "matches",
+        found=found,
+        queried=queried,
+        matches=list(zip(found.matches, pictures, strict=True)),
+        version=gmixer.__version__,
     )
 
 
@@ -86,7 +70,3 @@ def _of_query(image: QueryImage) -> Thumbnail:
     out = BytesIO()
     small.save(out, "JPEG", quality=QUALITY)
     return Thumbnail(out.getvalue(), small.width, small.height)
-
-
-def _on_one_line(value: Any) -> Any:
-    return one_line(value) if type(value) is str else value  # not jinja2's own Markup

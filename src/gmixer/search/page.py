@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gmixer.errors import require
+from gmixer.files import atomic_write
 from gmixer.rows.text import printable
 
 
@@ -38,6 +39,12 @@ def render_page(name: str, /, **variables: Any) -> str:
     return environment.get_template(f"{name}.html.jinja").render(
         variables | {"policy": _markup(policy), "style": _markup(style), "script": _markup(code)}
     )
+
+
+def write_page(path: Path, page: str) -> None:
+    """Whole or not at all. Bytes of a file name that are not valid UTF-8 are escaped."""
+    with atomic_write(path, shared=True) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def in_words(size: int | None) -> str:
