@@ -127,6 +127,6 @@ def test_object_storage_that_cannot_be_reached_is_asked_once(monkeypatch: pytest
         asked.append(url)
         raise ImageError("timeout", "takes too long", url)
 
-    monkeypatch.setattr("gmixer.search.thumbnails.object_at", refuse)
+    monkeypatch.setattr("gmixer.search.thumbnails.file_at", refuse)
     made = thumbnails([Picture(f"s3://bucket/{i}.jpg") for i in range(9)], px=40)
     assert [thumbnail.missing for thumbnail in made] == [REMOTE] * 9 and asked == ["s3://bucket/0.jpg"]

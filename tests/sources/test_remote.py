@@ -26,11 +26,11 @@ from gmixer.sources.remote import (
     RemoteFile,
     RemoteReader,
     described,
+    file_at,
     filesystem_of,
     is_remote,
     list_remote,
     matching,
-    object_at,
     open_to_seek,
 )
 from s3 import S3
@@ -110,7 +110,7 @@ def test_any_key_is_listed_and_read(s3: S3) -> None:
     found = list(list_remote(s3.url("p/"), storage_of(s3)))
     assert sorted(file.key for file in found) == sorted(s3.url(f"p/{key}") for key in ODD)
     assert all(read(file, LIMITS) == file.key.removeprefix(s3.url("p/")).encode() for file in found)
-    assert all(read(object_at(s3.url(f"p/{key}"), storage_of(s3)), LIMITS) == key.encode() for key in ODD)
+    assert all(read(file_at(s3.url(f"p/{key}"), storage_of(s3)), LIMITS) == key.encode() for key in ODD)
 
 
 def test_hidden_objects_and_those_that_stand_for_folders_are_left_out(s3: S3) -> None:
@@ -160,12 +160,12 @@ def test_a_pattern_names_objects(pattern: str, names: Sequence[str], s3: S3) -> 
 
 def test_the_size_and_version_of_one_object(s3: S3) -> None:
     s3.put("a.jpg", b"12345")
-    file = described(object_at(s3.url("a.jpg"), storage_of(s3)))
+    file = described(file_at(s3.url("a.jpg"), storage_of(s3)))
     assert file.size == 5 and file.version == s3.client.head_object(Bucket=s3.bucket, Key="a.jpg")["ETag"].strip('"')
     s3.put("folder/a.jpg", b"")
     for missing in ("b.jpg", "folder"):
         with pytest.raises(ImageError) as caught:
-            described(object_at(s3.url(missing), storage_of(s3)))
+            described(file_at(s3.url(missing), storage_of(s3)))
         assert caught.value.kind == "missing"
 
 
@@ -176,13 +176,13 @@ def test_every_size_is_read_whole_with_and_without_a_listing(
     monkeypatch.setattr(remote, "PIECE_BYTES", 2**20)
     data = bytes(range(256)) * (size // 256 + 1)
     url = s3.put("a.jpg", data[:size])
-    file = object_at(url, storage_of(s3))
+    file = file_at(url, storage_of(s3))
     assert read(file, LIMITS) == data[:size] and read(described(file), LIMITS) == data[:size]
     assert read_head(described(file)) == data[: min(size, 512)]
 
 
 def test_the_usual_object_takes_one_request(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = described(object_at(s3.put("a.jpg", b"x" * 200_000), storage_of(s3)))
+    file = described(file_at(s3.put("a.jpg", b"x" * 200_000), storage_of(s3)))
     calls = []
     real = remote.call
     monkeypatch.setattr(remote, "call", lambda *a, **b: calls.append(a[1]) or real(*a, **b))
@@ -194,7 +194,7 @@ def test_the_usual_object_takes_one_request(s3: S3, monkeypatch: pytest.MonkeyPa
 def test_a_large_object_is_refused_without_a_request_or_within_the_limit(s3: S3) -> None:
     url = s3.put("a.jpg", b"x" * 5_000)
     small = Limits(max_bytes=4_999)
-    for file in (RemoteFile(url, "nowhere/at-all", storage_of(s3), 5_000), object_at(url, storage_of(s3))):
+    for file in (RemoteFile(url, "nowhere/at-all", storage_of(s3), 5_000), file_at(url, storage_of(s3))):
         with pytest.raises(ImageError) as caught:
             read(file, small)
         assert caught.value.kind == "too_large"
@@ -221,7 +221,7 @@ def test_a_removed_object_is_missing(s3: S3) -> None:
 
 
 def test_a_part_of_an_object_is_read_by_its_place(s3: S3) -> None:
-    file = described(object_at(s3.put("t.tar", b"abcdefgh"), storage_of(s3)))
+    file = described(file_at(s3.put("t.tar", b"abcdefgh"), storage_of(s3)))
     part = replace(file, key=f"{file.key}::b", offset=2, size=3)
     assert read(part, LIMITS) == b"cde" and read(replace(part, offset=7, size=0), LIMITS) == b""
     with pytest.raises(ImageError):
@@ -239,7 +239,7 @@ def test_many_threads_share_one_file_system(s3: S3) -> None:
 
 
 def test_an_entry_can_be_pickled_and_shows_no_key(s3: S3) -> None:
-    file = object_at(s3.put("a.jpg", b"123"), storage_of(s3))
+    file = file_at(s3.put("a.jpg", b"123"), storage_of(s3))
     assert read(pickle.loads(pickle.dumps(file)), LIMITS) == b"123"
     assert "s3cret" not in repr(file) and "s3cret" not in str(file.storage)
 
@@ -247,7 +247,7 @@ def test_an_entry_can_be_pickled_and_shows_no_key(s3: S3) -> None:
 def test_a_reader_seeks_in_blocks(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "BLOCK_BYTES", 100)
     data = bytes(range(256)) * 4
-    reader = RemoteReader(object_at(s3.put("a", data), storage_of(s3)))
+    reader = RemoteReader(file_at(s3.put("a", data), storage_of(s3)))
     for at, count in ((0, 10), (50, 100), (1_000, 24), (1_020, 100), (3, 500), (2_000, 1)):
         reader.seek(at)
         got = b""
@@ -259,11 +259,11 @@ def test_a_reader_seeks_in_blocks(s3: S3, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_file_here_and_an_object_there_open_alike(s3: S3, tmp_path: Any) -> None:
     (tmp_path / "a").write_bytes(b"123")
-    for file in (LocalFile(str(tmp_path / "a")), object_at(s3.put("a", b"123"), storage_of(s3))):
+    for file in (LocalFile(str(tmp_path / "a")), file_at(s3.put("a", b"123"), storage_of(s3))):
         with open_to_seek(file) as opened:
             opened.seek(1)
             assert opened.read(5) == b"23"
-    for gone in (LocalFile(str(tmp_path / "b")), object_at(s3.url("b"), storage_of(s3))):
+    for gone in (LocalFile(str(tmp_path / "b")), file_at(s3.url("b"), storage_of(s3))):
         with pytest.raises(ImageError) as caught, open_to_seek(gone) as opened:
             opened.read(1)
         assert caught.value.kind == "missing"

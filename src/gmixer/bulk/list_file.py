@@ -15,7 +15,7 @@ from gmixer.datasets.parquet import class_names, is_text
 from gmixer.errors import ImageError, InputError
 from gmixer.options import Storage
 from gmixer.sources.local import LocalFile
-from gmixer.sources.remote import RemoteFile, described, is_remote, object_at, open_to_seek
+from gmixer.sources.remote import RemoteFile, described, file_at, is_remote, open_to_seek
 from gmixer.sources.text_file import lines_in
 
 PLACES = (*columns.PATH, "url", "image_url", "uri")
@@ -41,7 +41,7 @@ def list_rows(file: str, storage: Storage) -> Iterator[Row]:
     if rows is None:
         raise InputError(f"{file} ends in {suffix or 'no suffix'}; wanted a list that ends in .csv, .parquet or .txt")
     try:
-        yield from rows(described(object_at(file, storage)) if is_remote(file) else LocalFile(file))
+        yield from rows(described(file_at(file, storage)) if is_remote(file) else LocalFile(file))
     except ImageError as error:
         raise InputError(f"{error}; wanted a list of images") from None
 

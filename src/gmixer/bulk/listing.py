@@ -35,7 +35,7 @@ from gmixer.sources.inputs import is_empty_tar
 from gmixer.sources.left_out import LeftOut, no_files
 from gmixer.sources.listing import list_files
 from gmixer.sources.local import STDIN, LocalFile, StandardInput
-from gmixer.sources.remote import SCHEMES, RemoteFile, described, is_remote, list_remote, matching, object_at
+from gmixer.sources.remote import SCHEMES, RemoteFile, described, file_at, is_remote, list_remote, matching
 from gmixer.sources.sniff import archive_format
 
 _HUB_MARK = "hf:"
@@ -206,7 +206,7 @@ class Listing:
 
     def _entry(self, path: str) -> Entry:
         if is_remote(path):
-            return object_at(path, self._storage)
+            return file_at(path, self._storage)
         if is_url(path):
             if not self._reading.allow_urls:
                 reason = "is a URL, and none is fetched here: in Python pass allow_urls=True to gmixer.load"
@@ -227,7 +227,7 @@ def record_of(entry: Entry, label: str | None = None) -> Record:
 def _present(url: str, storage: Storage) -> RemoteFile | None:
     """The object at a URL; None without one. Raises InputError if the storage does not tell."""
     try:
-        return described(object_at(url, storage))
+        return described(file_at(url, storage))
     except ImageError as error:
         if error.kind == "missing":
             return None

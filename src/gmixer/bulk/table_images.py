@@ -21,7 +21,7 @@ from gmixer.datasets.parquet import class_names, image_column, only_of_type
 from gmixer.errors import ImageError, InputError, words_of
 from gmixer.sources.entry import Opened
 from gmixer.sources.local import LocalFile
-from gmixer.sources.remote import RemoteFile, is_remote, object_at, open_to_seek
+from gmixer.sources.remote import RemoteFile, file_at, is_remote, open_to_seek
 
 _MAX_GROUPS = 2  # row groups in memory: rows are read in order, and a few ahead
 _ERRORS = (OSError, ValueError, NotImplementedError)  # Arrow's own errors are of these classes
@@ -100,7 +100,7 @@ class TableCell:
     def _beside(self, path: str) -> LocalFile | RemoteFile:
         folder = self.file.key.rpartition("/")[0]
         if isinstance(self.file, RemoteFile):
-            return object_at(path if is_remote(path) else f"{folder}/{path}", self.file.storage)
+            return file_at(path if is_remote(path) else f"{folder}/{path}", self.file.storage)
         return LocalFile(os.path.join(folder, path))
 
 

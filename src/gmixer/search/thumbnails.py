@@ -27,7 +27,7 @@ from gmixer.sources.address import entry_at, is_local, split_member
 from gmixer.sources.archive import members
 from gmixer.sources.entry import MEMBER_MARK, read
 from gmixer.sources.local import STDIN, LocalFile
-from gmixer.sources.remote import is_remote, object_at
+from gmixer.sources.remote import file_at, is_remote
 
 GONE = "gone"
 CHANGED = "changed"
@@ -141,7 +141,7 @@ def _is_object(path: str) -> bool:
 def _read_object(picture: Picture, reading: Reading, storage: Storage) -> bytes | str:
     """REMOTE where object storage cannot be reached."""
     try:
-        return read(object_at(picture.path, storage), reading.limits)
+        return read(file_at(picture.path, storage), reading.limits)
     except ImageError as error:
         return _word(error) if error.kind in ("missing", "empty", "too_large") else REMOTE
     except GmixerError:  # a package is not installed, or refuses the options

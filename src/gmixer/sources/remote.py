@@ -218,12 +218,7 @@ def described(file: RemoteFile) -> RemoteFile:
     return replace(file, size=info["size"], version=_version(info))
 
 
-def file_at(url: str, storage: Storage, *, named: bool = True) -> RemoteFile:
-    """The object at a URL; nothing is asked. Raises InputError as filesystem_of does; MissingExtraError."""
-    return RemoteFile(url, filesystem_of(url, storage)[1], storage, named=named)
-
-
-def object_at(url: str, storage: Storage) -> RemoteFile:
+def file_at(url: str, storage: Storage) -> RemoteFile:
     """The object at a URL; nothing is asked. Raises InputError as filesystem_of does; MissingExtraError."""
     return RemoteFile(url, filesystem_of(url, storage)[1], storage, named=True)
 
