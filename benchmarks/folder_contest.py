@@ -42,7 +42,7 @@ def folder_steps(target: Target, workload: Workload, folder: Path | None, count:
     """
     photos = target.scratch / "photos" / "all"  # for timm, a subfolder is a class
     photos.mkdir(parents=True)
-    found = _draw(photos, count) if folder is None else _link(folder, photos, count)
+    found = draw_photos(photos, count) if folder is None else _link(folder, photos, count)
     paths = sorted(map(str, photos.iterdir()))
     origin = "drawn here" if folder is None else "the user's own"
     what = f"{found} JPEGs, {workload.precision}"
@@ -145,7 +145,7 @@ def _batches(count: int) -> Iterator[int]:
         yield min(BATCH, count - begin)
 
 
-def _draw(folder: Path, count: int) -> int:
+def draw_photos(folder: Path, count: int) -> int:
     rng = np.random.default_rng(0)
     jpegs = [drawn_jpeg(*SIZES[seed % len(SIZES)], seed) for seed in range(min(DRAWN, count))]
     for number in range(count):

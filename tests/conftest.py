@@ -21,6 +21,9 @@ import torch
 from PIL import Image
 
 import gmixer
+from s3 import s3, s3_endpoint
+
+__all__ = ["s3", "s3_endpoint"]  # fixtures
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, which some of them press.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -218,7 +218,7 @@ def overlapping(predictor: gmixer.Predictor) -> tuple[gmixer.Predictor, threadin
     def decode(number: Any) -> ModelInput:
         if number == BATCH:
             together.wait(20)
-        return ModelInput(np.full((3, config.image_px, config.image_px), number, np.float32), None)
+        return ModelInput(np.full((3, config.image_px, config.image_px), number, np.float32), None, (1, 1))
 
     preprocess = SimpleNamespace(with_note=decode, reading=DEFAULT_READING)
     return gmixer.Predictor(predictor.checkpoint, Runtime(), preprocess), together  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ PACKAGE = Path(SPEC.origin).parent
 ROOMS = (
     "errors", "checks", "options", "files", "isa", "config", "catalogue", "prefetch", "sources", "images", "isolation",
     "labels", "data", "weights", "models", "runtimes", "results", "prediction", "predictor", "loading", "timm_compat",
-    "rows", "datasets", "evaluate", "train", "doctor", "bench", "agreement",
+    "rows", "datasets", "bulk", "search", "evaluate", "train", "doctor", "bench", "agreement",
     "cli",
 )
 # fmt: on

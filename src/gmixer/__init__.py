@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gmixer import bulk as bulk
     from gmixer import data as data
     from gmixer.config import DataConfig as DataConfig
     from gmixer.config import ModelConfig as ModelConfig
@@ -81,12 +82,13 @@ _HOMES = {
     "save_model": "gmixer.models.saving",
 }
 
-__all__ = ["data", *_HOMES]
+_PACKAGES = ("bulk", "data")
+__all__ = [*_PACKAGES, *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "data":
-        return importlib.import_module("gmixer.data")
+    if name in _PACKAGES:
+        return importlib.import_module(f"gmixer.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'gmixer' has no attribute {name!r}")
     from gmixer.errors import require_torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,6 +46,20 @@ def one_of(name: str, value: Any, allowed: Iterable[Any]) -> Any:
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         raise _unfit(name, value, f"one of {', '.join(map(str, choices))}")
     return value
+
+
+def of_class(name: str, value: Any, kind: type) -> None:
+    """The value must be an object of the class. The message does not show the value, which may hold keys."""
+    if not isinstance(value, kind):
+        raise InputError(f"{name} is of the type {type(value).__name__}; wanted a {kind.__name__}")
+
+
+def path_text(name: str, value: Any) -> str:
+    """A str, or an os.PathLike of a str, as a str."""
+    text = value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else None
+    if not isinstance(text, str):
+        raise InputError(f"{name} is of the type {type(value).__name__}; wanted a path, as str or Path")
+    return text
 
 
 def _range(least: float | None, most: float | None, above: float | None = None) -> str:

@@ -8,8 +8,8 @@ objects whole. A wrong value is refused here, where it is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 from gmixer.checks import number, one_of, probability, whole
@@ -46,12 +46,12 @@ class Limits:
     max_memory_bytes: int = 2 * 2**30  # 89 megapixels of WebP with alpha fit 1.5 GiB, all else that was tried 1.25
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "max_seconds":
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if limit.name == "max_seconds":
                 number("Limits.max_seconds", value, above=0, most=86_400)
             else:
-                whole(f"Limits.{field.name}", value, least=1)
+                whole(f"Limits.{limit.name}", value, least=1)
 
 
 DEFAULT_LIMITS = Limits()
@@ -205,3 +205,24 @@ class Ask:
         whole("k", self.k, least=1)
         if self.rollup_at is not None:
             probability("rollup_at", self.rollup_at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Storage:
+    """How object storage is reached: s3://, gs://, az:// and hf:// (extra `gmixer[cloud]`).
+
+    options: of the package that fsspec uses for the scheme. For MinIO and R2, s3fs takes {"endpoint_url": "https://…"};
+        for public buckets {"anon": true}. Keys come from the environment, as each package documents it. The options are
+        in no output, and not in the object's repr.
+
+    Raises InputError unless options is a mapping with names.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.options, Mapping) or not all(isinstance(name, str) for name in self.options):
+            raise InputError('storage options are no JSON object; wanted names and values, such as {"anon": true}')
+
+
+DEFAULT_STORAGE = Storage()

@@ -24,18 +24,19 @@ from gmixer.options import Ask, Precision
 from gmixer.prediction import Answerer, Prepared, Preparer, run, stack
 from gmixer.results import Embedding, Prediction, Result
 from gmixer.runtimes import Output, Runtime
-from gmixer.sources.fetching import Fetch, fetch_ahead
+from gmixer.sources.fetching import Fetch, fetch_urls
 from gmixer.weights import Checkpoint
 
 OnError = Literal["raise", "return"]
 
 
 class ImageOutput(NamedTuple):
-    """The network's output for one image. note: what the caller may not expect of the image as read, or None."""
+    """The network's output for one image. note, size_px: of its ModelInput."""
 
     features_C: NDArray[np.float32]
     logits_K: NDArray[np.float32]
     note: str | None
+    size_px: tuple[int, int]
 
 
 class Predictor:
@@ -203,17 +204,24 @@ class Predictor:
         """The features and logits of each image, or its ImageError, in order: `stream` without classes."""
         with closing(self.prepared(images)) as batches:
             for batch in batches:
-                tensors = [prepared.x_CSS for prepared in batch if not isinstance(prepared, ImageError)]
-                output = run(self.runtime, tensors) if tensors else None
-                rows = zip(output.features, output.logits, strict=True) if output else iter(())
-                for prepared in batch:
-                    yield prepared if isinstance(prepared, ImageError) else ImageOutput(*next(rows), prepared.note)
+                yield from self.outputs_of(batch)
+
+    def outputs_of(self, batch: Sequence[Prepared]) -> Iterator[ImageOutput | ImageError]:
+        """One forward pass over the tensors of a batch. The outputs, or the errors as they are, in order."""
+        tensors = [prepared.x_CSS for prepared in batch if not isinstance(prepared, ImageError)]
+        output = run(self.runtime, tensors) if tensors else None
+        rows = zip(output.features, output.logits, strict=True) if output else iter(())
+        for prepared in batch:
+            if isinstance(prepared, ImageError):
+                yield prepared
+            else:
+                yield ImageOutput(*next(rows), prepared.note, prepared.size_px)
 
     def prepared(self, images: Iterable[ImageLike | ImageError]) -> Generator[list[Prepared], None, None]:
         """The batches that `outputs` runs: the tensor of each image, or its ImageError, in order."""
         _check_many(images)
         with (
-            fetch_ahead(images, self.preprocess.reading) as fetched,
+            fetch_urls(images, self.preprocess.reading) as fetched,
             closing(self._prepare.batches(fetched, size=self.runtime.batch_hint)) as batches,
         ):
             yield from batches
@@ -242,7 +250,7 @@ class Predictor:
 
     def _model_input(self, image: ImageLike | Fetch) -> ModelInput:
         if isinstance(image, Fetch):
-            return self.preprocess.with_note(image.read(), name=image.url)
+            return self.preprocess.with_note(image.read(), name=image.name)
         return self.preprocess.with_note(image)
 
 

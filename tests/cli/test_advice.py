@@ -25,19 +25,22 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 OTHER_PROGRAMS = {"--force-reinstall", "--only-binary", "--upgrade", "--sparse"}  # of pip and tar
 
 # Which commands can print a message of a room. Rooms that are not here name no flag.
-READ_IMAGES = {"classify", "embed", "validate", "agreement", "train"}
-WITH_RUNTIME = {"classify", "embed", "validate", "agreement"}
+READ_IMAGES = {"classify", "embed", "validate", "agreement", "train", "search"}
+WITH_RUNTIME = {"classify", "embed", "validate", "agreement", "search"}
 PRINTED_BY = {
     **dict.fromkeys(("sources", "images", "isolation", "data"), READ_IMAGES),
-    "weights": {"classify", "embed", "validate", "agreement", "train", "info", "bench"},
+    "weights": {"classify", "embed", "validate", "agreement", "train", "info", "bench", "search"},
     **dict.fromkeys(("options", "isa", "runtimes"), WITH_RUNTIME),
+    "bulk": {"embed"},
     "doctor": {"doctor"},
     "train": {"train"},
     "datasets": {"train", "validate"},
     "bench": {"bench", "agreement"},
     "evaluate": {"validate"},
+    "search": {"search"},
 }
-ONLY = {"--all": {"validate"}}  # about a run's own data, which only validate measures
+# Flags about a run's own data, which only validate measures, and about object storage, which only embed reads.
+ONLY = {"--all": {"validate"}, "--storage-options": {"embed"}}
 OF_ANY_COMMAND = {"doctor": {"classify", "embed"}}  # a remedy for the commands that a check is about
 
 # Arguments of gmixer.load that commands have as flags.

@@ -48,6 +48,13 @@ def folder(tmp_path: Path, photos: list[Path]) -> Path:
     return tmp_path
 
 
+def test_help_has_no_line_breaks_of_the_source() -> None:
+    helps = {command.callback.__name__: command.help or "" for command in app.registered_commands if command.callback}
+    assert set(COMMANDS) < set(helps)
+    assert not {name for name, text in helps.items() if "\n" in text.replace("\n\n", "")}
+    assert all(helps.values())
+
+
 def test_a_pipe_gets_one_plain_line_for_each_image(photos: list[Path]) -> None:
     finished = run("classify", *photos)
     lines = finished.stdout.splitlines()

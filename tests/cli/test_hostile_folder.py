@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gmixer
 from gmixer.errors import IMAGE_ERROR_KINDS
 from hostile_files import good, hostile
 from pythons_words import assert_plain
@@ -132,3 +133,29 @@ def test_embed(isolate: list[str], folders: Folders, clean_vectors: dict[str, by
     assert finished.stderr == (f"{output}: {len(found)} × 256 float32; {len(failed)} of 400 could not be read\n")
     assert finished.status == 1
     assert finished.peak_bytes < MAX_BYTES
+
+
+@pytest.mark.parametrize("isolate", [[], ["--isolate"]], ids=["in process", "isolated"])
+def test_embed_into_parts(
+    isolate: list[str], folders: Folders, clean_vectors: dict[str, bytes], tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    model = ("--model", "gmixer_8_64.distill_in1k")
+    command = ("embed", folders.mixed, *model, "-o", output, "--part-size", 64, *isolate)
+    finished = run(*command, measured_in=tmp_path)
+    rows = gmixer.bulk.open_stored(str(output)).table().to_pylist()
+    assert [row["path"] for row in rows] == sorted(str(path) for path in folders.mixed.iterdir())
+    found = {Path(row["path"]).name: row for row in rows}
+    assert {n: np.float32(found[n]["vector"]).tobytes() for n in folders.good} == clean_vectors
+    for row in rows:
+        failed = row["error_kind"] is not None
+        assert [row[name] is None for name in ("vector", "width", "height", "top_label", "predictions")] == [failed] * 5
+        assert row["bytes"] == Path(row["path"]).stat().st_size
+        if failed:
+            assert row["error_kind"] in IMAGE_ERROR_KINDS
+            assert_plain(row["error_message"])
+        else:
+            assert np.isfinite(row["vector"]).all()
+    failed_count = sum(row["error_kind"] is not None for row in rows)
+    assert finished.stderr.startswith(f"{output}: 400 rows in 7 parts; {failed_count} of 400 could not be read\n")
+    assert finished.status == 1 and finished.peak_bytes < MAX_BYTES

@@ -9,7 +9,8 @@ import pytest
 
 import gmixer
 from command import call, run, run_in_terminal
-from gmixer.cli.validate import EXTREMES, LISTED
+from gmixer.cli.class_table import EXTREMES
+from gmixer.cli.validate import LISTED
 from gmixer.evaluate.validate import validate
 from gmixer.labels import imagenet_1k
 from labelled import folders, write

@@ -21,7 +21,7 @@ def tensor_of(number: int) -> ModelInput:
         raise BAD
     if number == 70:
         raise InputError("70 is no image")
-    return ModelInput(np.full((3, 2, 2), number, np.float32), f"is {number}" if number % 2 else None)
+    return ModelInput(np.full((3, 2, 2), number, np.float32), f"is {number}" if number % 2 else None, (1, 1))
 
 
 def test_an_image_gives_its_tensor_or_its_error() -> None:

@@ -343,6 +343,14 @@ def test_members_of_a_zip_that_overlap_are_refused(tmp_path: Path) -> None:
     assert "shares its bytes" in error_of(path, "a.png").reason
 
 
+def test_a_size_beyond_every_file_is_one_error(tmp_path: Path) -> None:
+    """A zip can state 2**64 - 1 bytes, which no column of numbers holds."""
+    with zipfile.ZipFile(tmp_path / "a", "w") as out:
+        out.writestr("a.png", photo())
+        out.filelist[0].file_size = 2**64 - 1
+    assert rows(tmp_path / "a") == [("a.png", "corrupt")]
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_that_zipfile_unpacks_without_bound_are_not_read(method: int, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a", "w", method) as out:

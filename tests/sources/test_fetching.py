@@ -20,7 +20,7 @@ from command import call
 from gmixer.errors import ImageError
 from gmixer.options import Limits, Reading
 from gmixer.sources import fetching, web
-from gmixer.sources.fetching import Fetch, fetch_ahead
+from gmixer.sources.fetching import Fetch, fetch_urls
 from internet import PUBLIC, Answer, Internet, drips, sends
 
 URLS = Reading(allow_urls=True)
@@ -81,7 +81,7 @@ def test_no_more_than_that_many_run_or_hold_their_bytes(internet: Internet, monk
     began: list[str] = []
     for i in range(8):
         internet.pages[f"/{i}"] = sends(b"gone", status=404) if i == 5 else holds(_SET, b"%d" % i, began)
-    with fetch_ahead([f"http://images.example/{i}" for i in range(8)], URLS) as fetched:
+    with fetch_urls([f"http://images.example/{i}" for i in range(8)], URLS) as fetched:
         fetches = list(fetched)
         time.sleep(0.3)
         assert sorted(began) == ["/0", "/1", "/2"], "three hold their bytes, so no other begins"
@@ -97,7 +97,7 @@ def test_bytes_come_in_any_order_and_a_failure_gives_its_place_back(
     for i in range(12):
         internet.pages[f"/{i}"] = sends(b"no", status=404) if i % 3 == 0 else sends(b"%d" % i)
     for order in (range(12), reversed(range(12))):
-        with fetch_ahead([f"http://images.example/{i}" for i in range(12)], URLS) as fetched:
+        with fetch_urls([f"http://images.example/{i}" for i in range(12)], URLS) as fetched:
             fetches = list(fetched)
             for i in order:
                 if i % 3:
@@ -110,7 +110,7 @@ def test_bytes_come_in_any_order_and_a_failure_gives_its_place_back(
 def test_each_download_has_the_limit_of_bytes(internet: Internet) -> None:
     internet.pages |= {"/large": sends(bytes(2000)), "/small": sends(bytes(100))}
     reading = Reading(allow_urls=True, limits=Limits(max_bytes=1000))
-    with fetch_ahead(["http://images.example/large", "http://images.example/small"], reading) as fetched:
+    with fetch_urls(["http://images.example/large", "http://images.example/small"], reading) as fetched:
         large, small = fetched
         with pytest.raises(ImageError) as caught:
             reads(large)
@@ -118,7 +118,7 @@ def test_each_download_has_the_limit_of_bytes(internet: Internet) -> None:
 
 
 def test_addresses_are_checked_as_before(internet: Internet) -> None:
-    with fetch_ahead(["http://home.example/a"], URLS) as fetched, pytest.raises(ImageError, match="not public"):
+    with fetch_urls(["http://home.example/a"], URLS) as fetched, pytest.raises(ImageError, match="not public"):
         reads(next(fetched))
     assert internet.dialled == []
 
@@ -126,7 +126,7 @@ def test_addresses_are_checked_as_before(internet: Internet) -> None:
 def test_nothing_begins_without_permission_or_a_url(internet: Internet) -> None:
     images = ["http://images.example/a", Path("http://images.example/a"), b"http:", "a.jpg"]
     for some, reading in ((images, Reading()), (images[1:], URLS)):
-        with fetch_ahead(some, reading) as fetched:
+        with fetch_urls(some, reading) as fetched:
             assert list(fetched) == some
     assert internet.resolved == []
 
@@ -136,7 +136,7 @@ def test_when_the_block_ends_no_more_begin(internet: Internet, monkeypatch: pyte
     began: list[str] = []
     go = threading.Event()
     internet.pages |= {f"/{i}": holds(go, b"x", began) for i in range(3)}
-    with fetch_ahead([f"http://images.example/{i}" for i in range(3)], URLS) as fetched:
+    with fetch_urls([f"http://images.example/{i}" for i in range(3)], URLS) as fetched:
         first, _, last = fetched
     go.set()
     assert reads(first) == b"x"
@@ -148,7 +148,7 @@ def test_when_the_block_ends_no_more_begin(internet: Internet, monkeypatch: pyte
 def test_a_child_of_a_fork_fetches_by_itself(internet: Internet) -> None:
     """It has none of the threads, and a lock may be held by one of them."""
     internet.pages["/a"] = sends(b"a photo")
-    with fetch_ahead(["http://images.example/a"], URLS) as fetched:
+    with fetch_urls(["http://images.example/a"], URLS) as fetched:
         (fetch,) = fetched
         assert isinstance(fetch, Fetch)
         with fetch._fetches._lock:

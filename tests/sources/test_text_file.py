@@ -9,7 +9,7 @@ import pytest
 from gmixer.errors import InputError
 from gmixer.evaluate.sets import open_set
 from gmixer.labels import imagenet_1k
-from gmixer.sources.text_file import decoded, is_text, read_text
+from gmixer.sources.text_file import decoded, is_text, lines_in, read_text
 from gmixer.train import read_recipe
 from labelled import image, write
 
@@ -45,3 +45,12 @@ def test_a_recipe_and_the_labels_of_real_in_every_form(encoding: str, tmp_path: 
     (tmp_path / "real.json").write_text("[[5, 6]]", encoding=encoding)
     found = open_set(tmp_path / "val", imagenet_1k(), "real", real_labels=tmp_path / "real.json")
     assert found.correct == [[5, 6]]
+
+
+def test_a_reader_that_stops_early_leaves_the_file_open(tmp_path: Path) -> None:
+    path = write(tmp_path, {"a.txt": b"one\ntwo\n"}) / "a.txt"
+    with path.open("rb", buffering=0) as file:
+        lines = lines_in(file, "a.txt")
+        assert next(lines) == "one\n"
+        lines.close()
+        assert not file.closed

@@ -11,6 +11,7 @@ Modules here import the library inside the commands, so that --help is quick.
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import signal
@@ -25,11 +26,15 @@ from gmixer.cli import (
     classify,
     convert,
     doctor,
+    duplicates,
     embed,
     flags,
+    index,
     info,
+    map,
     models,
     pull,
+    search,
     terminal,
     train,
     validate,
@@ -65,6 +70,10 @@ def root(
 
 app.command()(classify.classify)
 app.command()(embed.embed)
+app.command()(index.index)
+app.command()(search.search)
+app.command()(duplicates.duplicates)
+app.command()(map.map)
 app.command()(info.info)
 app.command()(models.models)
 app.command()(pull.pull)
@@ -74,6 +83,9 @@ app.command()(bench.bench)
 app.command()(train.train)
 app.command()(validate.validate)
 app.command()(agreement.agreement)
+for _command in app.registered_commands:  # typer keeps the line breaks of a docstring, in a terminal of any width
+    _text = inspect.cleandoc(_command.callback.__doc__ or "") if _command.callback else ""
+    _command.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in _text.split("\n\n"))
 
 
 def main() -> None:

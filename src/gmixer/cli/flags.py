@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from gmixer.options import Native, Reading, Torch, WeightsSource
+    from gmixer.bulk.part_options import PartOptions
+    from gmixer.bulk.row_options import RowOptions
+    from gmixer.options import Native, Reading, Storage, Torch, WeightsSource
 
 AUTO = "auto"
 _debug = False
@@ -79,11 +81,45 @@ ValFolder = Annotated[
         help="The folder in DATA that holds the validation images, if its name does not say so (docs/datasets.md).",
     ),
 ]
+IndexOptions = Annotated[
+    str | None,
+    typer.Option(
+        "--index-options",
+        metavar="JSON",
+        help='LanceDB\'s options for an INDEX on object storage, such as \'{"aws_endpoint": "http://…"}\'.',
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
+
+
+def as_object(flag: str, text: str | None) -> dict[str, Any]:
+    """The JSON object of a flag; {} for None. Raises InputError for other text."""
+    if text is None:
+        return {}
+    import json
+
+    from gmixer.errors import InputError
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):  # the text may hold a secret, so the message does not
+        raise InputError(f'{flag} is no JSON object; wanted one, such as \'{{"key": "value"}}\'')
+    return value
+
+
+def as_texts(options: dict[str, Any]) -> dict[str, str]:
+    """With the values as LanceDB takes them: true is "true"."""
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
+
 
 READING = "Reading images"
 WEIGHTS = "Weights"
 RUNTIME = "Runtime"
+ROWS = "Rows of Parquet"
+PARTS = "Parts of a folder"
+STORAGE = "Object storage"
 
 
 class Orientation(StrEnum):
@@ -94,6 +130,11 @@ class Orientation(StrEnum):
 class ValueRange(StrEnum):
     full = "full"
     used = "used"
+
+
+class VectorType(StrEnum):
+    float32 = "float32"
+    float16 = "float16"
 
 
 class RuntimeChoice(StrEnum):
@@ -235,9 +276,135 @@ def fold_runtime(
     return runtime_options(runtime.value, device=device, precision=precision, threads=threads)
 
 
+def fold_rows(
+    dtype: Annotated[
+        VectorType,
+        typer.Option(
+            "--dtype", help="The type of the vectors' numbers. float16 takes half the space.", rich_help_panel=ROWS
+        ),
+    ] = VectorType.float32,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Scale each vector to length 1.", rich_help_panel=ROWS)
+    ] = False,
+    classes: Annotated[
+        int,
+        typer.Option(
+            "--classes",
+            min=0,
+            help="How many of the most probable classes a row holds. 0: only the first.",
+            rich_help_panel=ROWS,
+        ),
+    ] = 5,
+    hash_: Annotated[
+        bool, typer.Option("--hash", help="Store the SHA-256 of each file's bytes.", rich_help_panel=ROWS)
+    ] = False,
+) -> RowOptions:
+    from gmixer.bulk.row_options import RowOptions
+
+    return RowOptions(dtype=dtype.value, normalize=normalize, classes=classes, hash=hash_)
+
+
+def fold_parts(
+    part_size: Annotated[
+        int,
+        typer.Option(
+            "--part-size",
+            min=1,
+            help="Images in a part. A part is written whole or not at all.",
+            rich_help_panel=PARTS,
+        ),
+    ] = 4_096,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="The sources have changed: make the parts with changed or removed images again, and add new images.",
+            rich_help_panel=PARTS,
+        ),
+    ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="I/N",
+            help="Make only the I-th of N shares of the parts, such as 1/8. Each of N processes makes one share.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            metavar="ray",
+            help="Make the parts on a Ray cluster (needs pip install 'gmixer\\[ray]'): ray takes the cluster of "
+            "$RAY_ADDRESS or this machine, ray://HOST:PORT another one.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(
+            "--actors",
+            min=1,
+            help="Only with --on ray: how many processes, each with --threads processors (1). Default: as many as the "
+            "cluster takes.",
+            rich_help_panel=PARTS,
+        ),
+    ] = None,
+) -> PartOptions:
+    """Raises InputError for a share that is none, and for a cluster that is none."""
+    from gmixer.bulk.part_options import PartOptions, Ray
+    from gmixer.errors import InputError
+
+    share = (1, 1)
+    if part is not None:
+        number, mark, count = part.partition("/")
+        if not (mark and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            raise InputError(f"--part is {part!r}; wanted I/N with I from 1 to N, such as 1/8")
+        share = (int(number), int(count))
+    if on is None:
+        if actors is not None:
+            raise InputError("--actors is given without --on; wanted --on ray, or no --actors")
+        return PartOptions(part_size=part_size, update=update, share=share)
+    if on != "ray" and not on.startswith("ray://"):
+        raise InputError(f"--on is {on!r}; wanted ray, or ray://HOST:PORT")
+    ray = Ray(address=None if on == "ray" else on, actors=actors)
+    return PartOptions(part_size=part_size, update=update, share=share, on=ray)
+
+
+def fold_storage(
+    storage_options: Annotated[
+        str | None,
+        typer.Option(
+            "--storage-options",
+            metavar="JSON",
+            help='How object storage is reached, as fsspec takes it: {"anon": true} for a public bucket, '
+            '{"endpoint_url": "https://…"} for MinIO and R2 (docs/bulk.md).',
+            rich_help_panel=STORAGE,
+        ),
+    ] = None,
+) -> Storage:
+    """Raises InputError for anything but a JSON object. The message has no part of it, because it may hold keys."""
+    import json
+
+    from gmixer.errors import InputError
+    from gmixer.options import Storage
+
+    try:
+        return Storage(options={} if storage_options is None else json.loads(storage_options))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"--storage-options is no JSON: {error.msg} at character {error.pos + 1}; wanted an object such as "
+            "'{\"anon\": true}'"
+        ) from None
+
+
 FOLDS: dict[str, Callable[..., Any]] = {  # by a parameter's annotation, as it is written
     "Reading": fold_reading,
     "WeightsSource": fold_weights,
+    "RowOptions": fold_rows,
+    "PartOptions": fold_parts,
+    "Storage": fold_storage,
     "Native | Torch": fold_runtime,
 }
 

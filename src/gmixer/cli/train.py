@@ -13,7 +13,7 @@ import typer
 from gmixer.cli import flags
 
 if TYPE_CHECKING:
-    from gmixer.options import Reading, WeightsSource
+    from gmixer.options import Reading, Storage, WeightsSource
     from gmixer.train import Recipe
 
 # The packages of the extra gmixer[train]
@@ -28,7 +28,7 @@ def train(
         typer.Argument(
             metavar="DATA",
             help="Labelled images: a folder of class folders, a CSV or Parquet file, WebDataset tars, or hf:org/name "
-            "(docs/datasets.md).",
+            "(docs/datasets.md). With --probe or --knn also the output of gmixer embed: then no image is read.",
         ),
     ],
     output: Annotated[
@@ -48,6 +48,16 @@ def train(
             "--probe", help="Fit only a linear head, on embeddings that are computed once. The same as --config probe."
         ),
     ] = False,
+    knn: Annotated[
+        int | None,
+        typer.Option(
+            "--knn",
+            metavar="K",
+            min=1,
+            help="Train nothing: measure how well the K nearest rows tell the class. DATA is the output of gmixer "
+            "embed. gmixer search finds the nearest rows of new images.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -90,6 +100,7 @@ def train(
     checkpoint_every: Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.")] = 300.0,
     weights: WeightsSource,
     reading: Reading,
+    storage: Storage,
     debug: flags.Debug = False,
 ) -> None:
     """Train a model on your own images (needs pip install 'gmixer\\[train]').
@@ -98,6 +109,8 @@ def train(
     The run's folder holds the resolved recipe, the progress (CSV, TensorBoard), a report page and the model.
     After an interruption, the same command continues the run, to the same weights.
     Under torchrun it uses several processes.
+
+    On the output of gmixer embed, --probe fits the head to the stored vectors, for the model that computed them.
 
     Images that cannot be read are named, and left out of the training.
 
@@ -113,9 +126,29 @@ def train(
     from gmixer.errors import Interrupted, require
     from gmixer.train import RunOptions
 
+    if knn is not None:
+        unused = {
+            "--probe": probe,
+            "--config": config,
+            "--output": output,
+            "--model": model,
+            "--from-scratch": scratch,
+            "--epochs": epochs,
+            "--batch": batch,
+            "--lr": lr,
+            "--seed": seed,
+            "--set": settings,
+        }
+        _show_neighbours(data, knn, val, val_folder, storage, [flag for flag, value in unused.items() if value])
+        return
     if probe and config:
         raise typer.BadParameter("is the recipe `probe`; give --probe or --config, not both", param_hint="--probe")
     config = config or ("probe" if probe else "finetune")
+    if model is None and config == "probe":
+        with require("gmixer train", "train", EXTRA_PACKAGES):
+            from gmixer.train.stored_rows import holds_embeddings
+
+            model = "" if holds_embeddings(data) else None  # the model that computed them
     changes: dict[str, object] = {
         "model.name": model,
         "model.pretrained": False if scratch else None,
@@ -127,7 +160,9 @@ def train(
         "data.val_folder": val_folder,
     }
     recipe = _recipe(config, changes, settings or ())
-    run_options = RunOptions(workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every)
+    run_options = RunOptions(
+        workers=workers, checkpoint_every_s=checkpoint_every, validate_every=validate_every, storage=storage
+    )
     folder = output or Path("runs") / f"{_stem(data)}-{Path(config).stem}"
     try:
         with require("gmixer train", "train", EXTRA_PACKAGES):
@@ -154,6 +189,29 @@ def train(
     except Interrupted as stopped:
         typer.echo(f"gmixer: {stopped}", err=True)
         raise typer.Exit(128 + signal.SIGINT) from stopped
+
+
+def _show_neighbours(
+    data: str, k: int, val: float | None, val_folder: str | None, storage: Storage, unused: Sequence[str]
+) -> None:
+    """Measures the nearest neighbours, and prints their accuracy."""
+    from gmixer.cli.class_table import show_classes
+    from gmixer.errors import require
+    from gmixer.rows.text import printable
+
+    if unused:
+        raise typer.BadParameter(f"trains nothing; leave out {', '.join(unused)}", param_hint="--knn")
+    with require("gmixer train", "train", EXTRA_PACKAGES):
+        from gmixer.train import measure_neighbours
+
+        measured = measure_neighbours(
+            data, k, val_fraction=0.2 if val is None else val, val_folder=val_folder, storage=storage
+        )
+    for note in measured.notes:
+        typer.echo(printable(note), err=True)
+    print(f"top-1  {measured.top1}")
+    print(f"  by the {measured.k} nearest of {measured.learned:,} rows (cosine)")
+    show_classes(measured.classes, measured.class_names, all_of_them=False)
 
 
 def _recipe(config: str, changes: dict[str, object], settings: Sequence[str]) -> Recipe:

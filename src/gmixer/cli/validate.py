@@ -11,12 +11,12 @@ import typer
 
 from gmixer.cli import flags
 from gmixer.cli.against import AgainstModel
+from gmixer.cli.class_table import show_classes
 
 if TYPE_CHECKING:
     from gmixer.evaluate.validate import Validated
     from gmixer.options import Native, Reading, Torch, WeightsSource
 
-EXTREMES = 5  # classes shown at either end
 LISTED = 20  # unreadable images that are listed
 
 
@@ -152,7 +152,7 @@ def _show(validated: Validated, *, per_class: bool) -> None:
         print(printable(note))
     if validated.uncounted:
         print(f"{validated.uncounted:,} images without a label are not counted")
-    _show_classes(validated, all_of_them=per_class)
+    show_classes(validated.classes, [label.name for label in validated.labels], all_of_them=per_class)
     if paired := validated.against:
         print(f"against {printable(paired.model)} {paired.runtime}")
         print(f"  top-1  {paired.top1}")
@@ -162,18 +162,3 @@ def _show(validated: Validated, *, per_class: bool) -> None:
         print(f"not counted, cannot be read: {printable(str(error))}")
     if len(validated.unreadable) > LISTED:
         print(f"… and {len(validated.unreadable) - LISTED:,} more; -o lists all")
-
-
-def _show_classes(validated: Validated, *, all_of_them: bool) -> None:
-    from gmixer.rows.text import printable
-
-    rows = [(share, label) for share, label in zip(validated.classes, validated.labels, strict=True) if share.n]
-    if not all_of_them:
-        rows.sort(key=lambda row: (-row[0].value, row[1].index))
-    shown = rows if all_of_them or len(rows) <= 2 * EXTREMES else [*rows[:EXTREMES], None, *rows[-EXTREMES:]]
-    for row in shown:
-        if row is None:
-            print("  …")
-            continue
-        share, label = row
-        print(f"  {share.value:7.1%}  {share.correct:>4} of {share.n:<4}  {printable(label.name)}")

@@ -39,10 +39,14 @@ _CHANNEL_NAMES = {1: ", grey", 3: ", RGB"}
 
 
 class ModelInput(NamedTuple):
-    """x_CSS: float32, as the model takes it. note: what a user may not expect of the decoded image, or None."""
+    """x_CSS: float32, as the model takes it. note: what a user may not expect of the decoded image, or None.
+
+    size_px: (width, height) of the upright image. With fast_decode also, where fewer pixels were decoded.
+    """
 
     x_CSS: NDArray[np.float32]
     note: str | None
+    size_px: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Preprocess:
         return self.with_note(image, name=name).x_CSS
 
     def with_note(self, image: ImageLike, *, name: str | None = None) -> ModelInput:
-        """The same tensor, and the note of `decode`."""
+        """The same tensor, the note of `decode`, and the size of the image."""
         pixels_HWC = decode(
             image,
             name=name,
@@ -85,7 +89,9 @@ class Preprocess:
             workers=self._workers if self.reading.isolate else None,
             reduce_to_px=FAST_MARGIN * self.config.resize_px if self.reading.fast_decode else 0,
         )
-        return ModelInput(self.from_pixels(pixels_HWC, name=name or default_name(image)), pixels_HWC.note)
+        height, width = pixels_HWC.shape[:2]
+        x_CSS = self.from_pixels(pixels_HWC, name=name or default_name(image))
+        return ModelInput(x_CSS, pixels_HWC.note, pixels_HWC.whole_px or (width, height))
 
     def from_pixels(self, pixels_HWC: NDArray[np.uint8], *, name: str = "<array>") -> NDArray[np.float32]:
         """Decoded pixels, uint8 (H, W, C) → float32 (C, S, S), C-contiguous.

@@ -24,7 +24,7 @@ balance.py         how many images each class has
 from gmixer.datasets.balance import Balance, balance, described
 from gmixer.datasets.class_index import counts_by_place, imagenet_indices, same_classes
 from gmixer.datasets.labeled_images import UNKNOWN, LabeledImages, SoftLabels, Subset
-from gmixer.datasets.opening import Split, open_held_out, open_images, open_split
+from gmixer.datasets.opening import Split, as_split, open_held_out, open_images, open_split
 from gmixer.datasets.run_data import RunData, run_of
 from gmixer.datasets.splits import abbreviate
 
@@ -37,6 +37,7 @@ __all__ = [
     "Split",
     "Subset",
     "abbreviate",
+    "as_split",
     "balance",
     "counts_by_place",
     "described",

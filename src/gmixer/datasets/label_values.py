@@ -68,6 +68,23 @@ def numbered(values: Sequence[object], source: str) -> Labels:
     return replace(labels, index=labels.index[row_place])
 
 
+def label_text(value: object, names: Sequence[str] | None = None) -> str | None:
+    """The name of one label, without a look at the others; None for no label, and for a value of another type.
+
+    1, 1.0 and True are "1", "1" and "True". names: the classes that whole numbers index.
+    """
+    try:
+        cell = _cell(value, "")
+    except InputError:
+        return None
+    if _is_missing(cell):
+        return None
+    number = None if isinstance(cell, str) else _number(cell)
+    if names is not None and isinstance(number, int) and 0 <= number < len(names):
+        return names[number]
+    return str(cell if number is None else number)
+
+
 def whole_number(text: str) -> int | None:
     """The number that a name is, such as 17 for "017"; None for every other name."""
     number = _number(text)

@@ -77,7 +77,7 @@ def open_images(
             raise InputError(f"{os.fspath(source)} holds a train and a val split; wanted one: pass split='val'")
         return _prepared(*splits.values())
     if split == "train" or "val" not in splits:
-        return getattr(_split(splits, val_fraction), split)  # type: ignore[no-any-return]
+        return getattr(as_split(splits, val_fraction), split)  # type: ignore[no-any-return]
     return _prepared(splits["val"])
 
 
@@ -91,7 +91,7 @@ def open_split(
     val_folder: str | None = None,
 ) -> Split:
     """Both splits, for a training run. Arguments and errors as in open_images; the source is opened only once."""
-    return _split(align_classes(_splits(source, reading, val_folder), classes, num_classes), val_fraction)
+    return as_split(align_classes(_splits(source, reading, val_folder), classes, num_classes), val_fraction)
 
 
 def open_held_out(
@@ -143,7 +143,11 @@ def _check_held_out(source: Source, reading: Reading, val_folder: str, run: RunD
         )
 
 
-def _split(splits: Splits, val_fraction: float) -> Split:
+def as_split(splits: Splits, val_fraction: float) -> Split:
+    """The train and the val split. If the data has no val split, val_fraction of each class is held out (holdout.py).
+
+    Raises InputError if one of them would be empty, or if there is nothing to train on.
+    """
     if "train" in splits and "val" in splits:
         called = _called(splits["val"])
         return Split(_prepared(splits["train"]), _prepared(splits["val"]), is_drawn=False, val_called=called)

@@ -166,16 +166,11 @@ def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Ro
 
     schemas = {file: _parquet_file(file).schema_arrow for file in files}
     schema = schemas[files[0]]
-    image = columns.find(columns.IMAGE, schema.names) or columns.find(columns.PATH, schema.names)
-    image = image or _only_of_type("Image", schema)
-    if image is None:
-        raise InputError(
-            f"{files[0]} has the columns {', '.join(schema.names)}; wanted one with the name image or path"
-        )
-    label = columns.find(columns.LABEL, schema.names) or _only_of_type("ClassLabel", schema)
+    image = image_column(schema, files[0])
+    label = columns.find(columns.LABEL, schema.names) or only_of_type("ClassLabel", schema)
     label = label or columns.label_column(schema.names, files[0])
     split = columns.find(columns.SPLIT, schema.names)
-    is_path = _is_text(schema.field(image).type)
+    is_path = is_text(schema.field(image).type)
     wanted = [label, *columns.teacher_columns(schema.names), *([split] if split else []), *([image] if is_path else [])]
     tables = []
     for file in files:
@@ -209,12 +204,48 @@ def _rows(files: Sequence[str], source: str, notes: tuple[str, ...]) -> tuple[Ro
     return (_as_files(whole, table[image].to_pylist()) if is_path else whole), split, cells
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    """Also for a categorical column of pandas."""
-    import pyarrow as pa
+def image_column(schema: pa.Schema, file: str) -> str:
+    """The column of bytes, of paths, or of Hugging Face's {bytes, path}. file: its name in errors.
 
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    Raises InputError if there is none.
+    """
+    fitting = [field.name for field in schema if _holds_images(field.type)]
+    names = (*columns.IMAGE, *columns.PATH)
+    image = columns.find(names, fitting) or only_of_type("Image", schema)
+    if image is not None and image in fitting:
+        return image
+    if unfit := image or columns.find(names, schema.names):
+        raise InputError(
+            f"{file} has {schema.field(unfit).type} in the column {unfit}; wanted the bytes of images, paths, or a "
+            "struct of bytes and path"
+        )
+    raise InputError(f"{file} has the columns {', '.join(schema.names)}; wanted one with the name image or path")
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    import pyarrow.types as of
+
+    if of.is_struct(kind):
+        fields = {field.name: field.type for field in kind}
+        return all(fits(fields[name]) for name, fits in (("bytes", is_binary), ("path", is_text)) if name in fields)
+    return is_binary(kind) or is_text(kind)
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Also for a categorical column of pandas, and for one in which every cell is null."""
+    import pyarrow.types as of
+
+    kind = kind.value_type if of.is_dictionary(kind) else kind
+    tests = (of.is_binary, of.is_large_binary, of.is_fixed_size_binary, of.is_binary_view, of.is_null)
+    return any(test(kind) for test in tests)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """As is_binary."""
+    import pyarrow.types as of
+
+    kind = kind.value_type if of.is_dictionary(kind) else kind
+    return any(test(kind) for test in (of.is_string, of.is_large_string, of.is_string_view, of.is_null))
 
 
 def _paths(files: Sequence[str], metadata: Sequence[Any], column: str) -> pa.ChunkedArray | None:
@@ -262,7 +293,7 @@ def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] |
     """schemas: by file. Raises InputError if the files have different lists of classes."""
     first: tuple[str, list[str]] | None = None
     for file, schema in schemas.items():
-        names = _class_names(schema, label)
+        names = class_names(schema, label)
         if names is not None and first is None:
             first = file, names
         elif first is not None and names not in (None, first[1]):
@@ -270,13 +301,13 @@ def _class_names_of(schemas: Mapping[str, pa.Schema], label: str) -> list[str] |
     return first and first[1]
 
 
-def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
+def class_names(schema: pa.Schema, label: str) -> list[str] | None:
     feature = _features(schema).get(label)
     names = feature.get("names") if isinstance(feature, Mapping) else None
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _only_of_type(kind: str, schema: pa.Schema) -> str | None:
+def only_of_type(kind: str, schema: pa.Schema) -> str | None:
     """The only column that is an "Image" or a "ClassLabel" of Hugging Face `datasets`, under any name."""
     features = {name: of for name, of in _features(schema).items() if name in schema.names and isinstance(of, Mapping)}
     names = [name for name, feature in features.items() if feature.get("_type") == kind]

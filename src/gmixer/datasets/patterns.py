@@ -33,7 +33,7 @@ def _matches(folder: str, part: str, pattern: str, *, alike: int) -> list[str]:
     if os.path.lexists(folder + part):
         return [folder + part]
     paths: list[str] = []
-    for name in _series(part, pattern, alike=alike):
+    for name in series(part, pattern, alike=alike):
         if glob.has_magic(name) and not os.path.lexists(folder + name):
             paths += (folder + match for match in sorted(glob.glob(name, root_dir=folder or None)))
         else:
@@ -41,14 +41,17 @@ def _matches(folder: str, part: str, pattern: str, *, alike: int) -> list[str]:
     return paths
 
 
-def _series(part: str, pattern: str, *, alike: int) -> list[str]:
-    """`a-{08..10}.tar` → a-08.tar, a-09.tar, a-10.tar; several series give all combinations."""
+def series(part: str, pattern: str, *, alike: int = 1) -> list[str]:
+    """`a-{08..10}.tar` → a-08.tar, a-09.tar, a-10.tar; several series give all combinations.
+
+    pattern: the whole, in errors. alike: in how many folders the part is looked for.
+    """
     pieces = _SERIES.split(part)
-    series = [(first, range(int(first), int(last) + 1)) for first, last in zip(pieces[1::3], pieces[2::3], strict=True)]
-    count = alike * math.prod(len(numbers) for _, numbers in series)
-    if series and not 0 < count <= MAX_PATHS:
+    spans = [(first, range(int(first), int(last) + 1)) for first, last in zip(pieces[1::3], pieces[2::3], strict=True)]
+    count = alike * math.prod(len(numbers) for _, numbers in spans)
+    if spans and not 0 < count <= MAX_PATHS:
         raise InputError(f"{pattern} matches {count:,} files; wanted 1 to {MAX_PATHS:,}, as in {{000..010}}")
     choices = [[pieces[0]]]
-    for (first, numbers), rest in zip(series, pieces[3::3], strict=True):
+    for (first, numbers), rest in zip(spans, pieces[3::3], strict=True):
         choices += [[f"{number:0{len(first)}}" for number in numbers], [rest]]
     return ["".join(choice) for choice in itertools.product(*choices)]

@@ -183,7 +183,7 @@ def _add(index: _Index, number: int, file: str) -> None:
                 if place.size > len(data):
                     data = os.pread(tar.fileno(), min(place.size, MAX_LABEL_BYTES), place.offset)
                 try:
-                    value = _label(end, data)
+                    value = label_value(end, data)
                 except (InputError, ValueError, RecursionError):  # json has no limit of its own for [[[[…
                     index.strange_label.append(name)
                 else:
@@ -224,7 +224,7 @@ def _grouped(found: Sequence[Place], cut: Callable[[str, str], tuple[str, str, s
     return samples
 
 
-def _label(end: str, data: bytes) -> object:
+def label_value(end: str, data: bytes) -> object:
     """What `label_values.numbered` takes. Raises InputError or ValueError for a value that is no label."""
     text = decoded(data, end)
     if end != "json":

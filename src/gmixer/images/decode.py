@@ -15,7 +15,7 @@ from gmixer.checks import whole
 from gmixer.errors import ImageError, InputError
 from gmixer.images.arrays import from_array, only_array
 from gmixer.images.decoders import check_pixels, open_image, upright_rgb
-from gmixer.images.jpeg import plain_pixels
+from gmixer.images.jpeg import plain_pixels, whole_size
 from gmixer.images.opened import Opened
 from gmixer.images.pixels import NotedPixels, noted, to_pixels
 from gmixer.images.reasons import as_image_error
@@ -144,7 +144,15 @@ def _from_bytes(
     if workers is None and image_format in _NEVER_HERE:
         workers = _shared_workers()
     if workers is not None:
-        return workers.decode(data, image_format, source=source, limits=reading.limits, settings=settings)
+        pixels = workers.decode(data, image_format, source=source, limits=reading.limits, settings=settings)
+    else:
+        pixels = _decode_here(data, image_format, source, settings)
+    if settings.reduce_to_px and image_format == "JPEG":
+        pixels.whole_px = whole_size(data, pixels)
+    return pixels
+
+
+def _decode_here(data: bytes, image_format: str, source: str, settings: DecodeSettings) -> NotedPixels:
     if image_format == "TIFF":
         silence_libtiff()
     with as_image_error(f"decoded as {image_format}", source):

@@ -18,12 +18,14 @@ import numpy as np
 from PIL import Image, features
 
 from gmixer.images.exif import orientation_of, upright_pixels
+from gmixer.images.pieces import jpeg_segments
 from gmixer.images.pixels import Pixels
 
 _OLDEST_TURBO = 3  # the major version inside simplejpeg; earlier ones upsample some files differently
 _LEAST_REDUCED_PX = 8  # a shorter side has as many pixels at 5/8 as at 1/2, so the size does not tell the scale
 
 _FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; others are arithmetic-coded, lossless, in stages
+_ALL_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # without tables, JPG and arithmetic conditioning
 _PLAIN = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # tables, restart interval, comment, applications' own
 _SOS, _ADOBE = 0xDA, 0xEE
 _MAX_SEGMENTS = 1_000  # guessed: a photograph has about twenty
@@ -51,6 +53,20 @@ def plain_pixels(image: Image.Image, data: bytes, *, apply_exif: bool) -> Pixels
     if decoded_HWC.shape != pixels_HWC.shape:
         return None
     return upright_pixels(pixels_HWC, orientation_of(image) if apply_exif else 1)
+
+
+def whole_size(data: bytes, part_HWC: Pixels) -> tuple[int, int] | None:
+    """(width, height) of a whole JPEG, turned as `part_HWC` is, its pixels at a part of the size. None if not stated.
+
+    Where the sides of the part are equal, as the file states it.
+    """
+    height, width = part_HWC.shape[:2]
+    for marker, start, end in jpeg_segments(data):
+        if marker in _ALL_FRAMES and start + 9 <= min(end, len(data)):
+            whole_height, whole_width = unpack_from(">HH", data, start + 5)
+            is_turned = height != width and (height > width) != (whole_height > whole_width)
+            return (whole_height, whole_width) if is_turned else (whole_width, whole_height)
+    return None
 
 
 @cache

@@ -15,9 +15,13 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 
 class NotedPixels(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
-    """Pixels and a note on them: one plain sentence without the image's name, or None. Slices have no note."""
+    """Pixels and a note on them: one plain sentence without the image's name, or None. Slices have no note.
+
+    whole_px: (width, height) of the whole image, if a JPEG was decoded at a part of its size.
+    """
 
     note: str | None = None
+    whole_px: tuple[int, int] | None = None
 
 
 def noted(pixels_HWC: Pixels, note: str | None) -> NotedPixels:

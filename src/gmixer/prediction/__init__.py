@@ -9,7 +9,7 @@ that collects batches itself, such as a server, calls a Preparer, run and an Ans
 """
 
 from gmixer.prediction.answer import Answerer
-from gmixer.prediction.prepare import Prepared, Preparer
+from gmixer.prediction.prepare import Prepared, Preparer, decoding_threads
 from gmixer.prediction.run import run, stack
 
-__all__ = ["Answerer", "Prepared", "Preparer", "run", "stack"]
+__all__ = ["Answerer", "Prepared", "Preparer", "decoding_threads", "run", "stack"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
 from gmixer.data.preprocess import ModelInput
@@ -40,9 +39,9 @@ class Preparer(Generic[T]):
         thread only, by at most 2 * size more than were returned. An exception of `images`, or one that is no
         ImageError, is raised after the images before it. Close the iterator to leave early.
         """
-        with closing(prefetch(self, images, threads=self._threads, ahead=size)) as prepared:
+        with closing(prefetch(self, images, threads=decoding_threads(), ahead=size)) as prepared:
             yield from batches(prepared, size)
 
-    @cached_property
-    def _threads(self) -> int:
-        return min(default_threads(), MAX_DECODERS)
+
+def decoding_threads() -> int:
+    return min(default_threads(), MAX_DECODERS)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gmixer.errors import require
 from gmixer.rows.row import ColumnTypes
+from gmixer.rows.text import valid_text
 
 
 class ParquetWriter:
@@ -21,7 +22,7 @@ class ParquetWriter:
         self._file = parquet.ParquetWriter(path.absolute(), self._schema)  # Arrow takes ~/a for the home
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        valid = [dict(row) | {name: _valid_text(row.get(name)) for name in self._texts} for row in rows]
+        valid = [dict(row) | {name: valid_text(row.get(name)) for name in self._texts} for row in rows]
         self._file.write_table(self._pa.Table.from_pylist(valid, self._schema))
 
     def close(self) -> None:
@@ -49,8 +50,3 @@ def _arrow_type(pa: Any, kind: Any) -> Any:
     if kind == list[int]:
         return pa.list_(pa.int64())
     return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}[kind]
-
-
-def _valid_text(text: str | None) -> str | None:
-    """Parquet holds only valid UTF-8: the byte E9 of a file's name becomes the text \\udce9."""
-    return text and text.encode("utf-8", "backslashreplace").decode()

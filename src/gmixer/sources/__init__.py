@@ -4,7 +4,7 @@ entry.py        Entry: one file to read, wherever it is; read: all of its bytes,
 local.py        LocalFile, FileSlice, StandardInput; pipes and devices are refused
 archive.py      the members of a tar or zip archive, in order; nothing is unpacked to disk
 web.py          WebFile: an http or https URL, from public addresses only
-fetching.py     fetch_ahead: the bytes at several URLs, at the same time
+fetching.py     Fetches: the bytes of several remote files, at the same time; fetch_urls: of the URLs among images
 address.py      a path, a URL or a member of an archive → its Entry
 listing.py      list_files: files, folders and archives → their entries, in order
 inputs.py       Inputs: the images of a command line, with counts

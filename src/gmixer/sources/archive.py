@@ -37,6 +37,7 @@ FREE_BYTES = 2**30
 MAX_RATIO = 100
 
 _CHUNK_BYTES = 2**16
+_MOST_BYTES = 2**63 - 1  # of any file; a zip can state twice as many
 _TAIL_BYTES = 2**20  # read after the end of a compressed tar, where its checksum is
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -48,6 +49,7 @@ _LEADS_OUT: _Problem = "refused", "has a name that may lead out of the archive: 
 _REPEATED: _Problem = "refused", "occurs in the archive more than once: give each image its own name"
 _ENCRYPTED: _Problem = "refused", "is encrypted: unpack the archive with its password first"
 _OVERLAPPING: _Problem = "refused", "shares its bytes with other members, as zip bombs do: pack the archive again"
+_NO_SIZE: _Problem = "corrupt", "states a size that no file has: pack the archive again"
 _SPARSE: _Problem = "unsupported", "is stored without its holes: pack the tar without --sparse"
 _FOR_PROGRAMMERS = re.compile(r"\bb['\"]|Error -?\d|magic number|extra field|Invalid argument")  # bytes; zlib's numbers
 _RARE: _Problem = (
@@ -213,7 +215,16 @@ def places(path: str) -> Iterator[Place | ImageError]:
     than once. In a compressed tar or a zip no member can be read alone: ImageError "unsupported".
     """
     try:
-        with _opened(path) as archive:
+        with open_regular(path, path) as file:
+            yield from places_in(file, path)
+    except ImageError as error:
+        yield error
+
+
+def places_in(file: io.RawIOBase, path: str) -> Iterator[Place | ImageError]:
+    """As `places`, of a file that is open. path: its name in errors."""
+    try:
+        with _unpacked(file, path) as archive:
             if not isinstance(archive, _Tar) or not archive.is_plain:
                 raise ImageError("unsupported", "is packed, so no member can be read alone: unpack it to a tar", path)
             for header in archive.headers():
@@ -249,7 +260,7 @@ class _Header:
 
 
 class _Tar:
-    def __init__(self, file: io.FileIO, packed: ArchiveFormat, path: str) -> None:
+    def __init__(self, file: io.RawIOBase, packed: ArchiveFormat, path: str) -> None:
         self._file = file
         self._packed = packed
         self._path = path
@@ -283,7 +294,7 @@ class _Tar:
 
 
 class _Zip:
-    def __init__(self, file: io.FileIO, path: str) -> None:
+    def __init__(self, file: io.RawIOBase, path: str) -> None:
         self._zip = zipfile.ZipFile(_ZipReader(_Plain(file), path))
 
     def headers(self) -> Iterator[_Header]:
@@ -316,6 +327,8 @@ def _zip_problem(info: zipfile.ZipInfo, name: str) -> _Problem | None:
         return _DEVICE
     if info.flag_bits & 1:
         return _ENCRYPTED
+    if info.file_size > _MOST_BYTES:
+        return _NO_SIZE
     # zipfile unpacks bzip2 and LZMA without a limit: 4 kB may become gigabytes in memory.
     return None if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else _RARE
 
@@ -323,15 +336,21 @@ def _zip_problem(info: zipfile.ZipInfo, name: str) -> _Problem | None:
 @contextmanager
 def _opened(path: str) -> Iterator[_Tar | _Zip]:
     """Raises ImageError with the archive's path, also for a failure inside the `with`."""
-    with open_regular(path, path) as file, _as_corrupt(path):
-        packed = archive_format(file.read(HEAD_BYTES))
+    with open_regular(path, path) as file, _unpacked(file, path) as archive:
+        yield archive
+
+
+@contextmanager
+def _unpacked(file: io.RawIOBase, path: str) -> Iterator[_Tar | _Zip]:
+    with _as_corrupt(path):
+        packed = archive_format(file.read(HEAD_BYTES) or b"")
         if packed is None:
             reason = f"is inside a file that is neither a tar nor a zip archive: check the path before {MEMBER_MARK}"
             raise ImageError("unreadable", reason, path)
         yield _Zip(file, path) if packed == "zip" else _Tar(file, packed, path)
 
 
-def _unpacker(file: io.FileIO, packed: ArchiveFormat) -> io.BufferedIOBase:
+def _unpacker(file: io.RawIOBase, packed: ArchiveFormat) -> io.BufferedIOBase:
     """What the file unpacks to, from its current position."""
     match packed:
         case "gzip":
@@ -345,13 +364,13 @@ def _unpacker(file: io.FileIO, packed: ArchiveFormat) -> io.BufferedIOBase:
         case _:
             import lzma
 
-            return lzma.LZMAFile(file)
+            return lzma.LZMAFile(file)  # type: ignore[arg-type] # it only reads
 
 
 class _Plain(io.RawIOBase):
     """A file that stays open when this is closed."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.RawIOBase) -> None:
         self._file = file
 
     def readable(self) -> bool:
@@ -373,7 +392,7 @@ class _Plain(io.RawIOBase):
 class _Forward(io.RawIOBase):
     """What a compressed file unpacks to; never backwards, since that would unpack all of it again."""
 
-    def __init__(self, unpacker: io.BufferedIOBase, file: io.FileIO, path: str) -> None:
+    def __init__(self, unpacker: io.BufferedIOBase, file: io.RawIOBase, path: str) -> None:
         self._unpacker = unpacker
         self._file = file
         self._path = path

@@ -49,8 +49,8 @@ class Entry(Protocol):
         ...
 
     @property
-    def version(self) -> int | None:
-        """A number that changes when the content changes; None where the source has none."""
+    def version(self) -> int | str | None:
+        """What changes when the content changes; None where the source has none. A number, or an etag."""
         ...
 
     @property

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from gmixer.errors import ImageError
 from gmixer.options import Limits, Reading
-from gmixer.sources.entry import MEMBER_MARK, Entry, NoFile, may_be_image, read
+from gmixer.sources.entry import Entry, may_be_image, read
+from gmixer.sources.left_out import LeftOut, no_files
 from gmixer.sources.listing import Listing
 from gmixer.sources.local import STDIN, StandardInput
 
@@ -19,8 +19,6 @@ Image: TypeAlias = str | bytes | ImageError
 Answer = TypeVar("Answer")
 
 _EMPTY_TAR_BYTES = 2**16  # at most, with the padding: 10,240 as a rule
-NAMED = 3  # of the files without a row
-_ARCHIVE_ENDINGS = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".cbz")
 
 
 class Inputs:
@@ -35,13 +33,7 @@ class Inputs:
         self._reading = reading
         self.answered = 0  # rows given, with a result or an error
         self.failed = 0
-        self._in_rows = 0  # files left out that the row of their folder names
-        self._others = _LeftOut("file is no image and left out", "files are no image and left out")
-        self._archives = _LeftOut(
-            "archive is left out, because it was not named itself",
-            "archives are left out, because they were not named themselves",
-        )
-        self._no_files = _LeftOut("link or pipe is left out", "links or pipes are left out")
+        self._left_out = LeftOut()
         self.on_progress: Callable[[int], None] = lambda files: None
 
     @cached_property
@@ -66,40 +58,30 @@ class Inputs:
         for result in stream(images()):
             self.answered += 1
             self.failed += isinstance(result, ImageError)
-            self.on_progress(self.answered + self._in_rows + sum(left_out.count for left_out in self._all_left_out))
+            self.on_progress(self.answered + len(self._left_out))
             yield in_flight.popleft(), result
 
     def summary(self) -> str:
         """One line on the files without a result; empty if every file has one. It holds names of files as they are."""
         parts = [f"{self.failed} of {self.answered} could not be read"] if self.failed else []
-        return "; ".join(parts + [str(left_out) for left_out in self._all_left_out if left_out.count])
-
-    @property
-    def _all_left_out(self) -> tuple[_LeftOut, ...]:
-        return self._others, self._archives, self._no_files
+        return "; ".join(parts + self._left_out.parts())
 
     def _images(self) -> Iterator[tuple[str, Image]]:
         """(path as typed, the path again, bytes or an error). Files that are no images are left out."""
         for path, entries in self._listing:
-            found, left_out, unsaid = False, _LeftOut("", ""), list[Entry]()
+            is_folder = isinstance(path, str) and os.path.isdir(path)
+            search = self._left_out.search(str(path), "folder" if is_folder else "archive")
             for entry in entries:
                 if isinstance(entry, ImageError):
-                    found = True
+                    search.found()
                     yield entry.source, entry
                 elif not entry.named and not may_be_image(entry):
-                    left_out.add(os.path.basename(entry.key).rpartition(MEMBER_MARK)[2])
-                    unsaid.append(entry)
+                    search.leave_out(entry, entry.key)
                 else:
-                    found = True
-                    yield (entry.key, _no_files("archive", entry.key)) if _is_empty_tar(entry) else self._image(entry)
-                if found or left_out.count > NAMED:  # otherwise the row of the path names them
-                    for other in unsaid:
-                        self._leave_out(other)
-                    unsaid.clear()
-            if not found:  # a named file is always found
-                assert isinstance(path, str)
-                self._in_rows += len(unsaid)
-                yield path, _without_image(path, left_out)
+                    search.found()
+                    yield (entry.key, no_files("archive", entry.key)) if is_empty_tar(entry) else self._image(entry)
+            if error := search.without_image():  # a named file is always found
+                yield error.source, error
 
     def _image(self, entry: Entry) -> tuple[str, Image]:
         if not entry.read_at_once:
@@ -109,42 +91,8 @@ class Inputs:
         except ImageError as error:
             return entry.key, error
 
-    def _leave_out(self, entry: Entry) -> None:
-        if isinstance(entry, NoFile):
-            self._no_files.add(entry.key)
-        elif entry.key.lower().endswith(_ARCHIVE_ENDINGS):
-            self._archives.add(entry.key)
-        else:
-            self._others.add(entry.key)
 
-
-@dataclass(slots=True)
-class _LeftOut:
-    """How many files are left out, and the first of their names. one, several: the words after the number."""
-
-    one: str
-    several: str
-    count: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def add(self, name: str) -> None:
-        self.count += 1
-        if self.count <= NAMED:
-            self.names.append(name)
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.one if self.count == 1 else self.several} ({self.named})"
-
-    @property
-    def named(self) -> str:
-        return ", ".join(self.names) + (" …" if self.count > NAMED else "")
-
-
-def _no_files(what: str, path: str) -> ImageError:
-    return ImageError("empty", f"the {what} holds no files; hidden files (.name) do not count", path)
-
-
-def _is_empty_tar(entry: Entry) -> bool:
+def is_empty_tar(entry: Entry) -> bool:
     """Whether the user named a tar without members: nothing but zeros. Under another name, it is no tar."""
     if not entry.named or not entry.key.lower().endswith(".tar") or not 0 < (entry.size or 0) <= _EMPTY_TAR_BYTES:
         return False
@@ -152,11 +100,3 @@ def _is_empty_tar(entry: Entry) -> bool:
         return not any(read(entry, Limits(max_bytes=_EMPTY_TAR_BYTES)))
     except ImageError:
         return False
-
-
-def _without_image(path: str, left_out: _LeftOut) -> ImageError:
-    """left_out: the files in it, by their names alone."""
-    what = "folder" if os.path.isdir(path) else "archive"
-    if not left_out.count:
-        return _no_files(what, path)
-    return ImageError("not_image", f"the {what} holds no image, only {left_out.named}", path)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import NamedTuple
 
-from gmixer.errors import ImageError, words_of
+from gmixer.errors import GmixerError, ImageError, words_of
 from gmixer.sources.entry import Opened
 
 STDIN = "-"
@@ -36,6 +36,12 @@ class LocalFile(NamedTuple):
         """The time of the last change, in nanoseconds."""
         status = self._status()
         return status and status.st_mtime_ns
+
+    @property
+    def size_and_version(self) -> tuple[int | None, int | None]:
+        """Both, with one question to the system."""
+        status = self._status()
+        return (None, None) if status is None else (status.st_size, status.st_mtime_ns)
 
     @contextmanager
     def open(self, source: str) -> Iterator[Opened]:
@@ -115,6 +121,8 @@ def open_regular(path: str, source: str) -> Iterator[FileIO]:
                     "unreadable", "is a pipe or a device: save it as a file, or send it to standard input (-)", source
                 )
             yield file
+    except GmixerError:  # of the reader; an InputError is a ValueError too
+        raise
     except (FileNotFoundError, NotADirectoryError):
         reason = "is a link to a file that does not exist" if os.path.islink(path) else "no such file"
         raise ImageError("missing", reason, source) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import io
+from collections.abc import Iterator
 
 from gmixer.errors import ImageError, InputError
 from gmixer.sources.local import open_regular
@@ -16,6 +18,7 @@ _MARKS = {  # UTF-32 first: its mark begins like that of UTF-16
 }
 _WITHOUT_MARK = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _HEAD_BYTES = 512
+_LINES_BYTES = 2**16
 
 
 def read_text(path: str) -> str:
@@ -26,6 +29,28 @@ def read_text(path: str) -> str:
     except ImageError as error:
         raise InputError(f"{error}; wanted a text file in UTF-8") from None
     return decoded(data, path)
+
+
+def lines_in(file: io.RawIOBase, name: str) -> Iterator[str]:
+    """The lines of an open text, with their ends; one is in memory. Raises InputError, which has `name`, as `decoded`
+    does.
+    """
+    buffered = io.BufferedReader(file, _LINES_BYTES)
+    head = buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+    if not is_text(head):
+        raise InputError(f"{name} is no text; wanted one in UTF-8 or UTF-16")
+    text = io.TextIOWrapper(buffered, _encoding(head), newline="")
+    try:
+        for line in text:  # noqa: UP028 # `yield from` would close the file of a caller who stops early
+            yield line
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name} is not {error.encoding.upper()} all through: {error.object[error.start]:#04x} is in it; wanted "
+            "UTF-8 or UTF-16: save it as such (in Excel: CSV UTF-8), or convert it with iconv"
+        ) from None
+    finally:  # otherwise they close the file, which is the caller's
+        text.detach()
+        buffered.detach()
 
 
 def decoded(data: bytes, name: str) -> str:

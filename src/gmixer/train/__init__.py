@@ -25,6 +25,8 @@ stochastic_depth.py  drop path with given random numbers
 teacher.py           a model that answers during the run
 distributed.py       several processes, started by torchrun
 probe.py             a linear head on embeddings, instead of a training loop
+stored_rows.py       StoredRows: the output of gmixer embed as data of a run; stored_model.py: the model of its stamp
+neighbours.py        measure_neighbours: how well the nearest stored embeddings tell the class
 head_phase.py        after a run, the head alone learns on embeddings; embeddings.py: computes them
 run_summary.py       the facts of a finished run; card.py, curves.py and report.py present them
 """
@@ -38,25 +40,34 @@ from gmixer.train.run_options import RunOptions
 
 if TYPE_CHECKING:
     from gmixer.train.log import Listener
+    from gmixer.train.neighbours import Neighbours, measure_neighbours
     from gmixer.train.run import Trained, train
 
 __all__ = [
     "Listener",
+    "Neighbours",
     "ProbeRecipe",
     "Recipe",
     "RunOptions",
     "TrainRecipe",
     "Trained",
+    "measure_neighbours",
     "read_recipe",
     "recipe_names",
     "train",
 ]
 
-_HOMES = {"Trained": "gmixer.train.run", "Listener": "gmixer.train.log", "train": "gmixer.train.run"}
+_HOMES = {
+    "Listener": "gmixer.train.log",
+    "Neighbours": "gmixer.train.neighbours",
+    "Trained": "gmixer.train.run",
+    "measure_neighbours": "gmixer.train.neighbours",
+    "train": "gmixer.train.run",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Names that need torch are imported on first use: so a mistake in a recipe is reported before torch loads."""
+    """Names that need torch or numpy are imported on first use: an error in a recipe is reported before torch loads."""
     if name not in _HOMES:
         raise AttributeError(f"module 'gmixer.train' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -48,9 +48,13 @@ class InitialModel:
 
 
 def make_initial_model(
-    recipe: Recipe, train: LabeledImages, val: LabeledImages, weights: WeightsSource = WeightsSource(fetch=True)
+    recipe: Recipe,
+    train: LabeledImages,
+    val: LabeledImages,
+    weights: WeightsSource = WeightsSource(fetch=True),
+    checkpoint: Checkpoint | None = None,
 ) -> InitialModel:
-    """weights: where the pretrained weights may come from.
+    """weights: where the pretrained weights may come from. checkpoint: these weights; None: as the recipe names them.
 
     Raises UnknownModelError, WeightsError; InputError where data and model do not fit together.
     """
@@ -63,7 +67,7 @@ def make_initial_model(
         model = Mixer(replace(variant.model, num_classes=K))
         name = full_name.partition(".")[0]  # without the tag, which names weights
         return InitialModel(model, variant.data, name, _own_names(K, train.classes), new_head=True, is_random=True)
-    checkpoint = find_checkpoint(recipe.model.name, weights)
+    checkpoint = checkpoint or find_checkpoint(recipe.model.name, weights)
     _check_variant(checkpoint.model, checkpoint.name)
     new_head = checkpoint.model.num_classes != K or not _classes_fit(checkpoint, recipe, K, train.classes)
     config = replace(checkpoint.model, num_classes=K)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gmixer.data import Preprocess
@@ -46,16 +47,25 @@ def fit_probe(
     Raises InputError if fewer than two classes have readable images.
     """
     embedded = embed_all(model, preprocess, images, np.flatnonzero(images.labels != UNKNOWN), listener)
-    features_NC, labels_N = embedded.features_NC, images.labels[embedded.numbers_N]
+    set_head(model, embedded.features_NC, images.labels[embedded.numbers_N], source=images.source, seed=seed)
+    return embedded
+
+
+def set_head(
+    model: Mixer, features_NC: NDArray[np.float32], labels_N: NDArray[np.int64], *, source: str, seed: int
+) -> None:
+    """Fits the model's head on embeddings of images with a label. source: of the images, in the error.
+
+    Raises InputError if the labels are of fewer than two classes.
+    """
     if (classes := len(np.unique(labels_N))) < 2:
         found = "1 class" if classes == 1 else "0 classes"
-        raise InputError(f"{images.source} has readable images of {found}; wanted two or more")
+        raise InputError(f"{source} has readable images of {found}; wanted two or more")
     head = fit_head(torch.from_numpy(features_NC), torch.from_numpy(labels_N), model.num_classes, seed=seed)
     assert isinstance(model.head, nn.Linear)
     with torch.no_grad():
         model.head.weight.copy_(head.weight_KC)
         model.head.bias.copy_(head.bias_K)
-    return embedded
 
 
 def fit_head(features_NC: Tensor, labels_N: Tensor, num_classes: int, *, seed: int) -> Head:

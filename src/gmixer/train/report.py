@@ -163,7 +163,7 @@ def _mistakes(summary: RunSummary) -> Iterator[Mistake]:
     for n in wrong[np.argsort(-outcomes.probability[wrong], kind="stable")][:MISTAKES]:
         i = int(outcomes.image[n])
         yield Mistake(
-            _thumbnail(images, i, decode),
+            _thumbnail(images, i, decode) if summary.reads_images else "",
             images.name(i),
             class_names[outcomes.label[n]],
             class_names[outcomes.predicted[n]],

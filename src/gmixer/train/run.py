@@ -1,4 +1,7 @@
-"""A run: data and a recipe → a folder with a model that classifies, its progress, and a report."""
+"""A run: data and a recipe → a folder with a model that classifies, its progress, and a report.
+
+B rows of a block, C channels of an embedding, K classes.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,39 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from gmixer.datasets import UNKNOWN, described, open_split
+from gmixer.datasets import UNKNOWN, Split, described, open_split
 from gmixer.datasets.run_data import MODEL
 from gmixer.errors import ImageError, InputError, words_of
 from gmixer.evaluate import Outcomes, Scored, score_images
 from gmixer.evaluate.noted_images import in_words
+from gmixer.evaluate.outcomes import score_batch
 from gmixer.models.mixer import Mixer
 from gmixer.models.saving import save_model
-from gmixer.options import Reading, WeightsSource
+from gmixer.options import Reading, Storage, WeightsSource
 from gmixer.runtimes import Engine
 from gmixer.runtimes.threads import check_threads, default_threads
 from gmixer.train.distributed import processes_here, world
 from gmixer.train.head_phase import train_head
 from gmixer.train.initial_model import InitialModel, make_initial_model
 from gmixer.train.log import Listener
-from gmixer.train.probe import fit_probe
+from gmixer.train.probe import fit_probe, set_head
 from gmixer.train.recipe import ProbeRecipe, Recipe, TrainRecipe
 from gmixer.train.run_context import RunContext, TrainData
 from gmixer.train.run_dir import bind_run_dir
 from gmixer.train.run_lock import alone_in
 from gmixer.train.run_options import RunOptions
 from gmixer.train.run_summary import RunSummary
+from gmixer.train.stored_model import checkpoint_of, notes_on, reading_of
+from gmixer.train.stored_rows import StoredRows, StoredSplit, holds_embeddings, open_rows
 from gmixer.train.teacher import open_teacher
+from gmixer.weights import Checkpoint
+
+SCORED = 1_024  # stored embeddings at a time
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ def train(
 ) -> Trained:
     """Trains by the recipe on the images at `data` (gmixer.datasets.open_split), or continues the folder's run.
 
+    data may also be the output of `gmixer embed`: a probe then reads no image. The model is that of the embeddings;
+    recipe.model.name says where its weights are, or is "" for the name in the stamp.
     device: "cpu", "cuda"; None: a GPU where there is one.
     threads: on the CPU, of each process; None: all available threads, shared among the run's processes.
     reading: how images are read and decoded. It belongs to the run, as the recipe does.
@@ -76,18 +88,12 @@ def train(
     if os.path.isdir(data) and folder.resolve().is_relative_to(Path(data).resolve()):
         raise InputError(f"{folder} lies inside the data, {os.fspath(data)}; choose another folder (-o)")
     torch.set_num_threads(check_threads(threads or max(default_threads() // processes_here(), 1)))
-    parts = open_split(
-        data,
-        reading,
-        val_fraction=recipe.data.val_fraction,
-        num_classes=recipe.model.num_classes or None,
-        val_folder=recipe.data.val_folder or None,
-    )
+    parts, recipe, reading, checkpoint = _opened(data, recipe, reading, weights, run_options.storage)
     for line in described(
         parts.train, parts.val, num_classes=recipe.model.num_classes or None, val_called=parts.val_called
     ):
         listener.message(line)
-    initial = make_initial_model(recipe, parts.train, parts.val, weights)
+    initial = make_initial_model(recipe, parts.train, parts.val, weights, checkpoint)
     listener.message(initial.description)
     images = TrainData(train=parts.train, val=parts.val, config=initial.data, reading=reading)
     with world(device) as here, ExitStack() as held:
@@ -97,10 +103,12 @@ def train(
             held.enter_context(alone_in(folder))
             bind_run_dir(folder, recipe, train=parts.train, val=parts.val, reading=reading)
         context = RunContext(folder=folder, world=here, listener=listener, options=run_options)
-        if isinstance(recipe, ProbeRecipe):
-            outcomes, unreadable = _fit_head(initial, recipe, images, listener)
-        else:
+        if isinstance(recipe, TrainRecipe):
             outcomes, unreadable = _train_weights(initial, recipe, images, context, weights)
+        elif isinstance(parts, StoredSplit):
+            outcomes, unreadable = _fit_on_stored(initial, recipe, parts, listener)
+        else:
+            outcomes, unreadable = _fit_head(initial, recipe, images, listener)
         if here.first:
             save_model(initial.model, folder / MODEL, data=initial.data, class_names=initial.class_names)
     report = None
@@ -116,6 +124,39 @@ def train(
         )
         report = _write_summary(summary, listener)
     return Trained(folder, folder / MODEL, outcomes, unreadable, initial.class_names, report)
+
+
+class _Opened(NamedTuple):
+    """recipe, reading: of the run. checkpoint: of the model that computed stored embeddings; None for images."""
+
+    parts: Split
+    recipe: Recipe
+    reading: Reading
+    checkpoint: Checkpoint | None
+
+
+def _opened(
+    data: str | os.PathLike[str], recipe: Recipe, reading: Reading, weights: WeightsSource, storage: Storage
+) -> _Opened:
+    num_classes, val_folder = recipe.model.num_classes or None, recipe.data.val_folder or None
+    if not holds_embeddings(data):
+        parts = open_split(
+            data, reading, val_fraction=recipe.data.val_fraction, num_classes=num_classes, val_folder=val_folder
+        )
+        return _Opened(parts, recipe, reading, None)
+    from gmixer.bulk.stored import open_stored  # pyarrow
+
+    stored = open_stored(data, storage)
+    if not isinstance(recipe, ProbeRecipe) or not recipe.model.pretrained:
+        raise InputError(
+            f"{stored.place} holds stored embeddings, on which only a head can be fitted (--probe), and only for the "
+            "model that computed them; to train weights, pass the images themselves"
+        )
+    reading = reading_of(stored.stamp, reading)
+    checkpoint = checkpoint_of(stored.stamp, recipe.model.name, weights)
+    recipe = recipe.changed({"model.name": recipe.model.name or checkpoint.name})
+    rows = open_rows(stored, val_fraction=recipe.data.val_fraction, num_classes=num_classes, val_folder=val_folder)
+    return _Opened(rows, recipe, reading, checkpoint)
 
 
 def _train_weights(
@@ -147,6 +188,33 @@ def _fit_head(
     for line in in_words(trained.notes | notes):
         listener.message(line)
     return outcomes, _told([*trained.unreadable, *unreadable], listener)
+
+
+def _fit_on_stored(
+    initial: InitialModel, recipe: ProbeRecipe, rows: StoredSplit, listener: Listener
+) -> tuple[Outcomes, dict[str, str]]:
+    """The same on stored embeddings: no image is read."""
+    for line in notes_on(rows.train.stamp):
+        listener.message(line)
+    known = rows.train.take(np.flatnonzero(rows.train.labels != UNKNOWN))
+    set_head(initial.model, known.features_NC, known.labels, source=known.source, seed=recipe.seed)
+    return _score_rows(initial.model, rows.val), dict(rows.train.unreadable)
+
+
+@torch.inference_mode()
+def _score_rows(model: Mixer, rows: StoredRows) -> Outcomes:
+    known = np.flatnonzero(rows.labels != UNKNOWN)
+    blocks = [known[begin : begin + SCORED] for begin in range(0, len(known), SCORED)]
+    assert model.head is not None
+    scored = [
+        score_batch(
+            rows_B.tolist(),
+            model.head(torch.from_numpy(rows.features_NC[rows_B])).numpy(),
+            [[label] for label in rows.labels[rows_B].tolist()],
+        )
+        for rows_B in blocks
+    ]
+    return Outcomes.joined(scored) if scored else Outcomes.empty()
 
 
 def _score(model: Mixer, data: TrainData) -> Scored:

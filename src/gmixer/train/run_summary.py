@@ -15,6 +15,7 @@ from gmixer.models.model_card import About, plain
 from gmixer.options import Reading
 from gmixer.train.initial_model import InitialModel
 from gmixer.train.recipe import ProbeRecipe, Recipe
+from gmixer.train.stored_rows import StoredSplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +60,16 @@ class RunSummary:
         return top(self.outcomes, 5) if len(self.class_names) > 5 else None
 
     @property
+    def reads_images(self) -> bool:
+        """False if the run had stored embeddings."""
+        return not isinstance(self.parts, StoredSplit)
+
+    @property
     def method(self) -> str:
         """What was trained, from which model."""
         recipe, name = self.recipe, self.initial.name
+        if not self.reads_images:
+            return f"a linear head on stored embeddings of {name}, which did not change"
         if isinstance(recipe, ProbeRecipe):
             weights = "" if recipe.model.pretrained else ", with random weights"
             return f"a linear head on the embeddings of {name}{weights}, which did not change"
