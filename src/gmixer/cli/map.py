@@ -46,6 +46,7 @@ def map(
     from gmixer.rows.writer import check_output
     from gmixer.search.map import make_map
     from gmixer.search.map_page import write_map_page
+    from gmixer.search.page import in_words
 
     check_output(output, (".html",))
     opened = open_stored(stored, storage)
@@ -53,7 +54,7 @@ def map(
         made = make_map(opened, points=points, on_progress=bar.update)
     with own_stderr():
         write_map_page(made, output, place=stored, thumbnails=thumbnails, storage=storage)
-    said = [f"{output}: {len(made.pictures):,} points", f"{output.stat().st_size / 1e6:.1f} MB"]
+    said = [f"{output}: {len(made.pictures):,} points", in_words(output.stat().st_size)]
     left_out = made.rows - made.without_vector - made.without_direction - len(made.pictures)
     said += [f"rows not taken: {left_out:,} (--points)"] if left_out else []
     said += [f"rows without a vector, left out: {made.without_vector:,}"] if made.without_vector else []
