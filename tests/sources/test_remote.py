@@ -360,6 +360,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         filesystem_of("az://container/a", Storage(options={"account_name": "nobody"}))
 
 
+def check_listed_and_read(folder: str, storage: Storage) -> None:
+    """Each object of the stand-ins below holds its own name."""
+    found = list(list_remote(folder, storage))
+    names = [file.key.removeprefix(folder) for file in found]
+    assert names == ["a.jpg", "b/1.jpg", "c.jpg", "ü é.jpg"]
+    assert [read(file, LIMITS).decode() for file in found] == names
+    assert found[0].version == "e"
+
+
 class Google(BaseHTTPRequestHandler):
     """The JSON API of Google Cloud Storage, as far as listing and reading need it."""
 
@@ -401,11 +410,7 @@ def test_google_is_listed_page_by_page_and_read(monkeypatch: pytest.MonkeyPatch)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Google)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     storage = Storage(options={"endpoint_url": f"http://127.0.0.1:{server.server_address[1]}", "token": "anon"})
-    found = list(list_remote("gs://bucket/p/", storage))
-    server_names = [file.key.removeprefix("gs://bucket/p/") for file in found]
-    assert server_names == ["a.jpg", "b/1.jpg", "c.jpg", "ü é.jpg"]
-    assert [read(file, LIMITS).decode() for file in found] == server_names
-    assert found[0].version == "e"
+    check_listed_and_read("gs://bucket/p/", storage)
     server.shutdown()
 
 
@@ -454,11 +459,7 @@ def test_azure_is_listed_page_by_page_and_read(monkeypatch: pytest.MonkeyPatch) 
     endpoint = f"http://127.0.0.1:{server.server_address[1]}/account"
     account = f"DefaultEndpointsProtocol=http;AccountName=account;AccountKey=a2V5;BlobEndpoint={endpoint};"
     storage = Storage(options={"connection_string": account})
-    found = list(list_remote("az://container/p/", storage))
-    names = [file.key.removeprefix("az://container/p/") for file in found]
-    assert names == ["a.jpg", "b/1.jpg", "c.jpg", "ü é.jpg"]
-    assert [read(file, LIMITS).decode() for file in found] == names
-    assert found[0].version == "e"
+    check_listed_and_read("az://container/p/", storage)
     server.shutdown()
 
 

@@ -125,12 +125,11 @@ class Maker:
             if again and (tally := _finished(part, output)):
                 return tally
             _check_shared(part.records)
-            tally = Tally(parts=1)
+            tally = Tally()
             parts = [used_up(part)]
             with closing(tables_of(parts, self._predictor, self._job.stamp, tally.add)) as tables:
                 output.write(part, part.arranged(next(tables)))
-        if part.kept is not None:
-            tally.was_there(len(part.kept), Counter(part.kept["error_kind"].drop_null().to_pylist()))
+        tally.part_made(part.kept)
         return tally
 
     @cached_property

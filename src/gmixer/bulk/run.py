@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -118,9 +118,7 @@ class Run:
                 part, lock = begun.popleft()
                 output.write(part, part.arranged(table))
                 lock.close()
-                self.tally.parts += 1
-                if part.kept is not None:
-                    self.tally.was_there(len(part.kept), Counter(part.kept["error_kind"].drop_null().to_pylist()))
+                self.tally.part_made(part.kept)
                 yield part.number
 
     def _made_on_ray(self, parts: Iterator[Part], output: OutputFolder, storage: Storage, ray: Ray) -> Iterator[int]:

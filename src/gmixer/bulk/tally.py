@@ -37,6 +37,12 @@ class Tally:
                 self.failed[kind] += 1
                 self.examples.setdefault(kind, path)
 
+    def part_made(self, kept: Any) -> None:
+        """kept: the rows that the part has from before, a Table of schema.py; None for none."""
+        self.parts += 1
+        if kept is not None:
+            self.was_there(len(kept), Counter(kept["error_kind"].drop_null().to_pylist()))
+
     def include(self, other: Tally) -> None:
         """The counts of a part that another process has made."""
         self.rows += other.rows

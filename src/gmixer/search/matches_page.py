@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-
-from PIL import Image
 
 import gmixer
 from gmixer.errors import ImageError
-from gmixer.images.decode import decode
 from gmixer.options import DEFAULT_STORAGE, Storage
 from gmixer.search.match import Match
 from gmixer.search.page import render_page, write_page
 from gmixer.search.queries import QueryImage
-from gmixer.search.thumbnails import QUALITY, Picture, Thumbnail, thumbnails
+from gmixer.search.thumbnails import Picture, Thumbnail, thumbnail_of, thumbnails
 
 THUMBNAIL_PX = 240
 
@@ -63,10 +59,6 @@ def _small(pictures: Sequence[Picture], storage: Storage) -> list[Thumbnail]:
 def _of_query(image: QueryImage) -> Thumbnail:
     """Of the very bytes that were embedded: standard input and a URL have no file."""
     try:
-        small = Image.fromarray(decode(image.data, name=image.path, reduce_to_px=THUMBNAIL_PX))
+        return thumbnail_of(image.data, name=image.path, px=THUMBNAIL_PX)
     except ImageError as error:  # its own limits let it pass, the usual ones do not
         return Thumbnail(b"", missing=error.kind)
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    out = BytesIO()
-    small.save(out, "JPEG", quality=QUALITY)
-    return Thumbnail(out.getvalue(), small.width, small.height)

@@ -188,13 +188,18 @@ def _thumbnail(content: _Content, *, px: int, reading: Reading) -> tuple[int, Th
     if picture.sha256 and hashlib.sha256(data).hexdigest() != picture.sha256:
         return row, Thumbnail(b"", missing=CHANGED)
     try:
-        image = Image.fromarray(decode(data, name=picture.path, reading=reading, reduce_to_px=px))
+        return row, thumbnail_of(data, name=picture.path, px=px, reading=reading)
     except ImageError as error:
         return row, Thumbnail(b"", missing=_word(error))
+
+
+def thumbnail_of(data: bytes, *, name: str, px: int, reading: Reading = DEFAULT_READING) -> Thumbnail:
+    """Of the bytes of a file, at most px wide and high. Raises ImageError, with this name."""
+    image = Image.fromarray(decode(data, name=name, reading=reading, reduce_to_px=px))
     image.thumbnail((px, px))
     out = BytesIO()
     image.save(out, "JPEG", quality=QUALITY, optimize=True)
-    return row, Thumbnail(out.getvalue(), image.width, image.height)
+    return Thumbnail(out.getvalue(), image.width, image.height)
 
 
 def _word(error: ImageError) -> str:
